@@ -1,0 +1,127 @@
+// Instrumented attention: the fused forward pass with statistics and edges knocked out, and the exact
+// regeneration of any part of any map afterwards.
+//
+// For query row i and key j of one head (query head h reads KV head h / (n_head / n_kv_head)):
+//   s_ij = scale * q_i . k_j                    if key j is visible to row i, -inf otherwise
+//   lse_i = log sum_j exp(s_ij)                 p_ij = exp(s_ij - lse_i)
+//   z_i = sum_j p_ij v_j                        (einsum "hqk,khd->qhd")
+// Key j is visible to row i iff (not causal or j <= first_query + i), (window == 0 or
+// first_query + i - j < window) and no knocked-out rectangle of that head holds (first_query + i, j).
+// A row that sees no key gives z = 0, lse = -inf, p = 0, entropy 0, max_weight 0, max_key -1.
+//
+// All tensors float32, sums in float32 or wider. NaN in one row of q stays in that row.
+// Thread: any; every function is reentrant and keeps no state. Errors: shapes, strides and null pointers
+// that do not fit are refused at the boundary with the numbers (ErrorCode::invalid_argument).
+// Source: Dao et al. 2022 (arXiv 2205.14135) for the fused pass; the statistics are ours.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/base/parallel.h"
+#include "kernels/base/result.h"
+
+namespace saccade {
+
+// A read-only view of [token, head, d_head]: element (t, h, d) is data[t * token_stride + h * head_stride + d].
+struct HeadsView {
+  const float* data = nullptr;
+  int64_t token_stride = 0;
+  int64_t head_stride = 0;
+};
+struct MutableHeadsView {
+  float* data = nullptr;
+  int64_t token_stride = 0;
+  int64_t head_stride = 0;
+};
+
+// Half-open rectangles of absolute positions: queries [query_begin, query_end) lose keys [key_begin, key_end).
+struct EdgeRect {
+  int64_t query_begin = 0, query_end = 0;
+  int64_t key_begin = 0, key_end = 0;
+};
+
+struct AttentionShape {
+  int64_t n_query = 0, n_key = 0;
+  int64_t n_head = 0, n_kv_head = 0;  // n_head is a multiple of n_kv_head
+  int64_t d_head = 0;
+  int64_t first_query = 0;  // absolute position of query row 0 (decode: n_key - 1)
+};
+
+struct AttentionMask {
+  bool causal = true;
+  int64_t window = 0;  // keys a row may look back on, itself included; 0 = all
+  // Empty, or one list per query head; heads without edits have an empty list and pay nothing.
+  std::span<const std::vector<EdgeRect>> knockouts;
+};
+
+struct AttentionInput {
+  AttentionShape shape;
+  AttentionMask mask;
+  float scale = 1.0f;
+  HeadsView q, k, v;  // k and v have n_kv_head heads
+};
+
+// Where results go. Every pointer but z.data may be null: that statistic is then not computed.
+// Row statistics are [head, query], column statistics [head, key], all contiguous. Natural logarithms.
+struct AttentionOutput {
+  MutableHeadsView z;
+  float* lse = nullptr;
+  float* entropy = nullptr;     // -sum_j p_ij ln p_ij, nats
+  float* max_weight = nullptr;  // max_j p_ij; ties go to the lowest key
+  int32_t* max_key = nullptr;
+  float* sink_mass = nullptr;   // sum of p_ij over keys j < sink_keys
+  float* local_mass = nullptr;  // sum of p_ij over keys with |first_query + i - j| < local_width
+  float* mean_distance = nullptr;  // sum_j p_ij |first_query + i - j|, tokens
+  float* received = nullptr;       // sum_i p_ij
+  float* received_max = nullptr;   // max_i p_ij
+  int64_t sink_keys = 1;
+  int64_t local_width = 8;
+  int top_k = 0;                 // 0..16
+  float* top_weight = nullptr;   // [head, query, top_k], descending; missing entries 0
+  int32_t* top_key = nullptr;    // [head, query, top_k]; missing entries -1
+};
+
+// One head's rows and columns to regenerate. Positions are absolute: row r of the map is query position
+// rows_begin + r. lod is the side of the block that one output element stands for: 1 = exact values.
+struct TileRequest {
+  int64_t head = 0;
+  int64_t rows_begin = 0, rows_end = 0;
+  int64_t columns_begin = 0, columns_end = 0;
+  int64_t lod = 1;
+};
+// Output [ceil(rows / lod), ceil(columns / lod)], row-major. Either pointer may be null.
+// block_max is the largest p in the block; block_mass the sum of p in it. At lod 1 both are p itself.
+struct TileOutput {
+  float* block_max = nullptr;
+  float* block_mass = nullptr;
+};
+
+struct TileInput {
+  AttentionShape shape;
+  AttentionMask mask;
+  float scale = 1.0f;
+  HeadsView q, k;
+  const float* lse = nullptr;  // [head, query], from the forward pass
+};
+
+// One way to compute, chosen once per session and passed down. See kernel_sets().
+struct KernelSet {
+  std::string name;         // "avx512", "avx2", "baseline"
+  std::string description;  // instruction set and vector width, for people
+  Result<void> (*forward)(const AttentionInput&, const AttentionOutput&, const Parallel&) = nullptr;
+  Result<void> (*tile)(const TileInput&, const TileRequest&, const TileOutput&) = nullptr;
+  // p at given (query, key) absolute positions of one head: out[n] = p(query[n], key[n]).
+  Result<void> (*weights_at)(const TileInput&, int64_t head, std::span<const int32_t> query,
+                             std::span<const int32_t> key, float* out) = nullptr;
+};
+
+// Those this machine can run, best first. Never empty.
+[[nodiscard]] std::span<const KernelSet> kernel_sets();
+// "" or "auto" = the best; an unknown or unavailable name is an error that lists the choices.
+[[nodiscard]] Result<const KernelSet*> choose_kernels(std::string_view name);
+
+}  // namespace saccade

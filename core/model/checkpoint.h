@@ -1,0 +1,56 @@
+// Checkpoint: named tensors of a Hugging Face folder, memory-mapped, in the dtype they have on disk.
+//
+// Reads model.safetensors or model.safetensors.index.json with its shards. Nothing is copied: a tensor is a
+// view into a mapping that lives as long as the Checkpoint. The header is checked before any tensor is
+// handed out: length against file size, JSON, dtypes, shape * width == byte range, ranges inside the file, no overlap,
+// no duplicate names. Format: huggingface/safetensors, "Format" section of its README.
+// Thread: any, immutable.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/files.h"
+#include "kernels/base/result.h"
+
+namespace saccade {
+
+enum class DType { f32, f16, bf16, f64, i64, i32, i16, i8, u8, boolean };
+[[nodiscard]] int64_t width_of(DType dtype);  // bytes
+[[nodiscard]] const char* to_string(DType dtype);
+
+struct TensorView {
+  std::string name;
+  DType dtype = DType::f32;
+  std::vector<int64_t> shape;
+  const std::byte* data = nullptr;
+
+  [[nodiscard]] int64_t elements() const;
+  [[nodiscard]] int64_t bytes() const { return elements() * width_of(dtype); }
+};
+
+class Checkpoint {
+ public:
+  // A folder, or a single .safetensors file.
+  static Result<std::shared_ptr<const Checkpoint>> open(const std::filesystem::path& path);
+
+  [[nodiscard]] const TensorView* find(std::string_view name) const;  // null when absent
+  [[nodiscard]] const std::map<std::string, TensorView, std::less<>>& tensors() const { return tensors_; }
+  [[nodiscard]] int64_t file_bytes() const { return file_bytes_; }
+  // 32 hex digits over the headers and a few kilobytes of every tensor: cheap, and another fine-tune differs.
+  [[nodiscard]] const std::string& digest() const { return digest_; }
+
+ private:
+  std::map<std::string, TensorView, std::less<>> tensors_;
+  std::vector<std::shared_ptr<const MappedFile>> files_;
+  int64_t file_bytes_ = 0;
+  std::string digest_;
+};
+
+}  // namespace saccade

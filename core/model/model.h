@@ -1,0 +1,57 @@
+// Model: an opened checkpoint: spec, weights (mapped), tokenizer. Immutable; shared between threads.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/job.h"
+#include "core/model/checkpoint.h"
+#include "core/model/model_spec.h"
+#include "core/model/weight_map.h"
+#include "core/tokens/tokenizer.h"
+
+namespace saccade {
+
+class Model {
+ public:
+  // `where` is a folder, a .safetensors file beside its config.json, or "demo:NAME". Errors name the file
+  // and the item (tensor or key), what was expected and what was found.
+  static Result<std::shared_ptr<const Model>> open(const std::string& where, const JobContext& job = {});
+
+  [[nodiscard]] const ModelSpec& spec() const { return spec_; }
+  [[nodiscard]] const WeightMap& weights() const { return weights_; }
+  [[nodiscard]] const Tokenizer& tokenizer() const { return *tokenizer_; }
+  [[nodiscard]] const std::string& name() const { return name_; }    // folder name, or "demo:induction"
+  [[nodiscard]] const std::string& where() const { return where_; }  // as given, made absolute
+  [[nodiscard]] const std::string& digest() const { return digest_; }  // of config and checkpoint
+  [[nodiscard]] int64_t file_bytes() const { return checkpoint_->file_bytes(); }
+  // Things worth saying that are no errors: unused tensors, a vocabulary that does not match the tokenizer.
+  [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
+  [[nodiscard]] bool has_tokenizer() const { return has_tokenizer_; }
+  [[nodiscard]] bool adds_bos() const { return adds_bos_; }  // whether encode() puts BOS first
+
+ private:
+  ModelSpec spec_;
+  std::shared_ptr<const Checkpoint> checkpoint_;
+  WeightMap weights_;
+  std::shared_ptr<const Tokenizer> tokenizer_;
+  std::string name_, where_, digest_;
+  std::vector<std::string> notes_;
+  bool has_tokenizer_ = false;
+  bool adds_bos_ = false;
+};
+
+// Where bundled models, palettes and prompts are: $SACCADE_RESOURCES, beside the program, or the source tree.
+[[nodiscard]] std::filesystem::path resources_folder();
+// Names usable as demo:NAME.
+[[nodiscard]] std::vector<std::string> demo_names();
+
+// Writes a Hugging Face folder with random weights (normal, 0.02, norms 1, biases small non-zero), seeded.
+// Shapes: "gpt2-small", "gpt2-tiny", "llama-tiny", "llama-1b"; an unknown one lists them. Streams to disk; never holds
+// the model in memory.
+Result<void> make_random_model(const std::string& shape, const std::filesystem::path& folder, uint64_t seed,
+                               const JobContext& job = {});
+
+}  // namespace saccade

@@ -1,0 +1,67 @@
+// Capture: what one run keeps. Never the maps: what they are made of (q, k, lse), from which AttentionMap
+// regenerates any part exactly, plus the statistics that were accumulated on the way.
+//
+// Immutable once built; runs that share a prefix share its layers. All numbers float32.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/host_tensor.h"
+#include "core/run/hook_site.h"
+#include "core/tokens/tokenizer.h"
+#include "kernels/attention.h"
+
+namespace saccade {
+
+// Row statistics [head, query] and column statistics [head, key]; definitions in kernels/attention.h.
+// A tensor is empty when the plan did not ask for it.
+struct HeadStatistics {
+  HostTensor entropy, max_weight, sink_mass, local_mass, mean_distance;
+  std::vector<int32_t> max_key;
+  HostTensor received, received_max;
+};
+
+struct LayerCapture {
+  HostTensor resid_pre;  // [pos, d_model]: enough to start again from this layer
+  HostTensor q;          // [pos, head, d_head], after rotation
+  HostTensor k;          // [pos, kv_head, d_head], after rotation
+  HostTensor lse;        // [head, query]
+  HeadStatistics statistics;
+  std::vector<std::vector<EdgeRect>> knockouts;  // empty, or one list per head: needed to regenerate the maps
+
+  [[nodiscard]] int64_t bytes() const;
+};
+
+// Where the numbers came from; written into every export.
+struct Provenance {
+  std::string request;       // digest of the RunRequest
+  std::string model_name, model_where, model_digest;
+  std::vector<std::string> edits;  // text form, in order
+  std::string prompt;
+  std::string kernels, dtype, device;
+  std::string program;       // "saccade 0.1.0"
+  std::string created;       // ISO 8601, UTC
+  double seconds = 0.0;
+};
+
+struct Capture {
+  Provenance provenance;
+  ModelSpec spec;
+  std::vector<Token> tokens;  // as they went in, BOS included
+  int64_t sink_keys = 1, local_width = 8;
+  std::vector<std::shared_ptr<const LayerCapture>> layers;
+  HostTensor final_resid;   // [pos, d_model], before the final norm; empty when not asked for
+  HostTensor last_logits;   // [n_vocab], at the last position
+  std::vector<float> loss;  // [pos - 1] nats: -ln p(token i+1 | tokens 0..i); empty when not asked for
+  std::map<SiteRef, HostTensor> sites;  // recorded in full, shapes as shape_of()
+
+  [[nodiscard]] int64_t n_token() const { return static_cast<int64_t>(tokens.size()); }
+  [[nodiscard]] int64_t bytes() const;  // of everything kept
+  [[nodiscard]] double mean_loss() const;  // NaN without losses
+};
+
+}  // namespace saccade

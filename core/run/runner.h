@@ -1,0 +1,95 @@
+// Runner: executes RunRequests on one model. The only user of LibTorch.
+//
+// Thread: one at a time (the engine thread). A Run is immutable and may be shared with any thread.
+// Determinism: same request, kernel set and thread count give bit-equal results. A run that is given a `base`
+// run of the same tokens reuses every layer below the first edit that differs, and gives the same bits as
+// a run from scratch.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/job.h"
+#include "core/model/model.h"
+#include "core/run/run_request.h"
+#include "kernels/attention.h"
+
+namespace saccade {
+
+struct Run {
+  RunRequest request;
+  std::string digest;  // of the request
+  std::shared_ptr<const Capture> capture;
+  double seconds = 0.0;
+  int64_t peak_bytes = 0;     // the process's highest resident size when the run ended
+  int32_t reused_layers = 0;  // taken from the base run
+  std::vector<std::string> findings;  // "layer 3 produced NaN at token 12"
+};
+
+struct NextToken {
+  int32_t id = 0;
+  std::string text;
+  float logit = 0.0f;
+  double probability = 0.0;
+};
+// The k most probable next tokens of a logit row [n_vocab]; ties go to the lowest id.
+[[nodiscard]] std::vector<NextToken> top_next(const HostTensor& logits, const Tokenizer& tokenizer, int k);
+
+struct SamplingOptions {
+  int max_tokens = 32;
+  double temperature = 0.0;  // 0 = greedy
+  int top_k = 0;             // 0 = all
+  double top_p = 1.0;
+  uint64_t seed = 0;
+  bool stop_at_eos = true;
+};
+struct Generation {
+  std::vector<Token> tokens;  // the new ones
+  std::string text;           // decoded together
+  bool stopped_at_eos = false;
+  bool cancelled = false;     // what was made until then is kept
+  double seconds = 0.0;
+};
+
+struct RunnerOptions {
+  const KernelSet* kernels = nullptr;
+  int threads = 0;  // 0 = all cores
+};
+
+class Runner {
+ public:
+  static Result<std::unique_ptr<Runner>> create(std::shared_ptr<const Model> model, const RunnerOptions& options);
+  ~Runner();
+
+  [[nodiscard]] const Model& model() const;
+  [[nodiscard]] const KernelSet& kernels() const;
+  [[nodiscard]] int threads() const;
+  // A request for these tokens on this model, no edits.
+  [[nodiscard]] RunRequest request(TokenSequence tokens) const;
+  [[nodiscard]] MemoryForecast forecast(const RunRequest& request) const;
+
+  // Refused before any work: no tokens, more tokens than positions, ids outside the vocabulary, edits that
+  // name what does not exist, a forecast that does not fit. `base` may be null or any run; it is used only
+  // where it is provably the same computation.
+  Result<std::shared_ptr<const Run>> run(const RunRequest& request, const std::shared_ptr<const Run>& base,
+                                         const JobContext& job);
+
+  // Decodes with a KV cache under the request's edits. on_token is called after every new token, on this
+  // thread. Edits during decoding: zero and scale act on the new rows; a mean over positions is frozen at its
+  // value over the prompt; replace acts on the positions the other run has; knockouts use absolute positions.
+  Result<Generation> generate(const RunRequest& request, const SamplingOptions& options,
+                              const std::function<void(const Token&, const std::string& text_so_far)>& on_token,
+                              const JobContext& job);
+
+  // Times of this model's matrix products alone, for `bench`: the same shapes, no attention, no capture.
+  [[nodiscard]] Result<double> matrix_products_seconds(int64_t n_token, int repeats);
+
+ private:
+  struct State;
+  explicit Runner(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace saccade

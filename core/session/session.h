@@ -1,0 +1,65 @@
+// Session: one JSON document that holds what a person did: model, prompt, edits, what was looked at. The window
+// saves it, the command line replays it. Unknown keys are kept when a document is read and written again.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "core/base/ids.h"
+#include "core/run/edit.h"
+#include "core/run/runner.h"
+
+namespace saccade {
+
+// What every view shows: one selection, shared. -1 = nothing.
+struct Selection {
+  HeadId head;
+  std::vector<HeadId> heads;  // all selected, `head` among them
+  int32_t query = -1, key = -1;
+  bool operator==(const Selection&) const = default;
+};
+
+struct Session {
+  static constexpr int current_version = 1;
+  std::string model;    // folder or demo:NAME
+  std::string model_digest;  // empty = not known; another one is reported on replay
+  std::string prompt;
+  std::vector<int32_t> ids;  // used instead of the prompt when not empty
+  bool add_bos = true;
+  std::vector<Edit> edits;
+  SamplingOptions sampling;
+  Selection selection;
+  nlohmann::json view = nlohmann::json::object();    // the window's own settings (palette, range, layout)
+  nlohmann::json results = nlohmann::json::object();  // numbers at saving time, compared on replay
+  nlohmann::json extra = nlohmann::json::object();   // unknown keys
+};
+
+[[nodiscard]] nlohmann::json to_json(const Session& session);
+// Errors name the key, what was expected and what was found.
+[[nodiscard]] Result<Session> session_from_json(const nlohmann::json& document);
+Result<void> save_session(const Session& session, const std::filesystem::path& path);  // atomic
+Result<Session> load_session(const std::filesystem::path& path);
+
+// The edit list with undo and redo. Every change is one step; `coalesce` merges a slider's stream of changes
+// with the step before when it has the same tag.
+class EditHistory {
+ public:
+  [[nodiscard]] const std::vector<Edit>& edits() const { return steps_[at_].edits; }
+  void set(std::vector<Edit> edits, const std::string& coalesce_tag = {});
+  [[nodiscard]] bool can_undo() const { return at_ > 0; }
+  [[nodiscard]] bool can_redo() const { return at_ + 1 < steps_.size(); }
+  void undo();
+  void redo();
+
+ private:
+  struct Step {
+    std::vector<Edit> edits;
+    std::string tag;
+  };
+  std::vector<Step> steps_{Step{}};
+  size_t at_ = 0;
+};
+
+}  // namespace saccade

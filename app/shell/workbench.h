@@ -1,0 +1,131 @@
+// Workbench: what the window is about, without any widget. It owns the engine and hands out immutable values;
+// views read them, listen to its signals and call its verbs. A click anywhere goes through here, so that
+// everything follows one selection.
+//
+// Thread: the GUI thread only. Work runs on the engine thread and comes back through queued calls; nothing here
+// waits. Run A is the baseline (no edits), run B the edited one; without effective edits B is A.
+#pragma once
+
+#include <QObject>
+#include <QString>
+#include <QStringList>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "analysis/colour.h"
+#include "analysis/compare.h"
+#include "analysis/field.h"
+#include "core/run/runner.h"
+#include "core/session/engine.h"
+#include "core/session/session.h"
+
+namespace saccade {
+
+enum class Shown { baseline, edited, difference };  // A, B, B - A
+
+// One generated continuation, growing while it is streamed.
+struct GeneratedText {
+  QString text;
+  bool running = false;
+  QString note;  // "stopped", "end of text", an error
+};
+
+struct WorkbenchOptions {
+  const KernelSet* kernels = nullptr;
+  int threads = 0;
+};
+
+class Workbench : public QObject {
+  Q_OBJECT
+ public:
+  explicit Workbench(const WorkbenchOptions& options, QObject* parent = nullptr);
+  ~Workbench() override;
+
+  // What is there now; null or empty until it has been made.
+  [[nodiscard]] std::shared_ptr<const Model> model() const { return model_; }
+  [[nodiscard]] std::shared_ptr<const Run> run_a() const { return run_a_; }
+  [[nodiscard]] std::shared_ptr<const Run> run_b() const { return run_b_; }
+  // The capture that maps are drawn from: A, or B when B or B - A is shown.
+  [[nodiscard]] std::shared_ptr<const Capture> shown_capture() const;
+  [[nodiscard]] Shown shown() const { return shown_; }
+  [[nodiscard]] bool edited() const { return run_b_ && run_a_ && run_b_ != run_a_; }
+  [[nodiscard]] bool answer_is_stale() const { return stale_; }  // a newer run is on its way
+  [[nodiscard]] const std::optional<Comparison>& comparison() const { return comparison_; }
+  // head-table of the shown run: fields [layer, head].
+  [[nodiscard]] const std::optional<AnalysisResult>& head_scores() const { return head_scores_; }
+  [[nodiscard]] const QString& score_shown() const { return score_; }  // field name; empty = thumbnails
+  [[nodiscard]] const Selection& selection() const { return selection_; }
+  [[nodiscard]] const ColourScale& scale() const { return scale_; }
+  [[nodiscard]] const EditHistory& edits() const { return history_; }
+  [[nodiscard]] const QString& prompt() const { return prompt_; }
+  [[nodiscard]] bool add_bos() const { return add_bos_; }
+  [[nodiscard]] const SamplingOptions& sampling() const { return sampling_; }
+  [[nodiscard]] const GeneratedText& text_a() const { return text_a_; }
+  [[nodiscard]] const GeneratedText& text_b() const { return text_b_; }
+  [[nodiscard]] const QString& finding() const { return finding_; }
+  [[nodiscard]] const KernelSet& kernels() const { return *options_.kernels; }
+  [[nodiscard]] Engine& engine() { return *engine_; }
+
+  // Verbs.
+  void open_model(const QString& where);
+  void set_prompt(const QString& text, bool add_bos);
+  void select_head(HeadId head, bool toggle = false);  // toggle adds to or takes from the set
+  void select_heads(const std::vector<HeadId>& heads);
+  void select_tokens(int query, int key);  // -1 = none
+  void set_edits(std::vector<Edit> edits, const QString& coalesce_tag = {});
+  void add_edit(const Edit& edit);
+  void zero_selected_heads();      // "Z"; zeroing what is zeroed takes the edit away
+  void isolate_selected_heads();   // "X": zero every other head of the selected heads' layers
+  void undo();
+  void redo();
+  void show_run(Shown shown);
+  void set_scale(const ColourScale& scale);
+  void set_score(const QString& field_name);
+  void set_sampling(const SamplingOptions& sampling);
+  void generate();                 // A and B, one after the other, streamed
+  void back();                     // through earlier selections
+  void forward();
+  void write_dump(const QString& path, const QString& sites);
+  void open_dump(const QString& path);  // shows a capture without its model
+  [[nodiscard]] Session session() const;
+  void restore(const Session& session);
+  // Opens a folder, a checkpoint file, a dump or a session file: what a drop or the command line gives.
+  void open_anything(const QString& path);
+
+ Q_SIGNALS:
+  void model_changed();
+  void runs_changed();       // run_a, run_b, comparison, shown, staleness
+  void selection_changed();
+  void edits_changed();
+  void scale_changed();
+  void scores_changed();
+  void generation_changed();
+  void jobs_changed();
+  void finding_changed();
+  void failed(const QString& message, const QString& details);  // dismissible; earlier state is intact
+
+ private:
+  struct Private;
+  std::unique_ptr<Private> d_;
+  WorkbenchOptions options_;
+  std::unique_ptr<Engine> engine_;
+  std::shared_ptr<const Model> model_;
+  std::shared_ptr<const Run> run_a_, run_b_;
+  Shown shown_ = Shown::baseline;
+  bool stale_ = false;
+  std::optional<Comparison> comparison_;
+  std::optional<AnalysisResult> head_scores_;
+  QString score_;
+  Selection selection_;
+  ColourScale scale_;
+  EditHistory history_;
+  QString prompt_;
+  bool add_bos_ = true;
+  SamplingOptions sampling_;
+  GeneratedText text_a_, text_b_;
+  QString finding_;
+};
+
+}  // namespace saccade

@@ -1,0 +1,40 @@
+# Sourced by ./run and ./test: installs what is missing and configures and builds a preset.
+# Asks for sudo only when something has to be installed.
+
+saccade_missing_packages() {  # FILE... -> the packages of those lists that are not installed
+  local line name choice
+  sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$@" | while IFS= read -r line; do
+    choice=""
+    IFS='|' read -ra names <<<"$line"
+    for name in "${names[@]}"; do
+      name="${name// /}"
+      if dpkg-query -W -f='${Status}' "$name" 2>/dev/null | grep -q 'install ok installed'; then
+        choice=""; break
+      fi
+      if [ -z "$choice" ] && apt-cache show "$name" >/dev/null 2>&1; then choice="$name"; fi
+      [ -z "$choice" ] && [ "${#names[@]}" -eq 1 ] && choice="$name"
+    done
+    [ -n "$choice" ] && echo "$choice"
+  done
+  return 0
+}
+
+saccade_install() {  # FILE...
+  command -v apt-get >/dev/null || { echo "No apt-get here: install the packages of scripts/packages.txt by hand." >&2; return 0; }
+  local missing sudo=""
+  missing=$(saccade_missing_packages "$@")
+  [ -z "$missing" ] && return 0
+  [ "$(id -u)" -ne 0 ] && sudo="sudo"
+  echo "Installing:" $missing >&2
+  $sudo apt-get update -qq || true
+  missing=$(saccade_missing_packages "$@")
+  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null
+}
+
+saccade_build() {  # PRESET [TARGET...]
+  local preset="$1"; shift
+  [ -f "build/$preset/build.ninja" ] || cmake --preset "$preset" >"build-$preset.log.tmp" 2>&1 || {
+    cat "build-$preset.log.tmp" >&2; rm -f "build-$preset.log.tmp"; return 1; }
+  rm -f "build-$preset.log.tmp"
+  cmake --build "build/$preset" ${1:+--target "$@"}
+}

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Every header of the layers below the window compiles alone.
+set -euo pipefail
+cd "$1"
+compiler="$2"
+failed=0
+while IFS= read -r header; do
+  "$compiler" -std=c++20 -fsyntax-only -Wall -Wextra -Wno-pragma-once-outside-header -I. -x c++ "$header" || failed=1
+done < <(find kernels core analysis -name '*.h' ! -name '*-inl.h' | sort)
+[ "$failed" -eq 0 ] && echo "every header compiles alone"
+exit "$failed"

@@ -1,0 +1,212 @@
+#include "core/run/tensor_ops.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <dlfcn.h>
+#include <fmt/format.h>
+#include <torch/version.h>
+
+#include <algorithm>
+#include <atomic>
+
+namespace saccade::ops {
+
+struct DeviceTensor::Impl {
+  at::Tensor tensor;
+  std::shared_ptr<const void> owner;  // keeps viewed memory alive
+};
+
+namespace {
+
+DeviceTensor handle(at::Tensor tensor, std::shared_ptr<const void> owner = nullptr) {
+  auto impl = std::make_shared<DeviceTensor::Impl>();
+  impl->tensor = std::move(tensor);
+  impl->owner = std::move(owner);
+  return DeviceTensor(std::move(impl));
+}
+
+const at::Tensor& tensor_of(const DeviceTensor& x) { return x.impl().tensor; }
+
+at::ScalarType scalar_type(DType dtype) {
+  switch (dtype) {
+    case DType::f32:
+      return at::kFloat;
+    case DType::f16:
+      return at::kHalf;
+    case DType::bf16:
+      return at::kBFloat16;
+    case DType::f64:
+      return at::kDouble;
+    case DType::i64:
+      return at::kLong;
+    case DType::i32:
+      return at::kInt;
+    case DType::i16:
+      return at::kShort;
+    case DType::i8:
+      return at::kChar;
+    case DType::u8:
+      return at::kByte;
+    case DType::boolean:
+      return at::kBool;
+  }
+  return at::kFloat;
+}
+
+at::Tensor map(const TensorView& view) {
+  return at::from_blob(const_cast<std::byte*>(view.data), view.shape,
+                       at::TensorOptions(scalar_type(view.dtype)));
+}
+
+// Weights on disk may be narrower than the arithmetic; they are widened where they are multiplied.
+at::Tensor widened(const at::Tensor& weight) { return weight.to(at::kFloat); }
+
+// y = x W^T + b. One row is a matrix-vector product, which the BLAS does faster under that name.
+at::Tensor multiply(const at::Tensor& x, const at::Tensor& w_out_in, const at::Tensor* bias) {
+  if (x.size(0) == 1) {
+    const at::Tensor row = x[0];
+    return (bias ? at::addmv((*bias)[0], w_out_in, row) : at::mv(w_out_in, row)).unsqueeze(0);
+  }
+  return bias ? at::addmm(*bias, x, w_out_in.t()) : at::mm(x, w_out_in.t());
+}
+
+void set_blas_threads(int threads) {
+  using SetThreads = void (*)(int);
+  if (auto* set = reinterpret_cast<SetThreads>(dlsym(RTLD_DEFAULT, "openblas_set_num_threads"))) set(threads);
+}
+
+}  // namespace
+
+int64_t DeviceTensor::rows() const { return impl_->tensor.size(0); }
+int64_t DeviceTensor::columns() const { return impl_->tensor.size(1); }
+float* DeviceTensor::data() const { return impl_->tensor.data_ptr<float>(); }
+
+Result<void> guarded(const std::function<Result<void>()>& work) {
+  try {
+    const at::NoGradGuard no_gradient;
+    return work();
+  } catch (const c10::Error& error) {
+    const std::string text = error.what_without_backtrace();
+    const bool memory = text.find("allocate") != std::string::npos;
+    return make_error(memory ? ErrorCode::out_of_memory : ErrorCode::internal,
+                      "LibTorch: " + text.substr(0, text.find('\n')));
+  } catch (const std::bad_alloc&) {
+    return make_error(ErrorCode::out_of_memory, "the system refused more memory");
+  } catch (const std::exception& error) {
+    return make_error(ErrorCode::internal, error.what());
+  }
+}
+
+Parallel use_threads(int threads) {
+  at::set_num_threads(threads);
+  set_blas_threads(threads);
+  // Workers draw tasks one by one, so that uneven tasks (causal rows) balance.
+  return {threads, [threads](int64_t n, const std::function<void(int64_t, int)>& body) {
+            std::atomic<int64_t> next{0};
+            at::parallel_for(0, threads, 1, [&](int64_t begin, int64_t end) {
+              for (int64_t worker = begin; worker < end; ++worker)
+                for (int64_t task = next++; task < n; task = next++) body(task, static_cast<int>(worker));
+            });
+          }};
+}
+
+std::string version() { return fmt::format("LibTorch {}", TORCH_VERSION); }
+
+DeviceTensor empty(int64_t rows, int64_t columns) { return handle(at::empty({rows, columns}, at::kFloat)); }
+
+DeviceTensor view_of(const HostTensor& tensor, int64_t rows, int64_t columns) {
+  auto owner = std::make_shared<const HostTensor>(tensor);
+  return handle(at::from_blob(const_cast<float*>(tensor.data()), {rows, columns}, at::kFloat), owner);
+}
+
+DeviceTensor rows_of(const DeviceTensor& x, int64_t begin, int64_t end) {
+  return handle(tensor_of(x).narrow(0, begin, end - begin), x.impl().owner);
+}
+
+DeviceTensor stored(const TensorView& tensor) { return handle(map(tensor)); }
+
+DeviceTensor vector_of(const TensorView& tensor) {
+  return handle(widened(map(tensor)).reshape({1, tensor.elements()}));
+}
+
+DeviceTensor linear(const DeviceTensor& x, const Matrix& matrix) {
+  const at::Tensor weight = widened(tensor_of(matrix.weight));
+  const at::Tensor out_in = matrix.layout == MatrixLayout::out_in ? weight : weight.t();
+  return handle(multiply(tensor_of(x), out_in, matrix.bias.defined() ? &tensor_of(matrix.bias) : nullptr));
+}
+
+DeviceTensor linear_slice(const DeviceTensor& x, const Matrix& matrix, int64_t begin, int64_t end) {
+  return handle(
+      multiply(tensor_of(x), widened(tensor_of(matrix.weight).narrow(0, begin, end - begin)), nullptr));
+}
+
+DeviceTensor gather_rows(const DeviceTensor& table, const std::vector<int32_t>& ids) {
+  const at::Tensor index =
+      at::from_blob(const_cast<int32_t*>(ids.data()), {static_cast<int64_t>(ids.size())}, at::kInt)
+          .to(at::kLong);
+  return handle(widened(tensor_of(table).index_select(0, index)));
+}
+
+DeviceTensor gather_range(const DeviceTensor& table, int64_t begin, int64_t end) {
+  return handle(widened(tensor_of(table).narrow(0, begin, end - begin)));
+}
+
+Normalised normalise(const DeviceTensor& x, NormKind kind, double epsilon, const DeviceTensor& weight,
+                     const DeviceTensor& bias, bool parts) {
+  const at::Tensor& in = tensor_of(x);
+  const at::Tensor gain = tensor_of(weight)[0];
+  Normalised result;
+  if (kind == NormKind::layer_norm && !parts) {
+    const at::Tensor shift = bias.defined() ? tensor_of(bias)[0] : at::Tensor();
+    result.output = handle(at::layer_norm(in, {in.size(1)}, gain, shift, epsilon));
+    return result;
+  }
+  const at::Tensor centred = kind == NormKind::layer_norm ? in - in.mean(1, true) : in;
+  const at::Tensor scale = (centred.square().mean(1, true) + epsilon).sqrt();
+  const at::Tensor normalized = centred / scale;
+  at::Tensor output = normalized * gain;
+  if (bias.defined()) output += tensor_of(bias)[0];
+  result.output = handle(output);
+  if (parts) {
+    result.normalized = handle(normalized);
+    result.scale = handle(scale);
+  }
+  return result;
+}
+
+void add_in_place(const DeviceTensor& x, const DeviceTensor& y) { tensor_of(x).add_(tensor_of(y)); }
+DeviceTensor add(const DeviceTensor& x, const DeviceTensor& y) { return handle(tensor_of(x) + tensor_of(y)); }
+void add_into(const DeviceTensor& out, const DeviceTensor& x, const DeviceTensor& y) {
+  at::Tensor target = tensor_of(out);
+  at::add_out(target, tensor_of(x), tensor_of(y));
+}
+
+void activate_in_place(const DeviceTensor& x, Activation activation) {
+  const at::Tensor& t = tensor_of(x);
+  switch (activation) {
+    case Activation::gelu:
+      t.copy_(at::gelu(t));
+      return;
+    case Activation::gelu_tanh:
+      t.copy_(at::gelu(t, "tanh"));
+      return;
+    case Activation::silu:
+      t.copy_(at::silu(t));
+      return;
+    case Activation::relu:
+      t.relu_();
+      return;
+  }
+}
+
+void multiply_in_place(const DeviceTensor& x, const DeviceTensor& y) { tensor_of(x).mul_(tensor_of(y)); }
+
+int64_t first_nan_row(const DeviceTensor& x) {
+  const at::Tensor& t = tensor_of(x);
+  // The sum is NaN whenever an element is (infinities of both signs, too: then look closer).
+  if (!std::isnan(t.sum().item<float>())) return -1;
+  const at::Tensor rows = at::isnan(t).any(1).nonzero();
+  return rows.size(0) == 0 ? -1 : rows[0][0].item<int64_t>();
+}
+
+}  // namespace saccade::ops

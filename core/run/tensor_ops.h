@@ -1,0 +1,89 @@
+// The arithmetic of a transformer on dense float32 tensors: the whole of LibTorch that this program uses,
+// behind a dozen functions, so that its headers are compiled once. Attention is not here: kernels/attention.h
+// does it.
+//
+// A DeviceTensor is a handle; copies share the numbers. Shapes are row-major; `x` is [rows, columns].
+// Functions may throw LibTorch's or the allocator's exceptions: callers run inside guarded().
+// Thread: the engine thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "core/base/host_tensor.h"
+#include "core/model/checkpoint.h"
+#include "core/model/model_spec.h"
+#include "core/model/weight_map.h"
+#include "kernels/base/parallel.h"
+#include "kernels/base/result.h"
+
+namespace saccade::ops {
+
+class DeviceTensor {
+ public:
+  struct Impl;
+  DeviceTensor() = default;
+  explicit DeviceTensor(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+  [[nodiscard]] bool defined() const { return impl_ != nullptr; }
+  [[nodiscard]] Impl& impl() const { return *impl_; }
+  [[nodiscard]] int64_t rows() const;
+  [[nodiscard]] int64_t columns() const;
+  // Contiguous float32 in host memory.
+  [[nodiscard]] float* data() const;
+
+ private:
+  std::shared_ptr<Impl> impl_;
+};
+
+// Runs `work`; an exception of LibTorch or of the allocator becomes an Error.
+Result<void> guarded(const std::function<Result<void>()>& work);
+
+// Sets the number of threads of LibTorch and of the BLAS below it; gives the parallel loop that the kernels
+// share with them.
+[[nodiscard]] Parallel use_threads(int threads);
+[[nodiscard]] std::string version();  // "LibTorch 1.13.1"
+
+[[nodiscard]] DeviceTensor empty(int64_t rows, int64_t columns);
+// A view of numbers that `tensor` owns, [rows, columns]; keeps them alive.
+[[nodiscard]] DeviceTensor view_of(const HostTensor& tensor, int64_t rows, int64_t columns);
+[[nodiscard]] DeviceTensor rows_of(const DeviceTensor& x, int64_t begin, int64_t end);  // shares the numbers
+
+// Mapped weights, in the dtype they have on disk.
+struct Matrix {
+  DeviceTensor weight;  // as stored
+  MatrixLayout layout = MatrixLayout::out_in;
+  DeviceTensor bias;  // float32 [1, out]; may be undefined
+  [[nodiscard]] bool defined() const { return weight.defined(); }
+};
+[[nodiscard]] DeviceTensor stored(const TensorView& tensor);  // no copy
+[[nodiscard]] DeviceTensor vector_of(
+    const TensorView& tensor);  // float32 [1, n], copied when it must be widened
+
+// x W^T + b or x W + b. [rows, in] -> [rows, out]
+[[nodiscard]] DeviceTensor linear(const DeviceTensor& x, const Matrix& matrix);
+// x W[begin:end]^T for an out_in matrix: a slice of the vocabulary.
+[[nodiscard]] DeviceTensor linear_slice(const DeviceTensor& x, const Matrix& matrix, int64_t begin,
+                                        int64_t end);
+// Rows of an embedding matrix. ids -> [n, d]
+[[nodiscard]] DeviceTensor gather_rows(const DeviceTensor& table, const std::vector<int32_t>& ids);
+[[nodiscard]] DeviceTensor gather_range(const DeviceTensor& table, int64_t begin, int64_t end);
+
+struct Normalised {
+  DeviceTensor output;      // [rows, d], with weight and bias
+  DeviceTensor normalized;  // [rows, d], before weight and bias (hook_normalized)
+  DeviceTensor scale;       // [rows, 1] (hook_scale): the divisor
+};
+// With `parts` false only `output` is made.
+[[nodiscard]] Normalised normalise(const DeviceTensor& x, NormKind kind, double epsilon,
+                                   const DeviceTensor& weight, const DeviceTensor& bias, bool parts);
+void add_in_place(const DeviceTensor& x, const DeviceTensor& y);  // x += y
+[[nodiscard]] DeviceTensor add(const DeviceTensor& x, const DeviceTensor& y);
+void add_into(const DeviceTensor& out, const DeviceTensor& x, const DeviceTensor& y);  // out = x + y
+void activate_in_place(const DeviceTensor& x, Activation activation);
+void multiply_in_place(const DeviceTensor& x, const DeviceTensor& y);  // x *= y
+// The first row that holds a NaN, or -1.
+[[nodiscard]] int64_t first_nan_row(const DeviceTensor& x);
+
+}  // namespace saccade::ops

@@ -1,5 +1,5 @@
-// An Edit is an intervention as data: where (heads or a hook site) and what. Values save, replay, undo, diff and
-// hash. Head edits act on z, before W_O; knockouts act on scores, before the softmax.
+// An Edit is an intervention as data: where (heads or a hook site) and what. Values save, replay, undo, diff
+// and hash. Head edits act on z, before W_O; knockouts act on scores, before the softmax.
 //
 // Text form (the window, the command line and sessions share it): VERB TARGET [key=value]...
 //   zero 9.9                      z of the head := 0 at every position
@@ -49,8 +49,8 @@ struct PositionRange {
 struct Edit {
   EditVerb verb = EditVerb::zero;
   std::variant<HeadTarget, SiteRef> target;
-  double by = 1.0;                         // scale
-  std::string from;                        // mean, replace: a dump file or the name of another run; empty = this run
+  double by = 1.0;   // scale
+  std::string from;  // mean, replace: a dump file or the name of another run; empty = this run
   std::optional<PositionRange> query, key;  // knockout
   bool enabled = true;
   bool operator==(const Edit&) const = default;
@@ -64,7 +64,8 @@ struct Edit {
 [[nodiscard]] HeadTarget target_of(HeadId head);
 // The heads a target names in this model, sorted.
 [[nodiscard]] std::vector<HeadId> heads_of(const HeadTarget& target, const ModelSpec& spec);
-// Refuses layers and heads that the model does not have, positions beyond n_token, factors that are not finite.
+// Refuses layers and heads that the model does not have, positions beyond n_token, factors that are not
+// finite.
 [[nodiscard]] Result<void> check_edits(std::span<const Edit> edits, const ModelSpec& spec, int64_t n_token);
 
 // False for edits that cannot change anything (disabled, or scale by exactly 1): the runner skips them, which

@@ -1,6 +1,6 @@
 // Hook sites: the places in a forward pass that can be recorded or edited, under TransformerLens's names
-// (CONVENTIONS: "blocks.3.attn.hook_pattern"). Inside the program a site is an enum; strings exist only at the
-// file, command-line and plugin edges. Each site is passed once per run: edit first, then record.
+// (CONVENTIONS: "blocks.3.attn.hook_pattern"). Inside the program a site is an enum; strings exist only at
+// the file, command-line and plugin edges. Each site is passed once per run: edit first, then record.
 #pragma once
 
 #include <compare>
@@ -16,15 +16,28 @@
 namespace saccade {
 
 enum class HookSite {
-  embed, pos_embed,                                   // [pos, d_model]
-  resid_pre, resid_mid, resid_post,                   // [pos, d_model]
-  ln1_scale, ln1_normalized, ln2_scale, ln2_normalized,  // [pos, 1], [pos, d_model]
-  q, k, v, z,                                         // [pos, head, d_head]; k, v: KV heads; q, k after rotation
-  attn_scores, pattern,                               // [head, query, key]
-  result,                                             // [pos, head, d_model]
-  attn_out, mlp_out,                                  // [pos, d_model]
-  mlp_pre, mlp_post,                                  // [pos, d_mlp]
-  ln_final_scale, ln_final_normalized,                // [pos, 1], [pos, d_model]
+  embed,
+  pos_embed,  // [pos, d_model]
+  resid_pre,
+  resid_mid,
+  resid_post,  // [pos, d_model]
+  ln1_scale,
+  ln1_normalized,
+  ln2_scale,
+  ln2_normalized,  // [pos, 1], [pos, d_model]
+  q,
+  k,
+  v,
+  z,  // [pos, head, d_head]; k, v: KV heads; q, k after rotation
+  attn_scores,
+  pattern,  // [head, query, key]
+  result,   // [pos, head, d_model]
+  attn_out,
+  mlp_out,  // [pos, d_model]
+  mlp_pre,
+  mlp_post,  // [pos, d_mlp]
+  ln_final_scale,
+  ln_final_normalized,  // [pos, 1], [pos, d_model]
 };
 
 struct HookSiteInfo {
@@ -47,7 +60,8 @@ struct SiteRef {
 [[nodiscard]] std::string full_name(SiteRef site);
 // One full name; an unknown one is an error that lists near matches.
 [[nodiscard]] Result<SiteRef> parse_site(std::string_view name);
-// A comma-separated filter of full names, wildcards ("blocks.*.attn.hook_pattern") and short names ("pattern", "z").
+// A comma-separated filter of full names, wildcards ("blocks.*.attn.hook_pattern") and short names
+// ("pattern", "z").
 [[nodiscard]] Result<std::vector<SiteRef>> match_sites(std::string_view filter, const ModelSpec& spec);
 [[nodiscard]] std::vector<int64_t> shape_of(HookSite site, const ModelSpec& spec, int64_t n_token);
 

@@ -42,7 +42,7 @@ struct MemoryForecast {
   int64_t captures = 0;  // kept afterwards
   int64_t working = 0;   // highest extra while running
   int64_t available = 0;
-  int64_t longest = 0;   // tokens that would fit with this plan
+  int64_t longest = 0;  // tokens that would fit with this plan
   [[nodiscard]] int64_t needed() const { return captures + working; }
   [[nodiscard]] bool fits() const { return needed() <= available; }
 };

@@ -23,8 +23,8 @@ struct Run {
   std::string digest;  // of the request
   std::shared_ptr<const Capture> capture;
   double seconds = 0.0;
-  int64_t peak_bytes = 0;     // the process's highest resident size when the run ended
-  int32_t reused_layers = 0;  // taken from the base run
+  int64_t peak_bytes = 0;             // the process's highest resident size when the run ended
+  int32_t reused_layers = 0;          // taken from the base run
   std::vector<std::string> findings;  // "layer 3 produced NaN at token 12"
 };
 
@@ -49,7 +49,7 @@ struct Generation {
   std::vector<Token> tokens;  // the new ones
   std::string text;           // decoded together
   bool stopped_at_eos = false;
-  bool cancelled = false;     // what was made until then is kept
+  bool cancelled = false;  // what was made until then is kept
   double seconds = 0.0;
 };
 
@@ -60,7 +60,8 @@ struct RunnerOptions {
 
 class Runner {
  public:
-  static Result<std::unique_ptr<Runner>> create(std::shared_ptr<const Model> model, const RunnerOptions& options);
+  static Result<std::unique_ptr<Runner>> create(std::shared_ptr<const Model> model,
+                                                const RunnerOptions& options);
   ~Runner();
 
   [[nodiscard]] const Model& model() const;
@@ -79,9 +80,10 @@ class Runner {
   // Decodes with a KV cache under the request's edits. on_token is called after every new token, on this
   // thread. Edits during decoding: zero and scale act on the new rows; a mean over positions is frozen at its
   // value over the prompt; replace acts on the positions the other run has; knockouts use absolute positions.
-  Result<Generation> generate(const RunRequest& request, const SamplingOptions& options,
-                              const std::function<void(const Token&, const std::string& text_so_far)>& on_token,
-                              const JobContext& job);
+  Result<Generation> generate(
+      const RunRequest& request, const SamplingOptions& options,
+      const std::function<void(const Token&, const std::string& text_so_far)>& on_token,
+      const JobContext& job);
 
   // Times of this model's matrix products alone, for `bench`: the same shapes, no attention, no capture.
   [[nodiscard]] Result<double> matrix_products_seconds(int64_t n_token, int repeats);

@@ -135,9 +135,23 @@ DeviceTensor linear(const DeviceTensor& x, const Matrix& matrix) {
   return handle(multiply(tensor_of(x), out_in, matrix.bias.defined() ? &tensor_of(matrix.bias) : nullptr));
 }
 
-DeviceTensor linear_slice(const DeviceTensor& x, const Matrix& matrix, int64_t begin, int64_t end) {
-  return handle(
-      multiply(tensor_of(x), widened(tensor_of(matrix.weight).narrow(0, begin, end - begin)), nullptr));
+Matrix vocabulary_slice(const Matrix& matrix, int64_t begin, int64_t end) {
+  return {handle(widened(tensor_of(matrix.weight).narrow(0, begin, end - begin))), matrix.layout, {}};
+}
+
+void head_product(const DeviceTensor& x, const Matrix& matrix, int64_t begin, int64_t width, float* out,
+                  int64_t out_stride) {
+  const at::Tensor weight = widened(tensor_of(matrix.weight));
+  const at::Tensor in_out = matrix.layout == MatrixLayout::in_out ? weight : weight.t();
+  const at::Tensor part = at::mm(tensor_of(x).narrow(1, begin, width), in_out.narrow(0, begin, width));
+  at::from_blob(out, {part.size(0), part.size(1)}, {out_stride, 1}, at::kFloat).copy_(part);
+}
+
+int64_t elements(const Matrix& matrix) { return tensor_of(matrix.weight).numel(); }
+
+std::vector<double> row_log_sum_exp(const DeviceTensor& x) {
+  const at::Tensor sums = at::logsumexp(tensor_of(x), 1).to(at::kDouble).contiguous();
+  return {sums.data_ptr<double>(), sums.data_ptr<double>() + sums.size(0)};
 }
 
 DeviceTensor gather_rows(const DeviceTensor& table, const std::vector<int32_t>& ids) {

@@ -63,9 +63,15 @@ struct Matrix {
 
 // x W^T + b or x W + b. [rows, in] -> [rows, out]
 [[nodiscard]] DeviceTensor linear(const DeviceTensor& x, const Matrix& matrix);
-// x W[begin:end]^T for an out_in matrix: a slice of the vocabulary.
-[[nodiscard]] DeviceTensor linear_slice(const DeviceTensor& x, const Matrix& matrix, int64_t begin,
-                                        int64_t end);
+// Rows [begin, end) of an out_in matrix, widened to float32: a slice of the vocabulary.
+[[nodiscard]] Matrix vocabulary_slice(const Matrix& matrix, int64_t begin, int64_t end);
+// x[:, begin:begin+width] times those rows of W (one head's share of z W_O), no bias, into strided rows of
+// `out`.
+void head_product(const DeviceTensor& x, const Matrix& matrix, int64_t begin, int64_t width, float* out,
+                  int64_t out_stride);
+[[nodiscard]] int64_t elements(const Matrix& matrix);  // of the weight
+// ln sum_j exp(x_ij) of every row, in float64.
+[[nodiscard]] std::vector<double> row_log_sum_exp(const DeviceTensor& x);
 // Rows of an embedding matrix. ids -> [n, d]
 [[nodiscard]] DeviceTensor gather_rows(const DeviceTensor& table, const std::vector<int32_t>& ids);
 [[nodiscard]] DeviceTensor gather_range(const DeviceTensor& table, int64_t begin, int64_t end);

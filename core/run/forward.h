@@ -1,0 +1,82 @@
+// The one forward pass: reads the ModelSpec, walks the layers, passes every hook site once (edit first, then
+// record). Used by runs (whole prompt, captured) and by generation (rows after a KV cache).
+//
+// Residuals are HostTensors [rows, d_model]; rows are the positions [first_position, first_position + rows).
+// Thread: the engine thread; may throw LibTorch's exceptions (see ops::guarded).
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "core/base/job.h"
+#include "core/capture/capture.h"
+#include "core/run/model_weights.h"
+#include "core/run/rotary.h"
+#include "core/run/run_request.h"
+#include "core/run/site_edits.h"
+#include "kernels/attention.h"
+
+namespace saccade {
+
+// Keys and values of one layer for positions [0, length), [position, kv_head, d_head].
+struct KvCache {
+  std::vector<float> keys, values;
+  int64_t length = 0;
+};
+
+struct LayerOptions {
+  int64_t first_position = 0;
+  KvCache* cache = nullptr;         // read and extended; null: the rows see only each other
+  LayerCapture* capture = nullptr;  // filled as the plan says; may be null
+  bool skip_resid_pre = false;      // x already passed this layer's resid_pre (resuming)
+};
+
+class ForwardPass {
+ public:
+  ForwardPass(const Model& model, const ModelWeights& weights, const KernelSet& kernels,
+              const Parallel& parallel, RotaryTable& rotary, SiteEdits& edits, const CapturePlan& plan,
+              const JobContext& job);
+
+  Result<HostTensor> embed(const std::vector<int32_t>& ids, int64_t first_position);
+  // x: the residual that enters the layer; edits may change it in place. Gives the residual that leaves it.
+  Result<HostTensor> layer(int32_t l, HostTensor x, const LayerOptions& options);
+  // The final norm of rows [begin, end).
+  Result<ops::DeviceTensor> final_norm(const HostTensor& x);
+  // z of layer l computed from its resid_pre, without that layer's edits: [pos, head, d_head].
+  Result<HostTensor> plain_z(int32_t l, const HostTensor& resid_pre,
+                             const std::vector<std::vector<EdgeRect>>& knockouts);
+
+  [[nodiscard]] std::map<SiteRef, HostTensor>& recorded() { return recorded_; }
+
+ private:
+  struct Attention {                // of one layer, rows of this call
+    HostTensor q, k, z;             // [rows, head | kv_head, d_head]
+    ops::DeviceTensor qkv, v_rows;  // own the values that `v` points into
+    HeadsView v;
+  };
+  Result<void> visit(SiteRef site, const ops::DeviceTensor& x, int64_t first_position);
+  Result<void> visit(SiteRef site, HostTensor& x, int64_t rows, int64_t first_position);
+  void record(SiteRef site, const float* values, int64_t rows);
+  void record_heads(SiteRef site, const HeadsView& heads, int64_t rows, int64_t n_head);
+  [[nodiscard]] bool recording(SiteRef site) const;
+  Result<ops::DeviceTensor> linear(const ops::DeviceTensor& x, const ops::Matrix& matrix) const;
+  Result<ops::DeviceTensor> norm(int32_t l, int which, const ops::DeviceTensor& x);
+  Result<Attention> project(int32_t l, const ops::DeviceTensor& x, int64_t first_position);
+  Result<void> attend(Attention& attention, const std::vector<std::vector<EdgeRect>>& knockouts,
+                      const LayerOptions& options);
+  Result<ops::DeviceTensor> attention_out(int32_t l, Attention& attention, int64_t first_position);
+  Result<ops::DeviceTensor> mlp(int32_t l, const ops::DeviceTensor& x, int64_t first_position);
+
+  const Model& model_;
+  const ModelSpec& spec_;
+  const ModelWeights& weights_;
+  const KernelSet& kernels_;
+  const Parallel& parallel_;
+  RotaryTable& rotary_;
+  SiteEdits& edits_;
+  const CapturePlan& plan_;
+  const JobContext& job_;
+  std::map<SiteRef, HostTensor> recorded_;
+};
+
+}  // namespace saccade

@@ -1,0 +1,137 @@
+// Generation: prefill into a KV cache, then one row at a time, under the request's edits.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <numeric>
+#include <random>
+
+#include "core/run/runner_state.h"
+#include "core/run/unembed.h"
+
+namespace saccade {
+namespace {
+
+int32_t most_probable(std::span<const float> logits) {
+  return static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+}
+
+// Temperature, then the k most probable, then the smallest set whose mass reaches top_p (Holtzman et al.
+// 2020, arXiv 1904.09751), then one draw.
+int32_t sample(std::span<const float> logits, const SamplingOptions& options, std::mt19937_64& random) {
+  if (options.temperature <= 0.0) return most_probable(logits);
+  std::vector<int32_t> order(logits.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
+    return logits[static_cast<size_t>(a)] > logits[static_cast<size_t>(b)];
+  });
+  if (options.top_k > 0 && static_cast<size_t>(options.top_k) < order.size())
+    order.resize(static_cast<size_t>(options.top_k));
+  const double highest = logits[static_cast<size_t>(order.front())];
+  std::vector<double> weight;
+  for (const int32_t id : order)
+    weight.push_back(std::exp((logits[static_cast<size_t>(id)] - highest) / options.temperature));
+  const double total = std::accumulate(weight.begin(), weight.end(), 0.0);
+  size_t kept = 0;
+  double mass = 0.0;
+  while (kept < weight.size() && (kept == 0 || mass < options.top_p * total)) mass += weight[kept++];
+  double draw = static_cast<double>(random() >> 11) * 0x1.0p-53 * mass;
+  for (size_t i = 0; i < kept; ++i) {
+    if (draw < weight[i]) return order[i];
+    draw -= weight[i];
+  }
+  return order[kept - 1];
+}
+
+// What the new ids add to the text. Decoded behind a little of the prompt, because some tokenizers drop the
+// space before the first token of a text.
+std::string added_text(const Tokenizer& tokenizer, const std::vector<int32_t>& prompt,
+                       const std::vector<int32_t>& added) {
+  constexpr size_t context = 8;
+  std::vector<int32_t> ids(prompt.end() - static_cast<ptrdiff_t>(std::min(context, prompt.size())),
+                           prompt.end());
+  const Result<std::string> before = tokenizer.decode(ids);
+  ids.insert(ids.end(), added.begin(), added.end());
+  const Result<std::string> after = tokenizer.decode(ids);
+  if (before.ok() && after.ok() && after->starts_with(*before)) return after->substr(before->size());
+  const Result<std::string> alone = tokenizer.decode(added);
+  return alone.ok() ? *alone : std::string();
+}
+
+bool ends(const Model& model, int32_t id) {
+  const std::vector<int32_t>& eos = model.spec().eos_ids;
+  return std::find(eos.begin(), eos.end(), id) != eos.end() || model.tokenizer().eos() == id;
+}
+
+Result<void> check_sampling(const SamplingOptions& options) {
+  if (options.max_tokens < 0 || options.top_k < 0 || !(options.temperature >= 0.0) ||
+      !(options.top_p > 0.0) || options.top_p > 1.0)
+    return make_error(
+        ErrorCode::invalid_argument,
+        fmt::format("sampling: expected tokens >= 0, temperature >= 0, top-k >= 0 and 0 < top-p <= 1, "
+                    "found {}, {}, {} and {}",
+                    options.max_tokens, options.temperature, options.top_k, options.top_p));
+  return {};
+}
+
+}  // namespace
+
+Result<Generation> Runner::generate(const RunRequest& request, const SamplingOptions& options,
+                                    const std::function<void(const Token&, const std::string&)>& on_token,
+                                    const JobContext& job) {
+  const auto start = std::chrono::steady_clock::now();
+  const Model& model = *state_->model;
+  const ModelSpec& spec = model.spec();
+  SACCADE_CHECK(state_->check(request));
+  SACCADE_CHECK(check_sampling(options));
+  SiteEdits edits = state_->edits_for(request);
+  SACCADE_CHECK(edits.check());
+
+  const CapturePlan nothing{false, false, false, false, 1, 8, {}};
+  const std::vector<int32_t> prompt = request.tokens.ids();
+  std::vector<KvCache> caches(static_cast<size_t>(spec.n_layer));
+  std::mt19937_64 random(options.seed);
+  Generation generation;
+  std::vector<int32_t> added;
+
+  Result<void> outcome = ops::guarded([&]() -> Result<void> {
+    ForwardPass pass = state_->pass(edits, nothing, job);
+    std::vector<int32_t> rows = prompt;
+    int64_t position = 0;
+    while (static_cast<int>(added.size()) < options.max_tokens && position < spec.n_context) {
+      SACCADE_TRY(HostTensor x, pass.embed(rows, position));
+      for (int32_t l = 0; l < spec.n_layer; ++l) {
+        LayerOptions layer;
+        layer.first_position = position;
+        layer.cache = &caches[static_cast<size_t>(l)];
+        SACCADE_TRY(x, pass.layer(l, std::move(x), layer));
+      }
+      position += static_cast<int64_t>(rows.size());
+      SACCADE_TRY(const ops::DeviceTensor h, pass.final_norm(x));
+      SACCADE_TRY(const Answer answer, unembed(h, state_->weights, spec.n_vocab, rows, false, job));
+      const int32_t id = sample(answer.last_logits.values(), options, random);
+      if (options.stop_at_eos && ends(model, id)) {
+        generation.stopped_at_eos = true;
+        break;
+      }
+      SACCADE_TRY(Token token, model.tokenizer().token(id));
+      added.push_back(id);
+      generation.tokens.push_back(token);
+      generation.text = added_text(model.tokenizer(), prompt, added);
+      if (on_token) on_token(token, generation.text);
+      job.progress(static_cast<double>(added.size()) / options.max_tokens,
+                   fmt::format("token {} of {}", added.size(), options.max_tokens));
+      rows = {id};
+    }
+    return {};
+  });
+  if (!outcome.ok()) {
+    if (outcome.error().code != ErrorCode::cancelled || added.empty()) return std::move(outcome).error();
+    generation.cancelled = true;
+  }
+  generation.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return generation;
+}
+
+}  // namespace saccade

@@ -1,0 +1,300 @@
+#include "core/run/runner.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <thread>
+
+#include "core/base/memory.h"
+#include "core/run/runner_state.h"
+#include "core/run/unembed.h"
+
+namespace saccade {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+bool same_tokens(const TokenSequence& a, const TokenSequence& b) { return a.ids() == b.ids(); }
+
+// Whether everything `request` wants of the layers below `layer` is in the base run.
+bool can_reuse(const Run& base, const RunRequest& request, int32_t layer) {
+  const CapturePlan& have = base.request.capture;
+  const CapturePlan& want = request.capture;
+  if (base.request.model_digest != request.model_digest || !same_tokens(base.request.tokens, request.tokens))
+    return false;
+  if (!have.residuals || (want.attention && !have.attention) || (want.statistics && !have.statistics))
+    return false;
+  if (have.sink_keys != want.sink_keys || have.local_width != want.local_width) return false;
+  return std::all_of(want.sites.begin(), want.sites.end(), [&](const SiteRef& site) {
+    const bool from_base =
+        site.layer >= 0 ? site.layer < layer || (site.layer == layer && site.site == HookSite::resid_pre)
+                        : site.site == HookSite::embed || site.site == HookSite::pos_embed;
+    const bool regenerated = site.site == HookSite::pattern || site.site == HookSite::attn_scores;
+    return !from_base || regenerated || base.capture->sites.contains(site);
+  });
+}
+
+// Where to begin: the layer, and what enters it. -1: from the tokens.
+int32_t resume_layer(const std::shared_ptr<const Run>& base, const RunRequest& request,
+                     const ModelSpec& spec) {
+  if (!base) return -1;
+  const int32_t layer = std::min(first_difference(base->request, request, spec), spec.n_layer);
+  if (layer < 0 || !can_reuse(*base, request, layer)) return -1;
+  if (layer == spec.n_layer && base->capture->final_resid.empty()) return -1;
+  return layer;
+}
+
+std::string now_utc() {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
+                     fmt::gmtime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now())));
+}
+
+Provenance provenance_of(const RunRequest& request, const std::string& digest, const Model& model,
+                         const KernelSet& kernels) {
+  Provenance p;
+  p.request = digest;
+  p.model_name = model.name();
+  p.model_where = model.where();
+  p.model_digest = model.digest();
+  for (const Edit& edit : request.edits) p.edits.push_back(to_text(edit));
+  p.prompt = request.tokens.text;
+  p.kernels = kernels.name;
+  p.dtype = request.dtype;
+  p.device = request.device;
+  p.program = "saccade " SACCADE_VERSION;
+  p.created = now_utc();
+  return p;
+}
+
+}  // namespace
+
+Runner::Runner(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Runner::~Runner() = default;
+
+Result<std::unique_ptr<Runner>> Runner::create(std::shared_ptr<const Model> model,
+                                               const RunnerOptions& options) {
+  const int cores = std::max(1u, std::thread::hardware_concurrency());
+  const int threads = options.threads > 0 ? options.threads : cores;
+  const KernelSet* kernels = options.kernels;
+  if (!kernels) {
+    SACCADE_TRY(kernels, choose_kernels("auto"));
+  }
+  std::unique_ptr<State> state;
+  SACCADE_CHECK(ops::guarded([&]() -> Result<void> {
+    Parallel parallel = ops::use_threads(threads);
+    ModelWeights weights = bind_weights(*model);
+    RotarySpec rotary = model->spec().rotary;
+    if (model->spec().position != PositionKind::rotary) rotary.dimensions = 0;
+    state.reset(
+        new State{model, kernels, threads, std::move(parallel), std::move(weights), RotaryTable(rotary)});
+    return {};
+  }));
+  return std::unique_ptr<Runner>(new Runner(std::move(state)));
+}
+
+const Model& Runner::model() const { return *state_->model; }
+const KernelSet& Runner::kernels() const { return *state_->kernels; }
+int Runner::threads() const { return state_->threads; }
+
+RunRequest Runner::request(TokenSequence tokens) const {
+  RunRequest request;
+  request.model_digest = state_->model->digest();
+  request.tokens = std::move(tokens);
+  return request;
+}
+
+MemoryForecast Runner::forecast(const RunRequest& request) const {
+  return forecast_memory(state_->model->spec(), state_->model->file_bytes(), request.capture,
+                         request.tokens.size(), available_bytes());
+}
+
+Result<void> Runner::State::check(const RunRequest& request) const {
+  const ModelSpec& spec = model->spec();
+  const int64_t n = request.tokens.size();
+  if (n == 0) return make_error(ErrorCode::invalid_argument, "the prompt has no tokens: give at least one");
+  if (n > spec.n_context)
+    return make_error(ErrorCode::invalid_argument,
+                      fmt::format("the prompt has {} tokens, {} has positions for {}; shorten it by {}", n,
+                                  model->name(), spec.n_context, n - spec.n_context));
+  for (int64_t i = 0; i < n; ++i)
+    if (const int32_t id = request.tokens.tokens[static_cast<size_t>(i)].id; id < 0 || id >= spec.n_vocab)
+      return make_error(
+          ErrorCode::invalid_argument,
+          fmt::format("token {} has id {}, the model's vocabulary is 0-{}", i, id, spec.n_vocab - 1));
+  if (request.dtype != "f32" || request.device != "cpu")
+    return make_error(ErrorCode::unsupported,
+                      fmt::format("this build computes in f32 on cpu; {} on {} was asked for", request.dtype,
+                                  request.device));
+  SACCADE_CHECK(check_edits(request.edits, spec, n));
+  const MemoryForecast need =
+      forecast_memory(spec, model->file_bytes(), request.capture, n, available_bytes());
+  if (!need.fits())
+    return make_error(
+        ErrorCode::out_of_memory,
+        fmt::format("{} tokens need {} for captures and {} to work in, {} are free; {} tokens would fit "
+                    "with this capture plan",
+                    n, format_bytes(need.captures), format_bytes(need.working), format_bytes(need.available),
+                    need.longest));
+  return {};
+}
+
+SiteEdits Runner::State::edits_for(const RunRequest& request) {
+  return {request, model->spec(),
+          [this](const Capture& reference, int32_t layer) { return reference_z(reference, layer); }};
+}
+
+Result<HostTensor> Runner::State::reference_z(const Capture& reference, int32_t layer) {
+  const auto l = static_cast<size_t>(layer);
+  const std::string name = reference.provenance.model_name;
+  if (reference.provenance.model_digest != model->digest() || l >= reference.layers.size() ||
+      reference.layers[l]->resid_pre.empty())
+    return make_error(
+        ErrorCode::not_found,
+        fmt::format("the other run (of {}) did not keep z of layer {}, and it cannot be made again from "
+                    "this model; record it with --capture z",
+                    name, layer));
+  RunRequest as_it_was;
+  as_it_was.tokens.tokens = reference.tokens;
+  for (const std::string& text : reference.provenance.edits) {
+    SACCADE_TRY(Edit edit, parse_edit(text));
+    if (has_effect(edit) && !edit.from.empty() && changes_layer(edit, layer))
+      return make_error(
+          ErrorCode::unsupported,
+          fmt::format("the other run was itself edited from '{}' in layer {}; record it with --capture z",
+                      edit.from, layer));
+    as_it_was.edits.push_back(std::move(edit));
+  }
+  const CapturePlan nothing{false, false, false, false, 1, 8, {}};
+  const JobContext no_job;
+  SiteEdits edits(as_it_was, model->spec(), nullptr);
+  ForwardPass other = pass(edits, nothing, no_job);
+  SACCADE_TRY(HostTensor z,
+              other.plain_z(layer, reference.layers[l]->resid_pre, reference.layers[l]->knockouts));
+  SACCADE_CHECK(edits.apply({HookSite::z, layer}, z.mutable_values(), z.shape()[0], 0));
+  return z;
+}
+
+Result<std::shared_ptr<const Run>> Runner::run(const RunRequest& request,
+                                               const std::shared_ptr<const Run>& base,
+                                               const JobContext& job) {
+  const Clock::time_point start = Clock::now();
+  const ModelSpec& spec = state_->model->spec();
+  SACCADE_CHECK(state_->check(request));
+  SiteEdits edits = state_->edits_for(request);
+  SACCADE_CHECK(edits.check());
+
+  auto run = std::make_shared<Run>();
+  auto capture = std::make_shared<Capture>();
+  run->request = request;
+  run->digest = request.digest();
+  capture->provenance = provenance_of(request, run->digest, *state_->model, *state_->kernels);
+  capture->spec = spec;
+  capture->tokens = request.tokens.tokens;
+  capture->sink_keys = request.capture.sink_keys;
+  capture->local_width = request.capture.local_width;
+
+  const int32_t first = resume_layer(base, request, spec);
+  const std::vector<int32_t> ids = request.tokens.ids();
+  SACCADE_CHECK(ops::guarded([&]() -> Result<void> {
+    ForwardPass pass = state_->pass(edits, request.capture, job);
+    HostTensor x;
+    if (first < 0) {
+      SACCADE_TRY(x, pass.embed(ids, 0));
+    } else {
+      capture->layers.assign(base->capture->layers.begin(), base->capture->layers.begin() + first);
+      x = first < spec.n_layer ? base->capture->layers[static_cast<size_t>(first)]->resid_pre
+                               : base->capture->final_resid;
+      run->reused_layers = first;
+    }
+    for (int32_t l = std::max(first, 0); l < spec.n_layer; ++l) {
+      job.progress(static_cast<double>(l) / (spec.n_layer + 1),
+                   fmt::format("layer {} of {}", l + 1, spec.n_layer));
+      auto kept = std::make_shared<LayerCapture>();
+      LayerOptions options;
+      options.capture = kept.get();
+      options.skip_resid_pre = l == first;
+      SACCADE_TRY(x, pass.layer(l, std::move(x), options));
+      capture->layers.push_back(std::move(kept));
+      if (run->findings.empty())
+        if (const int64_t row = ops::first_nan_row(ops::view_of(x, x.shape()[0], spec.d_model)); row >= 0)
+          run->findings.push_back(fmt::format("layer {} produced NaN at token {}", l, row));
+    }
+    if (request.capture.residuals) capture->final_resid = x;
+    job.progress(static_cast<double>(spec.n_layer) / (spec.n_layer + 1), "next-token logits");
+    SACCADE_TRY(const ops::DeviceTensor h, pass.final_norm(x));
+    SACCADE_TRY(Answer answer, unembed(h, state_->weights, spec.n_vocab, ids, request.capture.loss, job));
+    capture->last_logits = std::move(answer.last_logits);
+    capture->loss = std::move(answer.loss);
+    capture->sites = std::move(pass.recorded());
+    return {};
+  }));
+  if (first >= 0)
+    for (const SiteRef& site : request.capture.sites)
+      if (const auto known = base->capture->sites.find(site);
+          known != base->capture->sites.end() && !capture->sites.contains(site))
+        capture->sites.insert(*known);
+  run->seconds = seconds_since(start);
+  capture->provenance.seconds = run->seconds;
+  run->peak_bytes = peak_resident_bytes();
+  run->capture = std::move(capture);
+  job.progress(1.0, "done");
+  return std::shared_ptr<const Run>(std::move(run));
+}
+
+std::vector<NextToken> top_next(const HostTensor& logits, const Tokenizer& tokenizer, int k) {
+  const auto n = static_cast<int32_t>(logits.size());
+  const float* values = logits.data();
+  std::vector<int32_t> order(static_cast<size_t>(n));
+  for (int32_t i = 0; i < n; ++i) order[static_cast<size_t>(i)] = i;
+  const auto better = [&](int32_t a, int32_t b) {
+    return values[a] != values[b] ? values[a] > values[b] : a < b;
+  };
+  const auto count = std::clamp<int64_t>(k, 0, n);
+  std::partial_sort(order.begin(), order.begin() + count, order.end(), better);
+  const double highest = n > 0 ? *std::max_element(values, values + n) : 0.0;
+  double sum = 0.0;
+  for (int32_t i = 0; i < n; ++i) sum += std::exp(static_cast<double>(values[i]) - highest);
+  std::vector<NextToken> next;
+  for (int64_t i = 0; i < count; ++i) {
+    const int32_t id = order[static_cast<size_t>(i)];
+    const Result<Token> token = tokenizer.token(id);
+    next.push_back({id, token.ok() ? token->text : fmt::format("<{}>", id), values[id],
+                    std::exp(static_cast<double>(values[id]) - highest) / sum});
+  }
+  return next;
+}
+
+Result<double> Runner::matrix_products_seconds(int64_t n_token, int repeats) {
+  double best = 0.0;
+  SACCADE_CHECK(ops::guarded([&]() -> Result<void> {
+    const auto rows_like = [&](const ops::Matrix& m) {
+      const int64_t in = m.layout == MatrixLayout::out_in ? m.weight.columns() : m.weight.rows();
+      HostTensor x({n_token, in});
+      for (size_t i = 0; i < x.mutable_values().size(); ++i)
+        x.mutable_values()[i] = static_cast<float>(static_cast<int>(i * 2654435761u % 1000) - 500) / 500.0f;
+      return ops::view_of(x, n_token, in);
+    };
+    std::vector<std::pair<const ops::Matrix*, ops::DeviceTensor>> products;
+    for (const LayerWeights& w : state_->weights.layers)
+      for (const ops::Matrix* m : {&w.qkv, &w.q, &w.k, &w.v, &w.o, &w.mlp_in, &w.mlp_gate, &w.mlp_out})
+        if (m->defined()) products.emplace_back(m, rows_like(*m));
+    products.emplace_back(&state_->weights.unembed, rows_like(state_->weights.unembed));
+    for (int i = 0; i < repeats; ++i) {
+      const Clock::time_point start = Clock::now();
+      for (const auto& [matrix, x] : products) (void)ops::linear(x, *matrix);
+      const double seconds = seconds_since(start);
+      if (i == 0 || seconds < best) best = seconds;
+    }
+    return {};
+  }));
+  return best;
+}
+
+}  // namespace saccade

@@ -1,0 +1,33 @@
+// What the parts of Runner share. Private to core/run.
+#pragma once
+
+#include "core/run/forward.h"
+#include "core/run/model_weights.h"
+#include "core/run/rotary.h"
+#include "core/run/runner.h"
+#include "core/run/tensor_ops.h"
+
+namespace saccade {
+
+struct Runner::State {
+  std::shared_ptr<const Model> model;
+  const KernelSet* kernels;
+  int threads;
+  Parallel parallel;
+  ModelWeights weights;
+  RotaryTable rotary;
+
+  // Refuses what cannot run, before any work.
+  [[nodiscard]] Result<void> check(const RunRequest& request) const;
+  // z of a reference run's layer, edits of that run included where they can be repeated.
+  Result<HostTensor> reference_z(const Capture& reference, int32_t layer);
+  [[nodiscard]] SiteEdits edits_for(const RunRequest& request);
+  [[nodiscard]] ForwardPass pass(SiteEdits& edits, const CapturePlan& plan, const JobContext& job) {
+    return {*model, weights, *kernels, parallel, rotary, edits, plan, job};
+  }
+};
+
+[[nodiscard]] MemoryForecast forecast_memory(const ModelSpec& spec, int64_t weight_bytes,
+                                             const CapturePlan& plan, int64_t n_token, int64_t available);
+
+}  // namespace saccade

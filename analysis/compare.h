@@ -19,18 +19,19 @@ struct NextTokenChange {
 };
 
 struct Comparison {
-  double kl = 0.0;  // KL(A || B) of the next-token distributions, nats
-  double js = 0.0;  // Jensen-Shannon divergence, nats, at most ln 2
-  std::vector<NextTokenChange> top;  // the union of both top-k, by probability in A then B
-  bool same_tokens = false;          // both runs read the same ids; the fields below need that
+  double kl = 0.0;                     // KL(A || B) of the next-token distributions, nats
+  double js = 0.0;                     // Jensen-Shannon divergence, nats, at most ln 2
+  std::vector<NextTokenChange> top;    // the union of both top-k, by probability in A then B
+  bool same_tokens = false;            // both runs read the same ids; the fields below need that
   std::vector<float> loss_difference;  // B - A, per position
-  Field entropy_change;   // [layer, head]: mean over rows of (entropy B - entropy A), nats
-  Field pattern_change;   // [layer, head]: mean over rows of |received mass B - A| / 2 over keys, in [0, 1]
+  Field entropy_change;                // [layer, head]: mean over rows of (entropy B - entropy A), nats
+  Field pattern_change;  // [layer, head]: mean over rows of |received mass B - A| / 2 over keys, in [0, 1]
   std::vector<std::string> findings;
 };
 
 // Errors when the vocabularies differ. `text_of` may be null (dumps without a model): ids are then the text.
-[[nodiscard]] Result<Comparison> compare(const Capture& a, const Capture& b, const Tokenizer* tokenizer, int top_k = 10);
+[[nodiscard]] Result<Comparison> compare(const Capture& a, const Capture& b, const Tokenizer* tokenizer,
+                                         int top_k = 10);
 
 // Which runs of characters two texts share: for marking differences in generated text. Word by word.
 enum class DiffKind { same, only_a, only_b };

@@ -3,8 +3,9 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json_fwd.hpp>
+#include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -45,6 +46,7 @@ struct Table {
 
 struct AnalysisResult {
   std::string method;
+  nlohmann::json parameters = nlohmann::json::object();  // complete, as computed with
   std::vector<Field> fields;
   std::vector<Table> tables;
   std::vector<std::string> findings;  // one sentence each
@@ -54,7 +56,9 @@ struct AnalysisResult {
   [[nodiscard]] const Field* field(std::string_view name) const;
 };
 
-// The document of `analyze --json`: method, params, requests, fields, tables, findings.
+// The document of `analyze --json`: method, params, requests, fields {name: axes, shape, unit, values ...},
+// tables, findings, partial. `values` is flat, row-major in the order of `axes`; what is not a number is
+// null.
 [[nodiscard]] nlohmann::json to_json(const AnalysisResult& result);
 
 }  // namespace saccade

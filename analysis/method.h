@@ -19,7 +19,7 @@ namespace saccade {
 
 struct ParameterInfo {
   std::string name, label, help;
-  nlohmann::json default_value;  // its type is the parameter's type: integer, number, boolean, string
+  nlohmann::json default_value;         // its type is the parameter's type: integer, number, boolean, string
   double minimum = 0.0, maximum = 0.0;  // for numbers, when minimum < maximum
 };
 
@@ -47,12 +47,17 @@ class AnalysisMethod {
                                                      const RunRequest& /*base*/) const {
     return {};
   }
-  [[nodiscard]] virtual Result<AnalysisResult> compute(const MethodInput& input, const JobContext& job) const = 0;
+  [[nodiscard]] virtual Result<AnalysisResult> compute(const MethodInput& input,
+                                                       const JobContext& job) const = 0;
 };
 
 // Every method of this build, sorted by id.
 [[nodiscard]] std::span<const std::unique_ptr<AnalysisMethod>> methods();
 [[nodiscard]] Result<const AnalysisMethod*> find_method(std::string_view id);  // the error lists the ids
+// "NAME=VALUE" texts as parameters of the declared types, for complete_parameters(); the error names the
+// parameter.
+[[nodiscard]] Result<nlohmann::json> parse_parameters(const MethodInfo& info,
+                                                      std::span<const std::string> texts);
 // Checks names, types and ranges of given parameters and fills in the defaults.
 [[nodiscard]] Result<nlohmann::json> complete_parameters(const MethodInfo& info, const nlohmann::json& given);
 

@@ -1,0 +1,12 @@
+// The methods of this build: one line each, in registry.cpp's table.
+#pragma once
+
+#include <memory>
+
+#include "analysis/method.h"
+
+namespace saccade {
+
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_head_table();
+
+}  // namespace saccade

@@ -26,7 +26,8 @@
 
 namespace saccade {
 
-// A read-only view of [token, head, d_head]: element (t, h, d) is data[t * token_stride + h * head_stride + d].
+// A read-only view of [token, head, d_head]: element (t, h, d) is data[t * token_stride + h * head_stride +
+// d].
 struct HeadsView {
   const float* data = nullptr;
   int64_t token_stride = 0;
@@ -38,7 +39,8 @@ struct MutableHeadsView {
   int64_t head_stride = 0;
 };
 
-// Half-open rectangles of absolute positions: queries [query_begin, query_end) lose keys [key_begin, key_end).
+// Half-open rectangles of absolute positions: queries [query_begin, query_end) lose keys [key_begin,
+// key_end).
 struct EdgeRect {
   int64_t query_begin = 0, query_end = 0;
   int64_t key_begin = 0, key_end = 0;
@@ -73,16 +75,16 @@ struct AttentionOutput {
   float* entropy = nullptr;     // -sum_j p_ij ln p_ij, nats
   float* max_weight = nullptr;  // max_j p_ij; ties go to the lowest key
   int32_t* max_key = nullptr;
-  float* sink_mass = nullptr;   // sum of p_ij over keys j < sink_keys
-  float* local_mass = nullptr;  // sum of p_ij over keys with |first_query + i - j| < local_width
+  float* sink_mass = nullptr;      // sum of p_ij over keys j < sink_keys
+  float* local_mass = nullptr;     // sum of p_ij over keys with |first_query + i - j| < local_width
   float* mean_distance = nullptr;  // sum_j p_ij |first_query + i - j|, tokens
   float* received = nullptr;       // sum_i p_ij
   float* received_max = nullptr;   // max_i p_ij
   int64_t sink_keys = 1;
   int64_t local_width = 8;
-  int top_k = 0;                 // 0..16
-  float* top_weight = nullptr;   // [head, query, top_k], descending; missing entries 0
-  int32_t* top_key = nullptr;    // [head, query, top_k]; missing entries -1
+  int top_k = 0;                // 0..16
+  float* top_weight = nullptr;  // [head, query, top_k], descending; missing entries 0
+  int32_t* top_key = nullptr;   // [head, query, top_k]; missing entries -1
 };
 
 // One head's rows and columns to regenerate. Positions are absolute: row r of the map is query position

@@ -1,5 +1,5 @@
-// Files as the rest of core wants them: read-only mappings, whole small files, and writes that are never torn.
-// Thread: any. Errors name the file, what was expected and what the system said.
+// Files as the rest of core wants them: read-only mappings, whole small files, and writes that are never
+// torn. Thread: any. Errors name the file, what was expected and what the system said.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
-// AttentionMap: any part of one head's map, regenerated from a Capture. Cheap to make and to copy; holds no map.
-// Thread: any (tile() is reentrant). Axes of a tile: [query, key], absolute positions.
+// AttentionMap: any part of one head's map, regenerated from a Capture. Cheap to make and to copy; holds no
+// map. Thread: any (tile() is reentrant). Axes of a tile: [query, key], absolute positions.
 #pragma once
 
 #include <memory>
@@ -13,21 +13,22 @@ namespace saccade {
 struct Tile {
   TileRequest request;
   int64_t rows = 0, columns = 0;  // of the output: ceil(range / lod)
-  HostTensor block_max;   // [rows, columns], probability
-  HostTensor block_mass;  // [rows, columns], sum of probability
+  HostTensor block_max;           // [rows, columns], probability
+  HostTensor block_mass;          // [rows, columns], sum of probability
 };
 
 class AttentionMap {
  public:
   // Error when the head does not exist or the capture kept no q and k.
-  static Result<AttentionMap> of(std::shared_ptr<const Capture> capture, HeadId head, const KernelSet& kernels);
+  static Result<AttentionMap> of(std::shared_ptr<const Capture> capture, HeadId head,
+                                 const KernelSet& kernels);
 
   [[nodiscard]] HeadId head() const { return head_; }
   [[nodiscard]] int64_t size() const { return capture_->n_token(); }  // queries = keys
   [[nodiscard]] const Capture& capture() const { return *capture_; }
   // rows and columns are clipped to the map by the caller; lod is a power of two.
-  [[nodiscard]] Result<Tile> tile(int64_t rows_begin, int64_t rows_end, int64_t columns_begin, int64_t columns_end,
-                                  int64_t lod) const;
+  [[nodiscard]] Result<Tile> tile(int64_t rows_begin, int64_t rows_end, int64_t columns_begin,
+                                  int64_t columns_end, int64_t lod) const;
   [[nodiscard]] Result<float> weight(int64_t query, int64_t key) const;
   [[nodiscard]] Result<std::vector<float>> weights_at(std::span<const int32_t> query,
                                                       std::span<const int32_t> key) const;

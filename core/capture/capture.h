@@ -38,13 +38,13 @@ struct LayerCapture {
 
 // Where the numbers came from; written into every export.
 struct Provenance {
-  std::string request;       // digest of the RunRequest
+  std::string request;  // digest of the RunRequest
   std::string model_name, model_where, model_digest;
   std::vector<std::string> edits;  // text form, in order
   std::string prompt;
   std::string kernels, dtype, device;
-  std::string program;       // "saccade 0.1.0"
-  std::string created;       // ISO 8601, UTC
+  std::string program;  // "saccade 0.1.0"
+  std::string created;  // ISO 8601, UTC
   double seconds = 0.0;
 };
 
@@ -60,7 +60,7 @@ struct Capture {
   std::map<SiteRef, HostTensor> sites;  // recorded in full, shapes as shape_of()
 
   [[nodiscard]] int64_t n_token() const { return static_cast<int64_t>(tokens.size()); }
-  [[nodiscard]] int64_t bytes() const;  // of everything kept
+  [[nodiscard]] int64_t bytes() const;     // of everything kept
   [[nodiscard]] double mean_loss() const;  // NaN without losses
 };
 

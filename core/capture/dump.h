@@ -24,7 +24,7 @@ Result<void> write_dump(const Capture& capture, const std::filesystem::path& pat
 Result<std::shared_ptr<const Capture>> read_dump(const std::filesystem::path& path);
 
 struct DumpItem {
-  std::string name;             // dataset path
+  std::string name;  // dataset path
   std::vector<int64_t> shape;
   std::vector<std::string> axes;
   std::string dtype;

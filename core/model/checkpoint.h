@@ -2,9 +2,9 @@
 //
 // Reads model.safetensors or model.safetensors.index.json with its shards. Nothing is copied: a tensor is a
 // view into a mapping that lives as long as the Checkpoint. The header is checked before any tensor is
-// handed out: length against file size, JSON, dtypes, shape * width == byte range, ranges inside the file, no overlap,
-// no duplicate names. Format: huggingface/safetensors, "Format" section of its README.
-// Thread: any, immutable.
+// handed out: length against file size, JSON, dtypes, shape * width == byte range, ranges inside the file, no
+// overlap, no duplicate names. Format: huggingface/safetensors, "Format" section of its README. Thread: any,
+// immutable.
 #pragma once
 
 #include <cstddef>

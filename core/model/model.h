@@ -23,8 +23,8 @@ class Model {
   [[nodiscard]] const ModelSpec& spec() const { return spec_; }
   [[nodiscard]] const WeightMap& weights() const { return weights_; }
   [[nodiscard]] const Tokenizer& tokenizer() const { return *tokenizer_; }
-  [[nodiscard]] const std::string& name() const { return name_; }    // folder name, or "demo:induction"
-  [[nodiscard]] const std::string& where() const { return where_; }  // as given, made absolute
+  [[nodiscard]] const std::string& name() const { return name_; }      // folder name, or "demo:induction"
+  [[nodiscard]] const std::string& where() const { return where_; }    // as given, made absolute
   [[nodiscard]] const std::string& digest() const { return digest_; }  // of config and checkpoint
   [[nodiscard]] int64_t file_bytes() const { return checkpoint_->file_bytes(); }
   // Things worth saying that are no errors: unused tensors, a vocabulary that does not match the tokenizer.
@@ -49,8 +49,8 @@ class Model {
 [[nodiscard]] std::vector<std::string> demo_names();
 
 // Writes a Hugging Face folder with random weights (normal, 0.02, norms 1, biases small non-zero), seeded.
-// Shapes: "gpt2-small", "gpt2-tiny", "llama-tiny", "llama-1b"; an unknown one lists them. Streams to disk; never holds
-// the model in memory.
+// Shapes: "gpt2-small", "gpt2-tiny", "llama-tiny", "llama-1b"; an unknown one lists them. Streams to disk;
+// never holds the model in memory.
 Result<void> make_random_model(const std::string& shape, const std::filesystem::path& folder, uint64_t seed,
                                const JobContext& job = {});
 

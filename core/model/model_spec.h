@@ -10,7 +10,8 @@ namespace saccade {
 
 enum class NormKind { layer_norm, rms_norm };
 enum class PositionKind { none, learned, rotary };
-// Which dimensions are rotated together: halves = (i, i + d/2) as in Llama, interleaved = (2i, 2i + 1) as in GPT-J.
+// Which dimensions are rotated together: halves = (i, i + d/2) as in Llama, interleaved = (2i, 2i + 1) as in
+// GPT-J.
 enum class RotaryPairing { halves, interleaved };
 enum class RotaryScaling { none, linear, llama3 };
 enum class Activation { gelu, gelu_tanh, silu, relu };

@@ -17,13 +17,29 @@ namespace saccade {
 enum class Slot {
   embed,      // [n_vocab, d_model]
   pos_embed,  // [n_context, d_model]
-  final_norm_weight, final_norm_bias,  // [d_model]
-  unembed,    // [n_vocab, d_model]; absent when tied
-  norm1_weight, norm1_bias, norm2_weight, norm2_bias,  // [d_model], per layer
-  qkv_weight, qkv_bias,  // fused, columns q | k | v; a model has either these or the three pairs below
-  q_weight, q_bias, k_weight, k_bias, v_weight, v_bias,
-  o_weight, o_bias,  // rows are (head, d_head)
-  mlp_in_weight, mlp_in_bias, mlp_gate_weight, mlp_gate_bias, mlp_out_weight, mlp_out_bias,
+  final_norm_weight,
+  final_norm_bias,  // [d_model]
+  unembed,          // [n_vocab, d_model]; absent when tied
+  norm1_weight,
+  norm1_bias,
+  norm2_weight,
+  norm2_bias,  // [d_model], per layer
+  qkv_weight,
+  qkv_bias,  // fused, columns q | k | v; a model has either these or the three pairs below
+  q_weight,
+  q_bias,
+  k_weight,
+  k_bias,
+  v_weight,
+  v_bias,
+  o_weight,
+  o_bias,  // rows are (head, d_head)
+  mlp_in_weight,
+  mlp_in_bias,
+  mlp_gate_weight,
+  mlp_gate_bias,
+  mlp_out_weight,
+  mlp_out_bias,
 };
 [[nodiscard]] const char* to_string(Slot slot);
 
@@ -49,7 +65,8 @@ class WeightMap {
   // tensor, expected and found. Tensors that no rule uses are listed by unused(), minus `ignorable`
   // patterns (buffers such as "attn.bias" masks). `prefixes` are tried in order ("", "transformer.").
   static Result<WeightMap> bind(const Checkpoint& checkpoint, const ModelSpec& spec,
-                                const std::vector<WeightRule>& rules, const std::vector<std::string>& prefixes,
+                                const std::vector<WeightRule>& rules,
+                                const std::vector<std::string>& prefixes,
                                 const std::vector<std::string>& ignorable);
 
   // Null tensor when the slot is absent. layer = -1 for slots outside the layers.

@@ -1,5 +1,6 @@
-// Session: one JSON document that holds what a person did: model, prompt, edits, what was looked at. The window
-// saves it, the command line replays it. Unknown keys are kept when a document is read and written again.
+// Session: one JSON document that holds what a person did: model, prompt, edits, what was looked at. The
+// window saves it, the command line replays it. Unknown keys are kept when a document is read and written
+// again.
 #pragma once
 
 #include <filesystem>
@@ -23,7 +24,7 @@ struct Selection {
 
 struct Session {
   static constexpr int current_version = 1;
-  std::string model;    // folder or demo:NAME
+  std::string model;         // folder or demo:NAME
   std::string model_digest;  // empty = not known; another one is reported on replay
   std::string prompt;
   std::vector<int32_t> ids;  // used instead of the prompt when not empty
@@ -31,9 +32,9 @@ struct Session {
   std::vector<Edit> edits;
   SamplingOptions sampling;
   Selection selection;
-  nlohmann::json view = nlohmann::json::object();    // the window's own settings (palette, range, layout)
+  nlohmann::json view = nlohmann::json::object();     // the window's own settings (palette, range, layout)
   nlohmann::json results = nlohmann::json::object();  // numbers at saving time, compared on replay
-  nlohmann::json extra = nlohmann::json::object();   // unknown keys
+  nlohmann::json extra = nlohmann::json::object();    // unknown keys
 };
 
 [[nodiscard]] nlohmann::json to_json(const Session& session);

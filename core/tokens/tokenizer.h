@@ -42,9 +42,11 @@ struct EncodeOptions {
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
-  [[nodiscard]] virtual Result<TokenSequence> encode(std::string_view text, const EncodeOptions& options) const = 0;
+  [[nodiscard]] virtual Result<TokenSequence> encode(std::string_view text,
+                                                     const EncodeOptions& options) const = 0;
   // The text of the ids as a generator would print it; invalid UTF-8 becomes U+FFFD.
-  [[nodiscard]] virtual Result<std::string> decode(std::span<const int32_t> ids, bool skip_special = true) const = 0;
+  [[nodiscard]] virtual Result<std::string> decode(std::span<const int32_t> ids,
+                                                   bool skip_special = true) const = 0;
   // Error for an id outside the vocabulary.
   [[nodiscard]] virtual Result<Token> token(int32_t id) const = 0;
   [[nodiscard]] virtual int32_t vocabulary_size() const = 0;

@@ -6,8 +6,8 @@
 
 namespace saccade::reference {
 
-struct AttentionResult {  // axes as in AttentionOutput, float64
-  std::vector<double> z;  // [query, head, d_head]
+struct AttentionResult {        // axes as in AttentionOutput, float64
+  std::vector<double> z;        // [query, head, d_head]
   std::vector<double> pattern;  // [head, query, key]
   std::vector<double> lse, entropy, max_weight, sink_mass, local_mass, mean_distance;
   std::vector<int32_t> max_key;

@@ -1,0 +1,116 @@
+// methods and analyze: the registry, and one method on one run.
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "analysis/method.h"
+#include "app/cli/commands.h"
+#include "app/cli/work.h"
+#include "core/base/files.h"
+
+namespace saccade::cli {
+namespace {
+
+Json method_json(const MethodInfo& info) {
+  Json parameters = Json::array();
+  for (const ParameterInfo& p : info.parameters) {
+    Json entry = {{"name", p.name}, {"label", p.label}, {"help", p.help}, {"default", Json(p.default_value)}};
+    if (p.minimum < p.maximum) entry["range"] = {p.minimum, p.maximum};
+    parameters.push_back(entry);
+  }
+  return {{"id", info.id},
+          {"title", info.title},
+          {"summary", info.summary},
+          {"citation", info.citation},
+          {"parameters", parameters}};
+}
+
+std::string method_text(const MethodInfo& info) {
+  std::string text = fmt::format("{}  {}\n  {}\n  {}\n", info.id, info.title, info.summary, info.citation);
+  for (const ParameterInfo& p : info.parameters)
+    text += fmt::format("    {}={}  {}\n", p.name, p.default_value.dump(), p.help);
+  return text;
+}
+
+// NAME=VALUE; the value is JSON where it reads as JSON, otherwise a string.
+Result<nlohmann::json> parse_settings(const std::vector<std::string>& settings) {
+  nlohmann::json given = nlohmann::json::object();
+  for (const std::string& setting : settings) {
+    const size_t equals = setting.find('=');
+    if (equals == std::string::npos)
+      return make_error(ErrorCode::invalid_argument,
+                        fmt::format("--set: expected NAME=VALUE, found '{}'", setting));
+    const std::string value = setting.substr(equals + 1);
+    nlohmann::json parsed = nlohmann::json::parse(value, nullptr, false);
+    given[setting.substr(0, equals)] = parsed.is_discarded() ? nlohmann::json(value) : parsed;
+  }
+  return given;
+}
+
+std::string cell_text(const Cell& cell) {
+  if (const auto* text = std::get_if<std::string>(&cell)) return *text;
+  if (const auto* number = std::get_if<int64_t>(&cell)) return fmt::format("{}", *number);
+  return fmt::format("{:.4g}", std::get<double>(cell));
+}
+
+std::string table_text(const Table& table, char separator) {
+  std::string text = fmt::format("{}\n", fmt::join(table.columns, std::string(1, separator)));
+  for (const std::vector<Cell>& row : table.rows) {
+    for (size_t i = 0; i < row.size(); ++i) text += (i ? std::string(1, separator) : "") + cell_text(row[i]);
+    text += '\n';
+  }
+  return text;
+}
+
+}  // namespace
+
+Result<void> list_methods(const Context& context, const std::string& method) {
+  if (!method.empty()) {
+    SACCADE_TRY(const AnalysisMethod* found, find_method(method));
+    context.print(method_json(found->info()), method_text(found->info()));
+    return {};
+  }
+  Json list = Json::array();
+  std::string text;
+  for (const auto& entry : methods()) {
+    list.push_back(method_json(entry->info()));
+    text += method_text(entry->info());
+  }
+  context.print(list, text);
+  return {};
+}
+
+Result<void> analyze(const Context& context, const AnalyzeOptions& options) {
+  SACCADE_TRY(const AnalysisMethod* method, find_method(options.method));
+  SACCADE_TRY(const nlohmann::json given, parse_settings(options.set));
+  SACCADE_TRY(const nlohmann::json parameters, complete_parameters(method->info(), given));
+  SACCADE_TRY(const Work work,
+              do_work(context, {options.model, options.input, options.edits, {}, {.max_tokens = 0}}));
+  MethodInput input{parameters, work.edited.run->capture, {}, &work.opened.runner->kernels()};
+  for (const RunRequest& wanted : method->plan(parameters, work.edited.run->request)) {
+    SACCADE_TRY(const auto extra, work.opened.runner->run(wanted, work.edited.run, context.job));
+    input.extra.push_back(extra->capture);
+  }
+  SACCADE_TRY(const AnalysisResult result, method->compute(input, context.job));
+  nlohmann::json document = saccade::to_json(result);
+  document["params"] = parameters;
+  if (!options.out.empty()) {
+    const std::filesystem::path out = options.out;
+    std::string body = document.dump(1) + "\n";
+    if (out.extension() == ".csv") {
+      body.clear();
+      for (const Table& table : result.tables) body += table_text(table, ',');
+    } else if (out.extension() != ".json") {
+      return make_error(ErrorCode::unsupported,
+                        fmt::format("--out {}: expected a name ending in .json or .csv", options.out));
+    }
+    SACCADE_CHECK(write_text_file(out, body));
+  }
+  std::string text;
+  for (const std::string& finding : result.findings) text += finding + "\n";
+  for (const Table& table : result.tables) text += table_text(table, '\t');
+  context.print(Json(document), text);
+  return {};
+}
+
+}  // namespace saccade::cli

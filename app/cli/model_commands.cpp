@@ -1,0 +1,108 @@
+// info, tokenize, make-random: what can be asked of a model without running it.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+#include <iterator>
+
+#include "app/cli/commands.h"
+#include "core/base/memory.h"
+
+namespace saccade::cli {
+namespace {
+
+Json spec_json(const ModelSpec& spec) {
+  return {{"family", spec.family},
+          {"layers", spec.n_layer},
+          {"heads", spec.n_head},
+          {"kv_heads", spec.n_kv_head},
+          {"d_model", spec.d_model},
+          {"d_head", spec.d_head},
+          {"d_mlp", spec.d_mlp},
+          {"vocabulary", spec.n_vocab},
+          {"context", spec.n_context},
+          {"weight_dtype", spec.weight_dtype},
+          {"tied_unembedding", spec.tied_unembedding}};
+}
+
+}  // namespace
+
+Result<void> info(const Context& context, const std::string& where) {
+  SACCADE_TRY(const Opened opened, open_runner(context, where));
+  const Model& model = *opened.model;
+  const ModelSpec& spec = model.spec();
+  const Tokenizer& tokenizer = model.tokenizer();
+  Json memory = Json::array();
+  std::string memory_text;
+  for (const int64_t n : {int64_t{64}, int64_t{1024}, static_cast<int64_t>(spec.n_context)}) {
+    if (n > spec.n_context) continue;
+    RunRequest request = opened.runner->request({});
+    request.tokens.tokens.resize(static_cast<size_t>(n));
+    const MemoryForecast need = opened.runner->forecast(request);
+    memory.push_back(
+        {{"tokens", n}, {"captures", need.captures}, {"working", need.working}, {"fits", need.fits()}});
+    memory_text +=
+        fmt::format("  {:>7} tokens     {} of captures, {} while running{}\n", n, format_bytes(need.captures),
+                    format_bytes(need.working), need.fits() ? "" : "  (does not fit)");
+  }
+  Json document = {{"model", model.name()},
+                   {"where", model.where()},
+                   {"digest", model.digest()},
+                   {"spec", spec_json(spec)},
+                   {"parameters", model.weights().parameters()},
+                   {"file_bytes", model.file_bytes()},
+                   {"memory", memory},
+                   {"tokenizer", tokenizer.description()},
+                   {"bos", tokenizer.bos() ? Json(*tokenizer.bos()) : Json()},
+                   {"eos", tokenizer.eos() ? Json(*tokenizer.eos()) : Json()},
+                   {"adds_bos", model.adds_bos()},
+                   {"chat_template", nullptr},
+                   {"kernels", opened.runner->kernels().name},
+                   {"notes", model.notes()}};
+  const std::string text = fmt::format(
+      "{}  ({}, {})\n"
+      "  layers {}, heads {} (KV {}), d_model {}, d_head {}, d_mlp {}\n"
+      "  vocabulary {}, context {}, {} weights, {} parameters, {} on disk\n"
+      "  tokenizer: {}\n"
+      "{}  kernels: {} ({})\n",
+      model.name(), spec.family, model.digest().substr(0, 12), spec.n_layer, spec.n_head, spec.n_kv_head,
+      spec.d_model, spec.d_head, spec.d_mlp, spec.n_vocab, spec.n_context, spec.weight_dtype,
+      model.weights().parameters(), format_bytes(model.file_bytes()), tokenizer.description(), memory_text,
+      opened.runner->kernels().name, opened.runner->kernels().description);
+  context.print(document, text);
+  return {};
+}
+
+Result<void> tokenize(const Context& context, const std::string& where, const std::string& text,
+                      bool no_bos) {
+  SACCADE_TRY(const auto model, Model::open(where, context.job));
+  std::string input = text;
+  if (text == "-") input.assign(std::istreambuf_iterator<char>(std::cin), {});
+  EncodeOptions options;
+  options.add_special_tokens = !no_bos;
+  SACCADE_TRY(const TokenSequence tokens, model->tokenizer().encode(input, options));
+  Json list = Json::array();
+  std::string lines;
+  for (const Token& token : tokens.tokens) {
+    list.push_back({{"id", token.id},
+                    {"text", token.text},
+                    {"begin", token.begin},
+                    {"end", token.end},
+                    {"special", token.special}});
+    lines += fmt::format("{:>7}  {:<20} {}\n", token.id, display_text(token),
+                         token.special ? "special" : fmt::format("bytes {}-{}", token.begin, token.end));
+  }
+  context.print({{"model", model->name()}, {"tokens", list}}, lines);
+  return {};
+}
+
+Result<void> make_random(const Context& context, const std::string& shape, const std::string& folder,
+                         uint64_t seed) {
+  SACCADE_CHECK(make_random_model(shape, folder, seed, context.job));
+  context.print({{"folder", folder}, {"shape", shape}, {"seed", seed}},
+                fmt::format("{} in {}\n", shape, folder));
+  return {};
+}
+
+}  // namespace saccade::cli

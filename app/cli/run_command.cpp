@@ -1,0 +1,76 @@
+// run: prompt -> answer, with edits the baseline beside it; generation, captures and dumps.
+#include <fmt/format.h>
+
+#include "analysis/compare.h"
+#include "app/cli/commands.h"
+#include "app/cli/work.h"
+#include "core/capture/dump.h"
+#include "core/session/session.h"
+
+namespace saccade::cli {
+namespace {
+
+Json answer_json(const RunAnswer& answer, const Tokenizer& tokenizer, int top) {
+  Json document = {{"next", to_json(top_next(answer.run->capture->last_logits, tokenizer, top))},
+                   {"loss", loss_json(*answer.run->capture)}};
+  if (answer.generated) document["generated"] = to_json(*answer.generated);
+  return document;
+}
+
+Result<void> write_requested(const Context& context, const RunOptions& options, const Work& work) {
+  if (!options.dump.empty()) {
+    DumpOptions dump;
+    dump.sites = work.edited.run->request.capture.sites;
+    SACCADE_CHECK(write_dump(*work.edited.run->capture, options.dump, dump, work.opened.runner->kernels(),
+                             context.job));
+    context.note("wrote " + options.dump);
+  }
+  if (!options.save.empty()) {
+    SACCADE_CHECK(save_session(session_of(work, options.sampling), options.save));
+    context.note("wrote " + options.save);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<void> run(const Context& context, const RunOptions& options) {
+  WorkOptions wanted{options.model, options.input, options.edits, options.capture, options.sampling};
+  SACCADE_TRY(const Work work, do_work(context, wanted));
+  SACCADE_CHECK(write_requested(context, options, work));
+
+  const Tokenizer& tokenizer = work.opened.model->tokenizer();
+  const Run& run = *work.edited.run;
+  Json document = {{"model", work.opened.model->name()}, {"tokens", to_json(run.request.tokens)}};
+  document.update(answer_json(work.edited, tokenizer, options.top));
+  Json edits = Json::array();
+  for (const Edit& edit : run.request.edits) edits.push_back(to_text(edit));
+  document["edits"] = edits;
+  document["request"] = run.digest;
+  document["kernels"] = work.opened.runner->kernels().name;
+  document["seconds"] = run.seconds;
+  document["peak_bytes"] = run.peak_bytes;
+  if (!run.findings.empty()) document["findings"] = run.findings;
+
+  std::string text = fmt::format("{}: {} tokens, {:.3f} s\n", work.opened.model->name(),
+                                 run.request.tokens.size(), run.seconds);
+  for (const std::string& finding : run.findings) text += "  " + finding + "\n";
+  if (work.compared) {
+    document["baseline"] = answer_json(work.baseline, tokenizer, options.top);
+    document["change"] = change_json(*work.compared);
+    text +=
+        "baseline\n" + next_text(top_next(work.baseline.run->capture->last_logits, tokenizer, options.top));
+    text += fmt::format("edited ({})\n", fmt::join(run.capture->provenance.edits, "; "));
+  }
+  text += next_text(top_next(run.capture->last_logits, tokenizer, options.top));
+  if (!run.capture->loss.empty()) text += fmt::format("mean loss {:.4f} nats\n", run.capture->mean_loss());
+  if (work.compared)
+    text += fmt::format("KL {:.4g} nats, JS {:.4g} nats\n", work.compared->kl, work.compared->js);
+  if (work.baseline.generated && work.compared)
+    text += "baseline text: " + work.baseline.generated->text + "\n";
+  if (work.edited.generated) text += "text: " + work.edited.generated->text + "\n";
+  context.print(document, text);
+  return {};
+}
+
+}  // namespace saccade::cli

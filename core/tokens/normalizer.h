@@ -1,0 +1,44 @@
+// Normalizers: what is done to the text before it is cut (lower case, Unicode forms, "▁" for " ").
+// A Normalizer is a list of steps, immutable once read; thread: any.
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/tokens/aligned_text.h"
+#include "core/tokens/json_item.h"
+#include "core/tokens/regex.h"
+#include "kernels/base/result.h"
+
+namespace saccade::tokens {
+
+struct PrependNormalizer {
+  std::string text;
+};
+struct ReplaceNormalizer {
+  Pattern pattern;
+  std::string content;
+};
+struct UnicodeFormNormalizer {
+  bool compatibility = false, composed = false;  // NFD: neither; NFKC: both
+};
+struct LowercaseNormalizer {};
+struct StripNormalizer {
+  bool left = true, right = true;
+};
+using NormalizerStep = std::variant<PrependNormalizer, ReplaceNormalizer, UnicodeFormNormalizer,
+                                    LowercaseNormalizer, StripNormalizer>;
+
+struct Normalizer {
+  std::vector<NormalizerStep> steps;
+
+  // unsupported: names the type; bad_format: names the member. A null item is no step.
+  static Result<Normalizer> read(const JsonItem& item);
+  // Rewrites the text pieces; recognised tokens stay.
+  Result<void> apply(AlignedText& text, RegexScratch& scratch) const;
+  // What a lone string becomes.
+  [[nodiscard]] Result<std::string> apply(const std::string& text) const;
+};
+
+}  // namespace saccade::tokens

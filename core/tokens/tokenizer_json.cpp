@@ -1,0 +1,197 @@
+#include <fmt/format.h>
+
+#include "core/tokens/pattern_item.h"
+#include "core/tokens/tokenizer_files.h"
+
+namespace saccade::tokens {
+namespace {
+
+Result<Vocabulary> read_vocabulary(const JsonItem& item) {
+  if (!item.json().is_object()) return item.expected("an object of tokens and ids");
+  std::vector<std::pair<std::string, int64_t>> entries;
+  entries.reserve(item.json().size());
+  for (const auto& [token, value] : item.json().items()) {
+    SACCADE_TRY(const int64_t id, JsonItem(value, fmt::format("{}[\"{}\"]", item.path(), token)).integer());
+    entries.emplace_back(token, id);
+  }
+  return Vocabulary::make(std::move(entries));
+}
+
+// "a b"; the parts themselves have no space.
+Result<std::pair<std::string, std::string>> parse_merge(std::string_view line, const std::string& where) {
+  const size_t space = line.find(' ');
+  if (space == std::string_view::npos || line.find(' ', space + 1) != std::string_view::npos) {
+    return make_error(
+        ErrorCode::bad_format,
+        fmt::format("{}: expected two parts with one space between, found \"{}\"", where, line));
+  }
+  return std::pair(std::string(line.substr(0, space)), std::string(line.substr(space + 1)));
+}
+
+Result<BpeModel::Merges> read_merges(const JsonItem& item) {
+  SACCADE_TRY(const size_t count, item.array_size());
+  BpeModel::Merges merges;
+  merges.reserve(count);
+  for (size_t i = 0; i < count; ++i) {
+    const Json& value = item.json()[i];
+    if (value.is_string()) {
+      SACCADE_TRY(auto merge,
+                  parse_merge(value.get_ref<const std::string&>(), fmt::format("{}[{}]", item.path(), i)));
+      merges.push_back(std::move(merge));
+    } else if (value.is_array() && value.size() == 2 && value[0].is_string() && value[1].is_string()) {
+      merges.emplace_back(value[0].get<std::string>(), value[1].get<std::string>());
+    } else {
+      return item[i].expected("\"a b\" or [\"a\", \"b\"]");
+    }
+  }
+  return merges;
+}
+
+Result<BpeModel> read_bpe(const JsonItem& item) {
+  if (!item["dropout"].is_null() && item["dropout"].json() != 0) {
+    return make_error(ErrorCode::unsupported,
+                      fmt::format("{}: merging at random (dropout {}) is not supported",
+                                  item["dropout"].path(), item["dropout"].json().dump()));
+  }
+  BpeOptions options;
+  if (!item["unk_token"].is_null()) {
+    SACCADE_TRY(options.unknown, item["unk_token"].string());
+  }
+  SACCADE_TRY(options.continuing_subword_prefix, item["continuing_subword_prefix"].string(""));
+  SACCADE_TRY(options.end_of_word_suffix, item["end_of_word_suffix"].string(""));
+  SACCADE_TRY(options.fuse_unknown, item["fuse_unk"].boolean(false));
+  SACCADE_TRY(options.byte_fallback, item["byte_fallback"].boolean(false));
+  SACCADE_TRY(options.ignore_merges, item["ignore_merges"].boolean(false));
+  SACCADE_TRY(Vocabulary vocabulary, read_vocabulary(item["vocab"]));
+  SACCADE_TRY(const BpeModel::Merges merges, read_merges(item["merges"]));
+  return BpeModel::make(std::move(vocabulary), merges, std::move(options));
+}
+
+Result<void> read_added(const JsonItem& item, const Vocabulary& vocabulary, AddedTokens& added) {
+  if (item.is_null()) return {};
+  SACCADE_TRY(const size_t count, item.array_size());
+  for (size_t i = 0; i < count; ++i) {
+    const JsonItem one = item[i];
+    AddedToken token;
+    SACCADE_TRY(token.content, one["content"].string());
+    SACCADE_TRY(const int64_t id, one["id"].integer());
+    if (id < 0 || id > INT32_MAX) return one["id"].expected("a token id");
+    token.id = static_cast<int32_t>(id);
+    SACCADE_TRY(token.special, one["special"].boolean(false));
+    SACCADE_TRY(token.lstrip, one["lstrip"].boolean(false));
+    SACCADE_TRY(token.rstrip, one["rstrip"].boolean(false));
+    SACCADE_TRY(token.single_word, one["single_word"].boolean(false));
+    SACCADE_TRY(token.normalized, one["normalized"].boolean(!token.special));
+    SACCADE_CHECK(added.add(std::move(token), vocabulary));
+  }
+  return {};
+}
+
+bool is_byte_level(const Pipeline& pipeline) {
+  for (const PreTokenizerStep& step : pipeline.pre_tokenizer.steps) {
+    if (std::holds_alternative<ByteLevelPreTokenizer>(step)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Result<Pipeline> read_tokenizer_json(std::string_view text) {
+  SACCADE_TRY(const Json json, parse_json(text));
+  const JsonItem root(json, "");
+  if (!json.is_object()) return JsonItem(json, "the file").expected("an object");
+  Pipeline pipeline;
+  const JsonItem model = root["model"];
+  if (!model.json().is_object()) return model.expected("an object");
+  // Files written before the type was named have BPE's members.
+  SACCADE_TRY(const std::string type, model["type"].string(model["merges"].is_null() ? "" : "BPE"));
+  if (type != "BPE") return unsupported_type("model", type, model);
+  auto bpe = read_bpe(model);
+  if (!bpe.ok()) return std::move(bpe).error().with("model");
+  pipeline.model = std::move(bpe).value();
+  SACCADE_CHECK(read_added(root["added_tokens"], pipeline.model.vocabulary(), pipeline.added));
+  SACCADE_TRY(pipeline.normalizer, Normalizer::read(root["normalizer"]));
+  SACCADE_TRY(pipeline.pre_tokenizer, PreTokenizer::read(root["pre_tokenizer"]));
+  SACCADE_TRY(pipeline.post_processor, PostProcessor::read(root["post_processor"]));
+  SACCADE_TRY(pipeline.decoder, Decoder::read(root["decoder"]));
+  pipeline.kind = is_byte_level(pipeline)                  ? "byte-level BPE"
+                  : pipeline.model.options().byte_fallback ? "SentencePiece-style BPE with byte fallback"
+                                                           : "BPE";
+  pipeline.source = "tokenizer.json";
+  return pipeline;
+}
+
+Result<Pipeline> read_vocab_and_merges(std::string_view vocab_json, std::string_view merges_text,
+                                       const TokenizerConfig& config) {
+  if (config.tokenizer_class.find("CLIP") != std::string::npos) {
+    return make_error(ErrorCode::unsupported,
+                      fmt::format("vocab.json and merges.txt of a {} are not supported, only "
+                                  "byte-level ones; a tokenizer.json beside them is",
+                                  config.tokenizer_class));
+  }
+  Pipeline pipeline;
+  SACCADE_TRY(const Json json, parse_json(vocab_json));
+  SACCADE_TRY(Vocabulary vocabulary, read_vocabulary(JsonItem(json, "vocab.json")));
+  BpeModel::Merges merges;
+  size_t number = 0;
+  for (size_t at = 0; at < merges_text.size();) {
+    const size_t end = std::min(merges_text.find('\n', at), merges_text.size());
+    std::string_view line = merges_text.substr(at, end - at);
+    at = end + 1;
+    ++number;
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (line.empty() || line.starts_with("#version")) continue;
+    SACCADE_TRY(auto merge, parse_merge(line, fmt::format("merges.txt, line {}", number)));
+    merges.push_back(std::move(merge));
+  }
+  SACCADE_TRY(pipeline.model, BpeModel::make(std::move(vocabulary), merges, {}));
+  SACCADE_TRY(ByteLevelPreTokenizer words, make_byte_level(config.add_prefix_space.value_or(false), true));
+  pipeline.pre_tokenizer.steps.emplace_back(std::move(words));
+  pipeline.decoder.steps.emplace_back(ByteLevelDecoder{});
+  pipeline.kind = "byte-level BPE";
+  pipeline.source = "vocab.json + merges.txt";
+  return pipeline;
+}
+
+Result<void> apply_config(const TokenizerConfig& config, Pipeline& pipeline) {
+  const Vocabulary& vocabulary = pipeline.model.vocabulary();
+  for (const AddedToken& token : config.added) {
+    if (pipeline.added.find(token.content) == nullptr) SACCADE_CHECK(pipeline.added.add(token, vocabulary));
+  }
+  const auto id_of = [&](const std::optional<std::string>& content) -> std::optional<int32_t> {
+    if (!content) return std::nullopt;
+    if (const AddedToken* token = pipeline.added.find(*content)) return token->id;
+    const int32_t id = vocabulary.find(*content);
+    return id == Vocabulary::absent ? std::nullopt : std::optional(id);
+  };
+  pipeline.bos = id_of(config.bos);
+  pipeline.eos = id_of(config.eos);
+  if (config.add_bos || config.add_eos) {
+    TemplatePostProcessor around;
+    if (config.add_bos.value_or(false)) {
+      if (!pipeline.bos) {
+        return make_error(ErrorCode::bad_format,
+                          "add_bos_token is true, but no bos_token of the vocabulary is named");
+      }
+      around.before.push_back(*pipeline.bos);
+    }
+    if (config.add_eos.value_or(false)) {
+      if (!pipeline.eos) {
+        return make_error(ErrorCode::bad_format,
+                          "add_eos_token is true, but no eos_token of the vocabulary is named");
+      }
+      around.after.push_back(*pipeline.eos);
+    }
+    std::erase_if(pipeline.post_processor.steps, [](const PostProcessorStep& step) {
+      return std::holds_alternative<TemplatePostProcessor>(step);
+    });
+    pipeline.post_processor.steps.emplace_back(std::move(around));
+  }
+  const std::vector<int32_t> before = pipeline.post_processor.before();
+  if (!pipeline.bos && before.size() == 1) pipeline.bos = before.front();
+  const std::vector<int32_t> after = pipeline.post_processor.after();
+  if (!pipeline.eos && after.size() == 1) pipeline.eos = after.front();
+  return {};
+}
+
+}  // namespace saccade::tokens

@@ -1,0 +1,226 @@
+// bench: how fast, as ratios to what the same machine does in the same run. No absolute claims, no pass or
+// fail.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <optional>
+
+#include "app/cli/commands.h"
+#include "core/base/memory.h"
+#include "core/run/attention_bench.h"
+
+namespace saccade::cli {
+namespace {
+
+struct Row {
+  std::string group, what;
+  double seconds = 0.0;
+  std::string peer;
+  double peer_seconds = 0.0;
+  double bound = 0.0;           // what the ratio should stay under; 0 = none
+  std::optional<double> limit;  // ours over the physical limit
+  int64_t bytes = 0;
+  [[nodiscard]] double ratio() const { return peer_seconds > 0.0 ? seconds / peer_seconds : 0.0; }
+};
+
+Json row_json(const Row& row) {
+  return {{"case", row.group},
+          {"what", row.what},
+          {"seconds", row.seconds},
+          {"peer", row.peer},
+          {"peer_seconds", row.peer_seconds},
+          {"ratio", row.peer_seconds > 0.0 ? Json(row.ratio()) : Json()},
+          {"bound", row.bound > 0.0 ? Json(row.bound) : Json()},
+          {"limit", row.limit ? Json(*row.limit) : Json()},
+          {"bytes", row.bytes}};
+}
+
+std::string row_text(const Row& row) {
+  std::string text = fmt::format("{:<10} {:<52} {:>9.2f} ms", row.group, row.what, 1e3 * row.seconds);
+  if (row.peer_seconds > 0.0)
+    text += fmt::format("   {:.2f} x {} ({:.2f} ms)", row.ratio(), row.peer, 1e3 * row.peer_seconds);
+  if (row.bound > 0.0) text += fmt::format(", wanted <= {:.2f}", row.bound);
+  if (row.limit) text += fmt::format("   {:.0f} % of the limit", 100.0 / *row.limit);
+  if (row.bytes > 0) text += "   " + format_bytes(row.bytes);
+  return text + "\n";
+}
+
+double timed(const std::function<void()>& work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// The best of several, so that another process's burst does not count.
+double best_of(int repeats, const std::function<void()>& work) {
+  double best = timed(work);
+  for (int i = 1; i < repeats; ++i) best = std::min(best, timed(work));
+  return best;
+}
+
+RunRequest synthetic_request(const Runner& runner, int64_t n_token) {
+  std::vector<int32_t> ids;
+  for (int64_t i = 0; i < n_token; ++i)
+    ids.push_back(static_cast<int32_t>(static_cast<uint64_t>(i) * 2654435761u % 50000 %
+                                       static_cast<uint64_t>(runner.model().spec().n_vocab)));
+  RunRequest request = runner.request({});
+  for (const int32_t id : ids) request.tokens.tokens.push_back({id, "", 0, 0, false});
+  return request;
+}
+
+// Makes the random model once per folder.
+Result<std::string> model_folder(const Context& context, const std::string& shape,
+                                 const std::filesystem::path& folder) {
+  const std::filesystem::path path = folder / shape;
+  if (!std::filesystem::exists(path / "config.json")) {
+    std::filesystem::create_directories(path);
+    context.note("making " + shape + " with random weights in " + path.string());
+    SACCADE_CHECK(make_random_model(shape, path, 1, context.job));
+  }
+  return path.string();
+}
+
+Result<std::vector<Row>> bench_open(const Context& context, const std::filesystem::path& folder) {
+  SACCADE_TRY(const std::string where, model_folder(context, "gpt2-small", folder));
+  Result<void> outcome;
+  const int64_t before = resident_bytes();
+  const double seconds = timed([&] {
+    auto opened = open_runner(context, where);
+    if (!opened.ok()) outcome = std::move(opened).error();
+  });
+  SACCADE_CHECK(std::move(outcome));
+  SACCADE_TRY(const Opened opened, open_runner(context, where));
+  const int64_t after = resident_bytes();
+  SACCADE_TRY(const auto run,
+              opened.runner->run(synthetic_request(*opened.runner, 64), nullptr, context.job));
+  const auto file = static_cast<double>(opened.model->file_bytes());
+  Row open{"open", "open gpt2-small (0.3 s wanted)", seconds, "", 0.0, 0.0, std::nullopt, after - before};
+  Row memory{"open",
+             fmt::format("resident after a run: {:.2f} x the file (1.2 wanted)",
+                         static_cast<double>(peak_resident_bytes()) / file),
+             run->seconds,
+             "",
+             0.0,
+             0.0,
+             std::nullopt,
+             peak_resident_bytes()};
+  return std::vector<Row>{open, memory};
+}
+
+Result<std::vector<Row>> bench_run(const Context& context, const std::filesystem::path& folder) {
+  SACCADE_TRY(const std::string where, model_folder(context, "gpt2-small@4096", folder));
+  SACCADE_TRY(const Opened opened, open_runner(context, where));
+  Runner& runner = *opened.runner;
+  constexpr int repeats = 7;
+  Result<void> outcome;
+  std::shared_ptr<const Run> latest;
+  const auto run = [&](const RunRequest& request, const std::shared_ptr<const Run>& base) {
+    auto made = runner.run(request, base, context.job);
+    if (made.ok())
+      latest = *made;
+    else
+      outcome = std::move(made).error();
+  };
+  const RunRequest request = synthetic_request(runner, 64);
+  run(request, nullptr);
+  SACCADE_CHECK(std::move(outcome));
+  const std::shared_ptr<const Run> base = latest;
+  double products = 0.0, full = 0.0;
+  for (int i = 0; i < repeats; ++i) {  // alternating, so that both meet the same machine
+    SACCADE_TRY(const double once, runner.matrix_products_seconds(64, 1));
+    products = i == 0 ? once : std::min(products, once);
+    const double whole = timed([&] { run(request, nullptr); });
+    full = i == 0 ? whole : std::min(full, whole);
+  }
+  RunRequest edited = request;
+  SACCADE_TRY(const Edit zero, parse_edit("zero 8.3"));
+  edited.edits = {zero};
+  edited.capture.loss = false;
+  const double next_table = best_of(repeats, [&] { run(edited, base); });
+  edited.capture.loss = true;
+  const double with_losses = best_of(repeats, [&] { run(edited, base); });
+  SACCADE_CHECK(std::move(outcome));
+  const double long_run = timed([&] { run(synthetic_request(runner, 2048), nullptr); });
+  SACCADE_CHECK(std::move(outcome));
+  const ModelSpec& spec = runner.model().spec();
+  const int64_t maps = int64_t{4} * spec.n_layer * spec.n_head * 2048 * 2048;
+  return std::vector<Row>{
+      {"run", "captured run, 64 tokens", full, "its matrix products alone", products, 1.3, std::nullopt,
+       base->capture->bytes()},
+      {"run", "zero 8.3, new next-token table", next_table, "a full run", full, 0.5, std::nullopt, 0},
+      {"run", "zero 8.3, with every position's loss", with_losses, "a full run", full, 0.0, std::nullopt, 0},
+      {"run", fmt::format("captured run, 2048 tokens (260 MB wanted; maps: {})", format_bytes(maps)),
+       long_run, "", 0.0, 0.0, std::nullopt, latest->capture->bytes()}};
+}
+
+Result<std::vector<Row>> bench_attention(const Context& context) {
+  SACCADE_TRY(const KernelSet* kernels, choose_kernels(context.kernels));
+  SACCADE_TRY(const std::vector<AttentionBench> measured,
+              measure_attention(*kernels, context.threads, {1024, 4096}));
+  std::vector<Row> rows;
+  for (const AttentionBench& m : measured) {
+    rows.push_back({"attention",
+                    fmt::format("causal forward, {} tokens, 12 heads of 64 ({})", m.n_token, kernels->name),
+                    m.plain_seconds, "the same operations in a large GEMM", m.gemm_seconds, 0.0,
+                    m.plain_seconds / m.gemm_seconds, 0});
+    rows.push_back({"attention", fmt::format("all statistics, {} tokens", m.n_token), m.statistics_seconds,
+                    "without statistics", m.plain_seconds, 1.1, std::nullopt, 0});
+  }
+  return rows;
+}
+
+// The window reports how long it took from its start until the demo's head grid was complete.
+Result<std::vector<Row>> bench_window(const Context& context) {
+  std::error_code failed;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", failed);
+  const std::filesystem::path window = self.parent_path() / "saccade";
+  if (!std::filesystem::exists(window) || (!std::getenv("DISPLAY") && !std::getenv("WAYLAND_DISPLAY"))) {
+    context.note("window: skipped, " +
+                 std::string(std::filesystem::exists(window) ? "no display here" : "not built"));
+    return std::vector<Row>{};
+  }
+  const std::string picture = (std::filesystem::temp_directory_path() / "saccade-bench-window.png").string();
+  const std::string command =
+      fmt::format("'{}' --no-restore --screenshot '{}' >/dev/null 2>&1", window.string(), picture);
+  int status = 0;
+  const double seconds = timed([&] { status = std::system(command.c_str()); });
+  std::filesystem::remove(picture, failed);
+  if (status != 0) return make_error(ErrorCode::internal, "the window could not be started");
+  return std::vector<Row>{{"window", "start, demo loaded and scored, picture taken, end (1.5 s wanted)",
+                           seconds, "", 0.0, 0.0, std::nullopt, 0}};
+}
+
+}  // namespace
+
+Result<void> bench(const Context& context, const std::string& which, const std::string& given) {
+  const std::filesystem::path folder =
+      given.empty() ? std::filesystem::temp_directory_path() / "saccade-bench" : std::filesystem::path(given);
+  const std::vector<std::pair<std::string, std::function<Result<std::vector<Row>>()>>> cases{
+      {"open", [&] { return bench_open(context, folder); }},
+      {"run", [&] { return bench_run(context, folder); }},
+      {"attention", [&] { return bench_attention(context); }},
+      {"window", [&] { return bench_window(context); }}};
+  Json rows = Json::array();
+  std::string text;
+  bool found = false;
+  for (const auto& [name, measure] : cases) {
+    if (!which.empty() && which != name) continue;
+    found = true;
+    SACCADE_TRY(const std::vector<Row> measured, measure());
+    for (const Row& row : measured) {
+      rows.push_back(row_json(row));
+      text += row_text(row);
+    }
+  }
+  if (!found)
+    return make_error(ErrorCode::invalid_argument,
+                      fmt::format("bench: expected open, run, attention or window, found '{}'", which));
+  context.print(rows, text);
+  return {};
+}
+
+}  // namespace saccade::cli

@@ -26,9 +26,9 @@ class RunnerTest : public testing::TestWithParam<const char*> {
     baseline_ = run({});
     ASSERT_NE(baseline_, nullptr);
   }
-  std::shared_ptr<const Run> run(const std::vector<std::string>& edits,
-                                 const std::shared_ptr<const Run>& base = nullptr,
-                                 const std::string& sites = {}) {
+  std::shared_ptr<const saccade::Run> run(const std::vector<std::string>& edits,
+                                          const std::shared_ptr<const saccade::Run>& base = nullptr,
+                                          const std::string& sites = {}) {
     RunRequest request = fixtures::request(opened_, ids, edits);
     for (const Edit& edit : request.edits)
       if (!edit.from.empty()) request.references[edit.from] = baseline_->capture;
@@ -39,7 +39,7 @@ class RunnerTest : public testing::TestWithParam<const char*> {
     }
     return fixtures::run(opened_, request, base);
   }
-  static std::vector<float> logits(const std::shared_ptr<const Run>& run) {
+  static std::vector<float> logits(const std::shared_ptr<const saccade::Run>& run) {
     const auto values = run->capture->last_logits.values();
     return {values.begin(), values.end()};
   }
@@ -48,7 +48,7 @@ class RunnerTest : public testing::TestWithParam<const char*> {
     return outcome.ok() ? "no error" : outcome.error().to_string();
   }
   fixtures::Opened opened_;
-  std::shared_ptr<const Run> baseline_;
+  std::shared_ptr<const saccade::Run> baseline_;
 };
 
 TEST_P(RunnerTest, the_same_request_gives_the_same_bits) { EXPECT_EQ(logits(run({})), logits(baseline_)); }

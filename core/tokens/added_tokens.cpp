@@ -110,6 +110,7 @@ void AddedTokens::finish(const std::vector<std::string>& normalized_contents) {
   raw_ = {};
   normalized_ = {};
   for (size_t i = 0; i < tokens_.size(); ++i) {
+    tokens_[i].written = normalized_contents[i];
     if (tokens_[i].normalized) {
       normalized_.add(normalized_contents[i], static_cast<int32_t>(i));
     } else {

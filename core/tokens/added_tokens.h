@@ -21,6 +21,7 @@ namespace saccade::tokens {
 
 struct AddedToken {
   std::string content;
+  std::string written;  // as normalisation leaves it; decoders are given this
   int32_t id = -1;
   bool special = false, lstrip = false, rstrip = false, single_word = false, normalized = false;
 };

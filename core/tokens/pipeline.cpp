@@ -50,8 +50,7 @@ class PipelineTokenizer final : public Tokenizer {
     SACCADE_CHECK(p_.pre_tokenizer.apply(aligned, scratch));
 
     std::vector<EncodedToken> encoded = run_model(aligned);
-    p_.post_processor.apply(encoded, static_cast<uint32_t>(text.size()), options.add_special_tokens,
-                            [&](int32_t id) { return name(id); });
+    p_.post_processor.apply(encoded, text, options.add_special_tokens, [&](int32_t id) { return name(id); });
     TokenSequence sequence;
     sequence.text = text;
     sequence.tokens.reserve(encoded.size());
@@ -130,7 +129,7 @@ class PipelineTokenizer final : public Tokenizer {
 
   // The token as the file spells it.
   [[nodiscard]] std::string_view name(int32_t id) const {
-    if (const AddedToken* added = p_.added.find(id)) return added->content;
+    if (const AddedToken* added = p_.added.find(id)) return added->written;
     const std::string* found = p_.model.vocabulary().at(id);
     return found != nullptr ? std::string_view(*found) : std::string_view();
   }
@@ -143,14 +142,14 @@ class PipelineTokenizer final : public Tokenizer {
     for (const Piece& piece : aligned.pieces) {
       if (piece.id >= 0) {
         const SourceRange range = aligned.source_of(piece.begin, piece.end);
-        encoded.push_back({piece.id, range.begin, range.end});
+        encoded.push_back({piece.id, range.begin, range.end, true});
         continue;
       }
       tokens.clear();
       p_.model.encode(aligned.view(piece), scratch, tokens);
       for (const ModelToken& token : tokens) {
         const SourceRange range = aligned.source_of(piece.begin + token.begin, piece.begin + token.end);
-        encoded.push_back({token.id, range.begin, range.end});
+        encoded.push_back({token.id, range.begin, range.end, false});
       }
     }
     return encoded;

@@ -91,26 +91,32 @@ std::vector<int32_t> PostProcessor::after() const {
 void add_around(const TemplatePostProcessor& step, uint32_t text_size, std::vector<EncodedToken>& encoded) {
   std::vector<EncodedToken> whole;
   whole.reserve(encoded.size() + step.before.size() + step.after.size());
-  for (const int32_t id : step.before) whole.push_back({id, 0, 0});
+  for (const int32_t id : step.before) whole.push_back({id, 0, 0, false});
   whole.insert(whole.end(), encoded.begin(), encoded.end());
-  for (const int32_t id : step.after) whole.push_back({id, text_size, text_size});
+  for (const int32_t id : step.after) whole.push_back({id, text_size, text_size, false});
   encoded = std::move(whole);
 }
 
-void trim_offsets(const TrimPostProcessor& step, std::string_view name, bool is_first, EncodedToken& token) {
+void trim_offsets(const TrimPostProcessor& step, std::string_view text, std::string_view name, bool is_first,
+                  EncodedToken& token) {
   const auto is_space = [](char32_t c) { return c == U'\u0120' || is_whitespace(c); };
-  uint32_t leading = 0;
+  int leading = 0;
   for (size_t at = 0; at < name.size() && is_space(character_at(name, at)); at += utf8_length(name[at]))
     ++leading;
-  uint32_t trailing = 0;
+  int trailing = 0;
   for (size_t end = name.size(); end > 0; end = character_before(name, end)) {
     if (!is_space(character_at(name, character_before(name, end)))) break;
     ++trailing;
   }
-  // A prefix space that the pre-tokenizer put there has no byte to take away.
+  // A prefix space that the pre-tokenizer put there has no character to take away.
   if (leading > 0 && step.add_prefix_space && (is_first || token.begin == 0)) --leading;
-  token.begin = std::min(token.begin + leading, token.end);
-  if (trailing > 0 && token.end >= trailing) token.end = std::max(token.end - trailing, token.begin);
+  for (; leading > 0 && token.begin < token.end; --leading) {
+    token.begin =
+        std::min<uint32_t>(token.begin + static_cast<uint32_t>(utf8_length(text[token.begin])), token.end);
+  }
+  for (; trailing > 0 && token.end > token.begin; --trailing) {
+    token.end = std::max(static_cast<uint32_t>(character_before(text, token.end)), token.begin);
+  }
 }
 
 }  // namespace saccade::tokens

@@ -19,6 +19,7 @@ namespace saccade::tokens {
 struct EncodedToken {
   int32_t id = -1;
   uint32_t begin = 0, end = 0;
+  bool found = false;  // an added token found in the text
 };
 
 // Special tokens before and after the text. Other forms of template (the text twice, or never) are refused.
@@ -37,7 +38,7 @@ struct PostProcessor {
   static Result<PostProcessor> read(const JsonItem& item);
   // `name(id)`: the token as the vocabulary spells it. Templates are skipped without `add_special`.
   template <class Name>
-  void apply(std::vector<EncodedToken>& encoded, uint32_t text_size, bool add_special,
+  void apply(std::vector<EncodedToken>& encoded, std::string_view text, bool add_special,
              const Name& name) const;
   // The tokens added at the front and at the back, all templates together.
   [[nodiscard]] std::vector<int32_t> before() const;
@@ -46,18 +47,24 @@ struct PostProcessor {
 
 // Implementation of apply for one step.
 void add_around(const TemplatePostProcessor& step, uint32_t text_size, std::vector<EncodedToken>& encoded);
-void trim_offsets(const TrimPostProcessor& step, std::string_view name, bool is_first, EncodedToken& token);
+// `name`: the token's characters, whose spaces at both ends are counted. Whole characters of `text` are taken
+// off.
+void trim_offsets(const TrimPostProcessor& step, std::string_view text, std::string_view name, bool is_first,
+                  EncodedToken& token);
 
 template <class Name>
-void PostProcessor::apply(std::vector<EncodedToken>& encoded, uint32_t text_size, bool add_special,
+void PostProcessor::apply(std::vector<EncodedToken>& encoded, std::string_view text, bool add_special,
                           const Name& name) const {
   for (const PostProcessorStep& step : steps) {
     if (const auto* around = std::get_if<TemplatePostProcessor>(&step)) {
-      if (add_special) add_around(*around, text_size, encoded);
+      if (add_special) add_around(*around, static_cast<uint32_t>(text.size()), encoded);
       continue;
     }
     for (size_t i = 0; i < encoded.size(); ++i) {
-      trim_offsets(std::get<TrimPostProcessor>(step), name(encoded[i].id), i == 0, encoded[i]);
+      const EncodedToken& token = encoded[i];
+      const std::string_view spelled =
+          token.found ? text.substr(token.begin, token.end - token.begin) : name(token.id);
+      trim_offsets(std::get<TrimPostProcessor>(step), text, spelled, i == 0, encoded[i]);
     }
   }
 }

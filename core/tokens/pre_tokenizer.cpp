@@ -15,6 +15,10 @@ namespace {
 constexpr const char* gpt2_words =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
+// \w+|[^\w\s]+ as Unicode's Technical Standard 18 defines \w, which Oniguruma does not follow to the letter.
+constexpr const char* unicode_words =
+    R"([\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]+|[^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}\s]+)";
+
 Result<SplitBehavior> read_behavior(const JsonItem& item, std::optional<std::string> fallback = {}) {
   SACCADE_TRY(const std::string name, item.string(std::move(fallback)));
   if (name == "Removed") return SplitBehavior::removed;
@@ -48,7 +52,7 @@ Result<PreTokenizerStep> read_step(const JsonItem& item, const std::string& type
         ClassPreTokenizer{CharacterClass::digit, each ? SplitBehavior::isolated : SplitBehavior::contiguous});
   }
   if (type == "Whitespace") {
-    SACCADE_TRY(auto regex, Regex::compile(R"([\w\x{200C}\x{200D}]+|[^\w\x{200C}\x{200D}\s]+)"));
+    SACCADE_TRY(auto regex, Regex::compile(unicode_words));
     return PreTokenizerStep(SplitPreTokenizer{Pattern(std::move(regex)), SplitBehavior::removed, true});
   }
   if (type == "WhitespaceSplit") return PreTokenizerStep(ClassPreTokenizer{});

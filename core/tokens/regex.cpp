@@ -23,7 +23,7 @@ const char* class_members(char letter) {
     case 's':
       return R"(\x{09}-\x{0D}\x{85}\p{Z})";
     case 'w':
-      return R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc})";
+      return R"(\x{B2}\x{B3}\x{B9}\x{BC}-\x{BE}\p{Alphabetic}\p{M}\p{Nd}\p{Pc})";
     case 'd':
       return R"(\p{Nd})";
     case 'h':

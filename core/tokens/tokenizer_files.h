@@ -30,8 +30,8 @@ Result<Pipeline> read_tokenizer_json(std::string_view text);
 Result<Pipeline> read_vocab_and_merges(std::string_view vocab_json, std::string_view merges_text,
                                        const TokenizerConfig& config);
 
-// Beginning and end tokens, further added tokens, and the explicit wishes of add_bos_token and add_eos_token,
-// which win over the post-processor's template.
+// Beginning and end tokens, further added tokens, and add_bos_token and add_eos_token where the tokenizer's
+// own template does not decide.
 Result<void> apply_config(const TokenizerConfig& config, Pipeline& pipeline);
 
 }  // namespace saccade::tokens

@@ -6,6 +6,8 @@
 namespace saccade::tokens {
 namespace {
 
+constexpr const char* gpt2_end = "<|endoftext|>";
+
 Result<Vocabulary> read_vocabulary(const JsonItem& item) {
   if (!item.json().is_object()) return item.expected("an object of tokens and ids");
   std::vector<std::pair<std::string, int64_t>> entries;
@@ -94,6 +96,18 @@ bool is_byte_level(const Pipeline& pipeline) {
   return false;
 }
 
+// A template in tokenizer.json has the last word on beginning and end tokens. Where there is none,
+// add_bos_token and add_eos_token count for GPT-2's two files and for the tokenizer classes that always put
+// their own template in its place.
+bool wants_added_ends(const TokenizerConfig& config, const Pipeline& pipeline) {
+  for (const PostProcessorStep& step : pipeline.post_processor.steps) {
+    if (std::holds_alternative<TemplatePostProcessor>(step)) return false;
+  }
+  if (pipeline.source != "tokenizer.json") return true;
+  const std::string& name = config.tokenizer_class;
+  return name.starts_with("Llama") || name.starts_with("CodeLlama") || name.starts_with("Gemma");
+}
+
 }  // namespace
 
 Result<Pipeline> read_tokenizer_json(std::string_view text) {
@@ -166,7 +180,17 @@ Result<void> apply_config(const TokenizerConfig& config, Pipeline& pipeline) {
   };
   pipeline.bos = id_of(config.bos);
   pipeline.eos = id_of(config.eos);
-  if (config.add_bos || config.add_eos) {
+  if (pipeline.source != "tokenizer.json" && !config.bos && !config.eos) {
+    // GPT-2's own folder names none: one token is its beginning, its end and everything else.
+    if (vocabulary.find(gpt2_end) != Vocabulary::absent) {
+      AddedToken end;
+      end.content = gpt2_end;
+      end.special = true;
+      SACCADE_CHECK(pipeline.added.add(std::move(end), vocabulary));
+      pipeline.bos = pipeline.eos = vocabulary.find(gpt2_end);
+    }
+  }
+  if (wants_added_ends(config, pipeline)) {
     TemplatePostProcessor around;
     if (config.add_bos.value_or(false)) {
       if (!pipeline.bos) {
@@ -182,9 +206,6 @@ Result<void> apply_config(const TokenizerConfig& config, Pipeline& pipeline) {
       }
       around.after.push_back(*pipeline.eos);
     }
-    std::erase_if(pipeline.post_processor.steps, [](const PostProcessorStep& step) {
-      return std::holds_alternative<TemplatePostProcessor>(step);
-    });
     pipeline.post_processor.steps.emplace_back(std::move(around));
   }
   const std::vector<int32_t> before = pipeline.post_processor.before();

@@ -1,0 +1,22 @@
+// Writes a trained demo model as a Hugging Face folder: config, safetensors weights, tokenizer in both
+// spellings. Errors name the file that could not be written. The folder is made when it is missing.
+#pragma once
+
+#include <filesystem>
+#include <string_view>
+#include <vector>
+
+#include "kernels/base/result.h"
+#include "resources/models/gpt2.h"
+#include "resources/models/word_bpe.h"
+
+namespace saccade {
+
+Result<void> write_model(const std::filesystem::path& folder, const Gpt2Shape& shape,
+                         const std::vector<NamedTensor>& weights);
+// vocab.json and merges.txt, tokenizer.json, tokenizer_config.json: byte-level BPE that puts "<|endoftext|>"
+// first.
+Result<void> write_tokenizer(const std::filesystem::path& folder, const WordBpe& bpe, int32_t n_context);
+Result<void> write_file(const std::filesystem::path& path, std::string_view bytes);
+
+}  // namespace saccade

@@ -1,6 +1,6 @@
-// Figures for papers: a head's map, the head grid, a comparison. Vector where it can be (text, axes, scale bar), the
-// map itself an embedded exact-pixel image. Every figure carries a caption generated from the run and its
-// provenance in the file's metadata. Drawn with cairo and pango; thread: one figure per thread.
+// Figures for papers: a head's map, the head grid, a comparison. Vector where it can be (text, axes, scale
+// bar), the map itself an embedded exact-pixel image. Every figure carries a caption generated from the run
+// and its provenance in the file's metadata. Drawn with cairo and pango; thread: one figure per thread.
 #pragma once
 
 #include <filesystem>

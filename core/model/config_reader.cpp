@@ -1,0 +1,94 @@
+#include "core/model/config_reader.h"
+
+#include <fmt/format.h>
+
+#include <map>
+
+namespace saccade {
+
+using Json = nlohmann::json;
+
+Error ConfigReader::wrong(const std::string& key, const std::string& expected, const Json& found) {
+  return make_error(ErrorCode::bad_format, fmt::format("config.json: '{}': expected {}, found {}", key,
+                                                       expected, found.is_null() ? "nothing" : found.dump()));
+}
+
+const Json* ConfigReader::find(const char* key) const {
+  const auto found = config_.find(key);
+  return found == config_.end() || found->is_null() ? nullptr : &*found;
+}
+
+Result<int32_t> ConfigReader::count(std::initializer_list<const char*> keys, int32_t fallback,
+                                    int32_t most) const {
+  const std::string expected = fmt::format("a whole number from 1 to {}", most);
+  for (const char* key : keys)
+    if (const Json* value = find(key)) {
+      if (!value->is_number_integer() || value->get<int64_t>() < 1 || value->get<int64_t>() > most)
+        return wrong(key, expected, *value);
+      return static_cast<int32_t>(value->get<int64_t>());
+    }
+  if (fallback == 0) return wrong(*keys.begin(), expected, Json());
+  return fallback;
+}
+
+Result<double> ConfigReader::positive(const char* key, double fallback) const {
+  const Json* value = find(key);
+  if (!value) return fallback;
+  if (!value->is_number() || !(value->get<double>() > 0.0) || value->get<double>() > 1e30)
+    return wrong(key, "a positive number", *value);
+  return value->get<double>();
+}
+
+Result<bool> ConfigReader::flag(const char* key, bool fallback) const {
+  const Json* value = find(key);
+  if (!value) return fallback;
+  if (!value->is_boolean()) return wrong(key, "true or false", *value);
+  return value->get<bool>();
+}
+
+Result<std::string> ConfigReader::text(const char* key, const std::string& fallback) const {
+  const Json* value = find(key);
+  if (!value) return fallback;
+  if (!value->is_string()) return wrong(key, "a text", *value);
+  return value->get<std::string>();
+}
+
+Result<Activation> ConfigReader::activation(const char* key, const std::string& fallback) const {
+  static const std::map<std::string, Activation> names{{"gelu", Activation::gelu},
+                                                       {"gelu_new", Activation::gelu_tanh},
+                                                       {"gelu_pytorch_tanh", Activation::gelu_tanh},
+                                                       {"gelu_fast", Activation::gelu_tanh},
+                                                       {"silu", Activation::silu},
+                                                       {"swish", Activation::silu},
+                                                       {"relu", Activation::relu}};
+  SACCADE_TRY(const std::string name, text(key, fallback));
+  const auto found = names.find(name);
+  if (found == names.end())
+    return wrong(key, "gelu, gelu_new, gelu_pytorch_tanh, gelu_fast, silu, swish or relu", Json(name));
+  return found->second;
+}
+
+Result<std::vector<int32_t>> ConfigReader::ids(const char* key) const {
+  std::vector<int32_t> ids;
+  const Json* value = find(key);
+  if (!value) return ids;
+  const Json list = value->is_array() ? *value : Json::array({*value});
+  for (const Json& id : list) {
+    if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() > INT32_MAX)
+      return wrong(key, "a token id or a list of them", *value);
+    ids.push_back(static_cast<int32_t>(id.get<int64_t>()));
+  }
+  return ids;
+}
+
+const Json* ConfigReader::object(const char* key) const { return find(key); }
+
+Result<int32_t> divide(const char* whole_key, int32_t whole, const char* part_key, int32_t parts) {
+  if (whole % parts != 0)
+    return make_error(ErrorCode::bad_format,
+                      fmt::format("config.json: '{}' is {}, which '{}' = {} does not divide", whole_key,
+                                  whole, part_key, parts));
+  return whole / parts;
+}
+
+}  // namespace saccade

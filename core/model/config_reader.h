@@ -1,0 +1,40 @@
+// Reads keys of a config.json with messages that name the key, what was expected and what was found.
+// Private to core/model.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "core/model/model_spec.h"
+#include "kernels/base/result.h"
+
+namespace saccade {
+
+class ConfigReader {
+ public:
+  explicit ConfigReader(const nlohmann::json& config) : config_(config) {}
+
+  // A whole number in [1, most]; the first of the keys that is there. `fallback` 0 = required.
+  Result<int32_t> count(std::initializer_list<const char*> keys, int32_t fallback = 0,
+                        int32_t most = 1 << 24) const;
+  Result<double> positive(const char* key, double fallback) const;
+  Result<bool> flag(const char* key, bool fallback) const;
+  Result<std::string> text(const char* key, const std::string& fallback) const;
+  Result<Activation> activation(const char* key, const std::string& fallback) const;
+  // A number, a list of numbers, or null.
+  Result<std::vector<int32_t>> ids(const char* key) const;
+  [[nodiscard]] const nlohmann::json* object(const char* key) const;  // null when absent or null
+
+  [[nodiscard]] static Error wrong(const std::string& key, const std::string& expected,
+                                   const nlohmann::json& found);
+
+ private:
+  [[nodiscard]] const nlohmann::json* find(const char* key) const;  // null when absent or null
+  const nlohmann::json& config_;
+};
+
+// a * b = whole, or an error that names both keys.
+Result<int32_t> divide(const char* whole_key, int32_t whole, const char* part_key, int32_t parts);
+
+}  // namespace saccade

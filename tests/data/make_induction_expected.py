@@ -4,7 +4,8 @@
 Needs torch, transformers, tokenizers. Run: python3 tests/data/make_induction_expected.py
 For every sample prompt of resources/prompts/induction.json and a few awkward texts: the ids (vocab.json + merges.txt
 and tokenizer.json must agree); for the sample prompts also the logits of the last position (float32, eager attention),
-its ten likeliest tokens, and the loss of every token; for the first prompt also some rows of every head's pattern.
+its ten likeliest tokens, and the loss of every token; for the first prompt also the last row of every head's
+pattern, and for the first three the same numbers with heads zeroed.
 """
 
 import json
@@ -19,6 +20,7 @@ FOLDER = ROOT / "resources" / "models" / "induction"
 PROMPTS = ROOT / "resources" / "prompts" / "induction.json"
 OUT = pathlib.Path(__file__).resolve().parent / "induction_expected.json"
 BOS = "<|endoftext|>"
+ZEROED = [["1.2"], ["0.2"], ["1.0", "1.1", "1.2", "1.3"], ["2.2"]]
 AWKWARD = [
     "",
     " ",
@@ -66,6 +68,28 @@ def describe(model, ids, tokenizer, with_patterns):
     return case
 
 
+class Zeroed:
+    """While it lasts, the named heads' z is 0: their columns of what attn.c_proj reads."""
+
+    def __init__(self, model, heads):
+        self.model, self.heads, self.hooks = model, [tuple(map(int, h.split("."))) for h in heads], []
+
+    def __enter__(self):
+        width = self.model.config.n_embd // self.model.config.n_head
+        for layer, head in self.heads:
+            def clear(_, inputs, columns=slice(head * width, (head + 1) * width)):
+                z = inputs[0].clone()
+                z[..., columns] = 0
+                return (z,)
+
+            projection = self.model.transformer.h[layer].attn.c_proj
+            self.hooks.append(projection.register_forward_pre_hook(clear))
+
+    def __exit__(self, *_):
+        for hook in self.hooks:
+            hook.remove()
+
+
 def main():
     tokenizer = tokenizers.Tokenizer.from_file(str(FOLDER / "tokenizer.json"))
     two_files = tokenizer_of_two_files()
@@ -74,6 +98,12 @@ def main():
     for number, prompt in enumerate(json.loads(PROMPTS.read_text(encoding="utf-8"))):
         ids = encode(prompt["text"], tokenizer, two_files)
         cases.append({"text": prompt["text"]} | describe(model, ids, tokenizer, number == 0))
+        if number < 3:
+            cases[-1]["zeroed"] = []
+            for heads in ZEROED:
+                with Zeroed(model, heads):
+                    cases[-1]["zeroed"].append({"heads": heads} | describe(model, ids, tokenizer, False))
+                del cases[-1]["zeroed"][-1]["ids"]
         print(len(ids), [(t["text"], round(t["prob"], 4)) for t in cases[-1]["top"][:5]], prompt["title"])
     texts = [{"text": text, "ids": encode(text, tokenizer, two_files)} for text in AWKWARD]
     made_with = f"transformers {transformers.__version__}, tokenizers {tokenizers.__version__}, torch {torch.__version__}"

@@ -28,6 +28,8 @@ saccade_find_torch()
 
 add_library(saccade_flags INTERFACE)
 target_compile_options(saccade_flags INTERFACE -Wall -Wextra $<$<BOOL:${SACCADE_WERROR}>:-Werror>)
+# GCC 12 sees overlapping copies in std::string where there are none (its bug 105651).
+target_compile_options(saccade_flags INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
 target_include_directories(saccade_flags INTERFACE ${CMAKE_SOURCE_DIR})
 if(SACCADE_SANITIZE)
   target_compile_options(saccade_flags INTERFACE -fsanitize=${SACCADE_SANITIZE} -fno-omit-frame-pointer)

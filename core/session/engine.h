@@ -1,9 +1,11 @@
 // Engine: the one thread that owns LibTorch, the kernels and HDF5, and a queue of jobs for it.
 //
 // Work is submitted under a key; newer work with the same key replaces work that waits, and cancels work that
-// runs under that key. Every job has a title, progress, and an end: done, failed or cancelled. submit(),
-// cancel() and jobs() may be called from any thread; on_change is called on the engine's or the caller's
-// thread and must only post a notice to its own thread. Destruction cancels everything and joins.
+// runs under that key. It takes the place of what it replaces in the queue; an empty key replaces nothing.
+// A job that was asked to stop and returns without an error is done. Every job has a title, progress, and an
+// end: done, failed or cancelled. submit(), cancel() and jobs() may be called from any thread; on_change is
+// called on the engine's or the caller's thread and must only post a notice to its own thread. Destruction
+// cancels everything and joins.
 #pragma once
 
 #include <cstdint>

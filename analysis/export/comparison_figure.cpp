@@ -19,17 +19,30 @@ struct Sheet {
   const Capture& b;
   FigureOptions options;
   Theme theme;
+  std::vector<NextTokenChange> bars;  // the most probable of either run, by probability in A
   std::string title, under, caption, numbers;
   double text_width = 0.0;
   double numbers_top = 0.0, panels_top = 0.0, panels_height = 0.0, heads_top = 0.0, heads_height = 0.0;
   double caption_top = 0.0, page_height = 0.0;
 
-  [[nodiscard]] size_t bars() const { return std::min(comparison.top.size(), most_bars); }
   [[nodiscard]] bool has_heads() const { return !comparison.pattern_change.values.empty(); }
   [[nodiscard]] bool has_loss() const {
     return comparison.same_tokens && !a.loss.empty() && a.loss.size() == b.loss.size();
   }
 };
+
+std::vector<NextTokenChange> choose_bars(const Comparison& comparison) {
+  const auto higher = [](const NextTokenChange& change) {
+    return std::max(change.probability_a, change.probability_b);
+  };
+  std::vector<NextTokenChange> bars = comparison.top;
+  std::stable_sort(bars.begin(), bars.end(),
+                   [&](const auto& x, const auto& y) { return higher(x) > higher(y); });
+  if (bars.size() > most_bars) bars.resize(most_bars);
+  std::stable_sort(bars.begin(), bars.end(),
+                   [](const auto& x, const auto& y) { return x.probability_a > y.probability_a; });
+  return bars;
+}
 
 std::string edits_or_none(const Capture& run) {
   return run.provenance.edits.empty() ? "no edits" : edits_text(run.provenance);
@@ -106,16 +119,16 @@ void draw_bars(Canvas& canvas, const Sheet& sheet, Point corner, double width) {
   const TextStyle number{.size = small_size, .colour = sheet.theme.text};
   std::vector<std::string> names;
   double label_room = 20.0, highest = 0.0;
-  for (size_t i = 0; i < sheet.bars(); ++i) {
-    const NextTokenChange& change = sheet.comparison.top[i];
+  for (size_t i = 0; i < sheet.bars.size(); ++i) {
+    const NextTokenChange& change = sheet.bars[i];
     names.push_back(display_text(Token{change.id, change.text}, true, 14));
     label_room = std::max(label_room, std::min(canvas.measure(names.back(), label).width, 74.0));
     highest = std::max({highest, change.probability_a, change.probability_b});
   }
   const double left = corner.x + label_room + 5.0, longest = width - label_room - 5.0 - 30.0;
   const double per_unit = highest > 0.0 ? longest / highest : 0.0;
-  for (size_t i = 0; i < sheet.bars(); ++i) {
-    const NextTokenChange& change = sheet.comparison.top[i];
+  for (size_t i = 0; i < sheet.bars.size(); ++i) {
+    const NextTokenChange& change = sheet.bars[i];
     const double y = corner.y + heading_room + static_cast<double>(i) * bar_pitch;
     canvas.text(left - 5.0, y + bar_height, names[i], label);
     const auto bar = [&](double top, double p, Rgb colour) {
@@ -126,7 +139,7 @@ void draw_bars(Canvas& canvas, const Sheet& sheet, Point corner, double width) {
     bar(y + bar_height + 0.4, change.probability_b, sheet.theme.run_b);
   }
   canvas.line({left, corner.y + heading_room - 2.0},
-              {left, corner.y + heading_room + static_cast<double>(sheet.bars()) * bar_pitch - 2.0}, 0.5,
+              {left, corner.y + heading_room + static_cast<double>(sheet.bars.size()) * bar_pitch - 2.0}, 0.5,
               sheet.theme.text);
 }
 
@@ -158,14 +171,15 @@ void draw_loss(Canvas& canvas, const Sheet& sheet, Point corner, double width) {
   for (const auto* losses : {&sheet.a.loss, &sheet.b.loss})
     for (float loss : *losses)
       if (std::isfinite(loss)) highest = std::max<double>(highest, loss);
-  const double step = nice_step(std::max(highest, 1e-3) / 4.0);
+  const double step = nice_step(std::max(highest, 1e-3) / 5.0);
   const double top_value = std::max(step, std::ceil(highest / step - 1e-9) * step);
   const double axis_room = 20.0, left = corner.x + axis_room, plot_width = width - axis_room;
   const auto count = static_cast<int64_t>(sheet.a.loss.size());
   const double cell = plot_width / static_cast<double>(count);
   const EdgeLabels labels = edge_labels(canvas, sheet.a.tokens, 1, count + 1, cell, true);
   const double top = corner.y + heading_room;
-  const double bottom = corner.y + sheet.panels_height - labels.depth - 2.0;
+  const double axis = labels.tokens.empty() ? 10.0 : 0.0;  // positions need to be called so, tokens do not
+  const double bottom = corner.y + sheet.panels_height - labels.depth - axis - 2.0;
   const TextStyle number{.size = small_size, .colour = sheet.theme.text, .across = 1.0};
   for (double value = 0.0; value <= top_value + step * 1e-6; value += step) {
     const double y = bottom - (bottom - top) * value / top_value;
@@ -173,6 +187,9 @@ void draw_loss(Canvas& canvas, const Sheet& sheet, Point corner, double width) {
     canvas.text(left - 3.0, y, short_number(value), number);
   }
   draw_column_labels(canvas, sheet.theme, {left, bottom}, cell, labels);
+  if (axis > 0.0)
+    canvas.text(left + plot_width / 2.0, bottom + labels.depth + 2.0, "token position",
+                {.size = small_size, .colour = sheet.theme.muted, .across = 0.5, .down = 0.0});
   const Size scale{cell, (bottom - top) / top_value};
   draw_curve(canvas, sheet.a.loss, {left, bottom}, scale, sheet.theme.run_a, false);
   draw_curve(canvas, sheet.b.loss, {left, bottom}, scale, sheet.theme.run_b, true);
@@ -212,8 +229,15 @@ void draw_heads(Canvas& canvas, const Sheet& sheet) {
                  "share moved", "");
 }
 
-std::string findings_text(const Sheet& sheet) {
-  return fmt::format("{}", fmt::join(sheet.comparison.findings, "\n"));
+// One paragraph per finding; gives the height of all.
+double draw_findings(Canvas& canvas, const Sheet& sheet, Point at, double width, bool measure_only) {
+  const TextStyle style = caption_style(sheet.theme, width);
+  double height = 0.0;
+  for (const std::string& finding : sheet.comparison.findings) {
+    if (!measure_only) canvas.text(at.x, at.y + height, finding, style);
+    height += canvas.measure(finding, style).height + 4.0;
+  }
+  return height;
 }
 
 // Where the findings stand: beside the heads, or on the whole width without them.
@@ -229,14 +253,13 @@ void lay_out(Canvas& ruler, Sheet& sheet) {
   sheet.numbers_top =
       page_margin + draw_title(ruler, sheet.theme, sheet.text_width, sheet.title, sheet.under, true);
   sheet.panels_top = sheet.numbers_top + 20.0;
-  sheet.panels_height = heading_room + std::max(static_cast<double>(sheet.bars()) * bar_pitch, 120.0);
+  sheet.panels_height = heading_room + std::max(static_cast<double>(sheet.bars.size()) * bar_pitch, 120.0);
   sheet.heads_top = sheet.panels_top + sheet.panels_height + 14.0;
   if (sheet.has_heads()) {
     const auto layers = static_cast<double>(sheet.comparison.pattern_change.values.shape()[0]);
     sheet.heads_height = heading_room + 10.0 + std::max(head_cell(sheet) * layers, 50.0) + 8.0;
   }
-  const TextStyle style = caption_style(sheet.theme, findings_place(sheet).second);
-  const double findings = heading_room + ruler.measure(findings_text(sheet), style).height;
+  const double findings = heading_room + draw_findings(ruler, sheet, {}, findings_place(sheet).second, true);
   sheet.caption_top = sheet.heads_top + std::max(sheet.heads_height, findings) + 12.0;
   sheet.page_height = sheet.caption_top +
                       ruler.measure(sheet.caption, caption_style(sheet.theme, sheet.text_width)).height +
@@ -254,7 +277,7 @@ void draw(Canvas& canvas, const Sheet& sheet) {
   if (sheet.has_heads()) draw_heads(canvas, sheet);
   const auto [corner, width] = findings_place(sheet);
   draw_heading(canvas, sheet, corner, "In words");
-  canvas.text(corner.x, corner.y + heading_room, findings_text(sheet), caption_style(sheet.theme, width));
+  draw_findings(canvas, sheet, {corner.x, corner.y + heading_room}, width, false);
   canvas.text(page_margin, sheet.caption_top, sheet.caption, caption_style(sheet.theme, sheet.text_width));
 }
 
@@ -264,7 +287,7 @@ Result<void> write_comparison_figure(const Comparison& comparison, const Capture
                                      const FigureOptions& options, const std::filesystem::path& path) {
   SACCADE_TRY(const FigureFormat format, figure_format_of(path));
   SACCADE_CHECK(check_page(options, format));
-  Sheet sheet{comparison, a, b, options, Theme::of(options.dark), {}, {}, {}, {}};
+  Sheet sheet{comparison, a, b, options, Theme::of(options.dark), choose_bars(comparison), {}, {}, {}, {}};
   sheet.title = fmt::format("What changed \u00b7 {}", a.provenance.model_name);
   sheet.under = fmt::format("A: {}     B: {}", edits_or_none(a), edits_or_none(b));
   sheet.numbers = numbers_text(sheet);

@@ -45,6 +45,22 @@ double nice_step(double least) {
   return 10.0 * power;
 }
 
+namespace {
+
+// A step that puts a tick on both ends where one of 1, 2, 2.5, 5 times a power of ten does; else a nice one.
+double tick_step(double low, double high) {
+  const double range = high - low;
+  const double power = std::pow(10.0, std::floor(std::log10(range)));
+  const auto whole = [](double ratio) { return std::abs(ratio - std::round(ratio)) < 1e-6; };
+  for (double factor : {2.0, 2.5, 1.0, 5.0, 0.5, 0.25, 0.2, 0.1}) {
+    const double step = factor * power, count = range / step;
+    if (count > 3.5 && count < 6.5 && whole(low / step) && whole(high / step)) return step;
+  }
+  return nice_step(range / 5.0);
+}
+
+}  // namespace
+
 std::vector<ScaleTick> scale_ticks(const ColourScale& scale) {
   std::vector<ScaleTick> ticks;
   if (scale.mode == SinkMode::logarithmic) {
@@ -60,14 +76,15 @@ std::vector<ScaleTick> scale_ticks(const ColourScale& scale) {
   }
   const double range = scale.high - scale.low;
   if (!(range > 0.0)) return ticks;
-  const double step = nice_step(range / 5.0);
-  const int decimals = std::max(0, static_cast<int>(-std::floor(std::log10(step) + 1e-9)));
+  const double step = tick_step(scale.low, scale.high);
+  int decimals = std::max(0, static_cast<int>(-std::floor(std::log10(step) + 1e-9)));
+  if (std::abs(std::round(step * std::pow(10.0, decimals)) - step * std::pow(10.0, decimals)) > 1e-6)
+    ++decimals;
   for (double k = std::ceil(scale.low / step - 1e-9); k * step <= scale.high + step * 1e-6; ++k) {
-    const double value = k * step;
-    const bool tiny = decimals > 4;
-    ticks.push_back({(value - scale.low) / range,
-                     tiny ? short_number(std::abs(value) < step / 2 ? 0.0 : value)
-                          : fmt::format("{:.{}f}", std::abs(value) < step / 2 ? 0.0 : value, decimals)});
+    const double value = std::abs(k) < 0.5 ? 0.0 : k * step;
+    const std::string text =
+        decimals > 4 ? short_number(std::abs(value)) : fmt::format("{:.{}f}", std::abs(value), decimals);
+    ticks.push_back({(value - scale.low) / range, (value < 0.0 ? "\u2212" : "") + text});
   }
   return ticks;
 }
@@ -96,8 +113,10 @@ void draw_scale_bar(Canvas& canvas, const Theme& theme, Point top_left, double h
     widest = std::max(widest, canvas.measure(tick.text, number).width);
   }
   TextStyle along{.size = small_size, .colour = theme.muted, .across = 0.5, .down = 0.5, .upward = true};
-  along.shorten = std::max(height + 10.0, 60.0);
-  canvas.text(x + bar + 4.5 + widest + 8.0, y + height / 2.0, label, along);
+  // Beside a short bar the quantity alone; the caption names the mode.
+  const bool fits = canvas.measure(label, along).width <= height + 12.0;
+  canvas.text(x + bar + 4.5 + widest + 8.0, y + height / 2.0,
+              fits ? label : label.substr(0, label.find(" \u00b7 ")), along);
   if (masked.empty()) return;
   const double below = y + height + 9.0;
   canvas.fill(x, below, bar, 6.0, theme.masked);

@@ -36,6 +36,7 @@ struct ScaleTick {
 // The vertical colour bar with numbers at its right and `label` (quantity, unit, mode) along it; a swatch
 // named `masked` under it when that is not empty.
 constexpr double scale_bar_width = 66.0;  // with everything beside it
+constexpr double shortest_bar = 64.0;
 void draw_scale_bar(Canvas& canvas, const Theme& theme, Point top_left, double height,
                     const ColourScale& scale, const std::string& label, const std::string& masked);
 

@@ -66,7 +66,7 @@ Layout lay_out(Canvas& ruler, const Grid& grid, PixelGrid pixels) {
   layout.grid.x = pixels.position(left + axis_room + label_room);
   layout.grid.y = pixels.position(page_margin + axis_room + header_room +
                                   draw_title(ruler, theme, layout.text_width, grid.title, grid.under, true));
-  layout.caption_top = layout.grid.y + std::max(layout.grid_height, 60.0) + 18.0 + 6.0;
+  layout.caption_top = layout.grid.y + std::max(layout.grid_height, shortest_bar) + 18.0 + 6.0;
   layout.page_height = layout.caption_top +
                        ruler.measure(grid.caption, caption_style(theme, layout.text_width)).height +
                        page_margin;
@@ -174,7 +174,7 @@ Result<void> write_grid_figure(const std::shared_ptr<const Capture>& capture, co
                                    ? fmt::format("attention weight \u00b7 {}", to_string(options.scale.mode))
                                    : score->label + (score->unit.empty() ? "" : " (" + score->unit + ")");
   draw_scale_bar(canvas, theme, {layout.grid.x + layout.grid_width, layout.grid.y},
-                 std::max(layout.grid_height, 60.0), options.scale, quantity,
+                 std::max(layout.grid_height, shortest_bar), options.scale, quantity,
                  score == nullptr ? "masked" : "no value");
   canvas.text(page_margin, layout.caption_top, grid.caption, caption_style(theme, layout.text_width));
   nlohmann::json details{{"figure", "grid"}, {"colour", describe(options.scale)}};

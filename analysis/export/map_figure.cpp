@@ -12,7 +12,7 @@
 namespace saccade {
 namespace {
 
-constexpr double axis_title = 11.0;  // room for "query token" beside the labels
+constexpr double axis_title = 14.0;  // room for "query token" beside the labels
 
 // Where everything of a map figure goes, in points.
 struct Layout {
@@ -75,7 +75,7 @@ Layout lay_out(Canvas& ruler, const MapFigure& figure, const FigureOptions& opti
   layout.map.x = grid.position(left + axis_title + layout.rows.depth);
   layout.map.y = grid.position(page_margin +
                                draw_title(ruler, theme, layout.text_width, texts.title, texts.under, true));
-  const double bar_bottom = layout.map.y + std::max(layout.map_height, 60.0) + 18.0;
+  const double bar_bottom = layout.map.y + std::max(layout.map_height, shortest_bar) + 18.0;
   const double labels_bottom = layout.map.y + layout.map_height + layout.columns.depth + axis_title + 4.0;
   layout.caption_top = std::max(bar_bottom, labels_bottom) + 6.0;
   layout.page_height = layout.caption_top +
@@ -106,11 +106,14 @@ void draw(Canvas& canvas, const Layout& layout, const MapFigure& figure, const F
   canvas.text(layout.map.x + layout.map_width / 2.0, bottom + layout.columns.depth + axis_title / 2.0 + 4.0,
               layout.columns.tokens.empty() ? "key position" : "key token", axis);
   axis.upward = true;
-  canvas.text(layout.map.x - layout.rows.depth - axis_title / 2.0, layout.map.y + layout.map_height / 2.0,
-              layout.rows.tokens.empty() ? "query position" : "query token", axis);
+  const char* rows = layout.rows.tokens.empty() ? "query position" : "query token";
+  if (canvas.measure(rows, axis).width <=
+      layout.map_height + 10.0)  // a few rows leave no room for their axis's name
+    canvas.text(layout.map.x - layout.rows.depth - axis_title + 5.0, layout.map.y + layout.map_height / 2.0,
+                rows, axis);
   const ColourScale scale = effective_scale(figure, options);
   draw_scale_bar(canvas, theme, {layout.map.x + layout.map_width, layout.map.y},
-                 std::max(layout.map_height, 60.0), scale, bar_label(figure, scale, lod),
+                 std::max(layout.map_height, shortest_bar), scale, bar_label(figure, scale, lod),
                  scale.hides(0) ? "masked, hidden" : "masked");
   canvas.text(page_margin, layout.caption_top, texts.caption, caption_style(theme, layout.text_width));
 }

@@ -19,9 +19,9 @@
 namespace saccade::tokens {
 
 struct BpeOptions {
-  std::optional<std::string>
-      unknown;  // token for characters the vocabulary lacks; nothing: they are left out
-  std::string continuing_subword_prefix, end_of_word_suffix;
+  std::optional<std::string> unknown =
+      {};  // token for characters the vocabulary lacks; nothing: they are left out
+  std::string continuing_subword_prefix = {}, end_of_word_suffix = {};
   bool fuse_unknown = false;   // neighbouring unknown characters make one token
   bool byte_fallback = false;  // unknown characters become their bytes, "<0xE2>"
   bool ignore_merges = false;  // a word that is in the vocabulary is one token, whatever the merges say

@@ -138,6 +138,7 @@ std::string display_text(const Token& token, bool mark_space, int max_characters
   const std::string& text = token.text;
   std::string out;
   int shown = 0;
+  bool leading = true;
   for (size_t at = 0; at < text.size();) {
     if (max_characters > 0 && shown == max_characters) {
       out += "\u2026";
@@ -147,14 +148,16 @@ std::string display_text(const Token& token, bool mark_space, int max_characters
     const size_t length = std::min(tokens::utf8_length(text[at]), rest.size());
     if (tokens::find_invalid_utf8(rest.substr(0, length))) {
       out += fmt::format("<{:02X}>", static_cast<unsigned char>(text[at]));
+      leading = false;
       ++at;
     } else {
       const char32_t character = tokens::character_at(text, at);
-      if (character == ' ' && mark_space && at == 0) {
+      if (character == ' ' && mark_space && leading) {
         out += "\u2423";
       } else {
         append_visible(out, character);
       }
+      leading = leading && character == ' ';
       at += length;
     }
     ++shown;

@@ -66,7 +66,7 @@ TEST_P(RunnerTest, edits_that_do_nothing_leave_every_bit_and_the_digest_alone) {
 
 TEST_P(RunnerTest, a_change_at_a_layer_reuses_everything_below_and_gives_the_same_bits_as_from_scratch) {
   for (const std::string edit : {"zero 1.2", "scale 0.1 by=0.25", "mean 1.0 over=positions",
-                                 "knockout 1.1 query=9 key=1:3", "zero blocks.1.hook_mlp_out",
+                                 "knockout 1.1 query=11 key=1:3", "zero blocks.1.hook_mlp_out",
                                  "scale blocks.1.hook_resid_pre by=0.5", "zero blocks.0.hook_attn_out"}) {
     const auto scratch = run({edit});
     const auto resumed = run({edit}, baseline_);

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <memory>
+#include <span>
+#include <vector>
 
 #include "core/base/ids.h"
 #include "core/capture/capture.h"
@@ -14,7 +16,7 @@ struct Tile {
   TileRequest request;
   int64_t rows = 0, columns = 0;  // of the output: ceil(range / lod)
   HostTensor block_max;           // [rows, columns], probability
-  HostTensor block_mass;          // [rows, columns], sum of probability
+  HostTensor block_mass;          // [rows, columns], sum of probability; the same numbers at lod 1
 };
 
 class AttentionMap {
@@ -29,6 +31,8 @@ class AttentionMap {
   // rows and columns are clipped to the map by the caller; lod is a power of two.
   [[nodiscard]] Result<Tile> tile(int64_t rows_begin, int64_t rows_end, int64_t columns_begin,
                                   int64_t columns_end, int64_t lod) const;
+  // Exact probabilities of queries [begin, end) and keys [0, columns) into out, row-major.
+  Result<void> rows(int64_t begin, int64_t end, int64_t columns, std::span<float> out) const;
   [[nodiscard]] Result<float> weight(int64_t query, int64_t key) const;
   [[nodiscard]] Result<std::vector<float>> weights_at(std::span<const int32_t> query,
                                                       std::span<const int32_t> key) const;

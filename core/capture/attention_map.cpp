@@ -1,0 +1,131 @@
+#include "core/capture/attention_map.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+
+namespace saccade {
+namespace {
+
+Error no_head(const Capture& capture, HeadId head) {
+  return make_error(ErrorCode::invalid_argument,
+                    fmt::format("head {}: the run has layers 0-{} and heads 0-{}", to_string(head),
+                                static_cast<int64_t>(capture.layers.size()) - 1, capture.spec.n_head - 1));
+}
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+}  // namespace
+
+Result<AttentionMap> AttentionMap::of(std::shared_ptr<const Capture> capture, HeadId head,
+                                      const KernelSet& kernels) {
+  if (!capture) return make_error(ErrorCode::invalid_argument, "there is no run to take the map from");
+  const ModelSpec& spec = capture->spec;
+  const int32_t l = head.layer.value, h = head.head.value;
+  if (l < 0 || l >= static_cast<int64_t>(capture->layers.size()) || h < 0 || h >= spec.n_head)
+    return no_head(*capture, head);
+  const LayerCapture* layer = capture->layers[static_cast<size_t>(l)].get();
+  if (!layer || layer->q.empty() || layer->k.empty() || layer->lse.empty())
+    return make_error(
+        ErrorCode::not_found,
+        fmt::format("head {}: the run kept no q, k and lse, which its map is made of; run again "
+                    "with attention captured",
+                    to_string(head)));
+  const int64_t n = capture->n_token(), d = spec.d_head;
+  const std::vector<int64_t> q_shape{n, spec.n_head, d}, k_shape{n, spec.n_kv_head, d};
+  const std::vector<int64_t> lse_shape{spec.n_head, n};
+  if (layer->q.shape() != q_shape || layer->k.shape() != k_shape || layer->lse.shape() != lse_shape)
+    return make_error(
+        ErrorCode::bad_format,
+        fmt::format("head {}: q [{}], k [{}] and lse [{}] do not fit {} tokens and {} heads of "
+                    "{} ({} KV heads)",
+                    to_string(head), fmt::join(layer->q.shape(), ", "), fmt::join(layer->k.shape(), ", "),
+                    fmt::join(layer->lse.shape(), ", "), n, spec.n_head, d, spec.n_kv_head));
+  AttentionMap map;
+  map.head_ = head;
+  map.kernels_ = &kernels;
+  map.input_.shape = {n, n, spec.n_head, spec.n_kv_head, d, 0};
+  map.input_.mask.causal = true;
+  map.input_.mask.knockouts = layer->knockouts;
+  map.input_.scale = static_cast<float>(spec.attention_scale);
+  map.input_.q = {layer->q.data(), spec.n_head * d, d};
+  map.input_.k = {layer->k.data(), spec.n_kv_head * d, d};
+  map.input_.lse = layer->lse.data();
+  map.capture_ = std::move(capture);
+  return map;
+}
+
+Result<Tile> AttentionMap::tile(int64_t rows_begin, int64_t rows_end, int64_t columns_begin,
+                                int64_t columns_end, int64_t lod) const {
+  const auto inside = [n = size()](int64_t begin, int64_t end) {
+    return begin >= 0 && begin <= end && end <= n;
+  };
+  if (!inside(rows_begin, rows_end) || !inside(columns_begin, columns_end) || lod < 1 ||
+      !std::has_single_bit(static_cast<uint64_t>(lod)))
+    return make_error(
+        ErrorCode::invalid_argument,
+        fmt::format("map of {}: queries {}:{}, keys {}:{} in blocks of {}: expected ranges "
+                    "within 0:{} and a power of two",
+                    to_string(head_), rows_begin, rows_end, columns_begin, columns_end, lod, size()));
+  Tile tile;
+  tile.request = {head_.head.value, rows_begin, rows_end, columns_begin, columns_end, lod};
+  tile.rows = ceil_div(rows_end - rows_begin, lod);
+  tile.columns = ceil_div(columns_end - columns_begin, lod);
+  tile.block_max = HostTensor({tile.rows, tile.columns});
+  if (lod == 1) {  // both are the probability itself
+    tile.block_mass = tile.block_max;
+    if (tile.block_max.empty()) return tile;
+    SACCADE_CHECK(kernels_->tile(input_, tile.request, {tile.block_max.mutable_values().data(), nullptr}));
+    return tile;
+  }
+  tile.block_mass = HostTensor({tile.rows, tile.columns});
+  if (tile.block_max.empty()) return tile;
+  SACCADE_CHECK(
+      kernels_->tile(input_, tile.request,
+                     {tile.block_max.mutable_values().data(), tile.block_mass.mutable_values().data()}));
+  return tile;
+}
+
+Result<void> AttentionMap::rows(int64_t begin, int64_t end, int64_t columns, std::span<float> out) const {
+  if (begin < 0 || begin > end || end > size() || columns < 0 || columns > size() ||
+      static_cast<int64_t>(out.size()) != (end - begin) * columns)
+    return make_error(ErrorCode::invalid_argument,
+                      fmt::format("map of {}: queries {}:{} of {} keys do not fit {} numbers",
+                                  to_string(head_), begin, end, columns, out.size()));
+  if (out.empty()) return {};
+  return kernels_->tile(input_, {head_.head.value, begin, end, 0, columns, 1}, {out.data(), nullptr});
+}
+
+Result<float> AttentionMap::weight(int64_t query, int64_t key) const {
+  if (query < 0 || query >= size() || key < 0 || key >= size())
+    return make_error(ErrorCode::invalid_argument,
+                      fmt::format("map of {}: expected a query and a key below {}, found {} and {}",
+                                  to_string(head_), size(), query, key));
+  const auto q = static_cast<int32_t>(query), k = static_cast<int32_t>(key);
+  SACCADE_TRY(const std::vector<float> weights, weights_at({&q, 1}, {&k, 1}));
+  return weights.front();
+}
+
+Result<std::vector<float>> AttentionMap::weights_at(std::span<const int32_t> query,
+                                                    std::span<const int32_t> key) const {
+  if (query.size() != key.size())
+    return make_error(ErrorCode::invalid_argument,
+                      fmt::format("map of {}: expected as many keys as queries, found {} and {}",
+                                  to_string(head_), key.size(), query.size()));
+  std::vector<float> weights(query.size());
+  if (!weights.empty())
+    SACCADE_CHECK(kernels_->weights_at(input_, head_.head.value, query, key, weights.data()));
+  return weights;
+}
+
+Result<Tile> AttentionMap::thumbnail(int64_t side) const {
+  if (side < 1)
+    return make_error(ErrorCode::invalid_argument,
+                      fmt::format("a thumbnail is at least 1 pixel wide, found {}", side));
+  int64_t lod = 1;
+  while (ceil_div(size(), lod) > side) lod *= 2;
+  return tile(0, size(), 0, size(), lod);
+}
+
+}  // namespace saccade

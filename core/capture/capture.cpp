@@ -1,0 +1,34 @@
+#include "core/capture/capture.h"
+
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+namespace saccade {
+
+int64_t LayerCapture::bytes() const {
+  const HeadStatistics& s = statistics;
+  int64_t total = resid_pre.bytes() + q.bytes() + k.bytes() + lse.bytes();
+  for (const HostTensor* tensor : {&s.entropy, &s.max_weight, &s.sink_mass, &s.local_mass, &s.mean_distance,
+                                   &s.received, &s.received_max})
+    total += tensor->bytes();
+  total += static_cast<int64_t>(s.max_key.size() * sizeof(int32_t));
+  for (const std::vector<EdgeRect>& list : knockouts)
+    total += static_cast<int64_t>(list.size() * sizeof(EdgeRect));
+  return total;
+}
+
+int64_t Capture::bytes() const {
+  int64_t total = final_resid.bytes() + last_logits.bytes();
+  total += static_cast<int64_t>(loss.size() * sizeof(float));
+  for (const auto& layer : layers) total += layer ? layer->bytes() : 0;
+  for (const auto& [site, values] : sites) total += values.bytes();
+  return total;
+}
+
+double Capture::mean_loss() const {
+  if (loss.empty()) return std::numeric_limits<double>::quiet_NaN();
+  return std::accumulate(loss.begin(), loss.end(), 0.0) / static_cast<double>(loss.size());
+}
+
+}  // namespace saccade

@@ -66,7 +66,7 @@ class Tokenizer {
 // A stand-in for models without tokenizer files: token i is "<i>"; encode is an error that says to use --ids.
 [[nodiscard]] std::shared_ptr<const Tokenizer> make_id_tokenizer(int32_t vocabulary_size);
 
-// For labels: control characters, lone bytes and line ends made visible; a leading space becomes "\u2423"
+// For labels: control characters, lone bytes and line ends made visible; leading spaces become "\u2423"
 // when `mark_space`, at most max_characters code points (0 = all), an ellipsis where it was cut.
 [[nodiscard]] std::string display_text(const Token& token, bool mark_space = true, int max_characters = 0);
 

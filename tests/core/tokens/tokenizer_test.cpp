@@ -200,6 +200,34 @@ TEST(Tokenizer, TokenizesTheStoriesPromptAsItsFileSays) {
   std::string joined;
   for (size_t i = 1; i < texts.size(); ++i) joined += texts[i];
   EXPECT_EQ(joined, " Once upon a time");
+  const auto greedy_ids = greedy["greedy_ids"].get<std::vector<int32_t>>();
+  const std::vector<int32_t> ids = encoded->ids();
+  // The model's own story begins with these words.
+  ASSERT_GT(greedy_ids.size(), ids.size());
+  EXPECT_TRUE(std::equal(ids.begin(), ids.end(), greedy_ids.begin()));
+}
+
+TEST(Tokenizer, TheDemoModelsFilesAgreeWithEachOther) {
+  const auto folder = std::filesystem::path(SACCADE_SOURCE_DIR) / "resources" / "models" / "induction";
+  if (!std::filesystem::exists(folder / "vocab.json")) GTEST_SKIP() << folder << " has not been made";
+  const auto whole = open_or_fail(folder);
+  const TemporaryFolder copy;
+  for (const char* name : {"vocab.json", "merges.txt", "tokenizer_config.json"}) {
+    copy.write(name, read_file(folder / name));
+  }
+  const auto two_files = open_or_fail(copy.path());
+  ASSERT_TRUE(whole && two_files);
+  EXPECT_EQ(whole->vocabulary_size(), two_files->vocabulary_size());
+  EXPECT_EQ(whole->bos(), two_files->bos());
+  for (const std::string text :
+       {"The cat saw the red dog. The cat", " two  spaces\n", "caf\u00E9 \u4F60\u597D"}) {
+    const auto first = whole->encode(text, {});
+    const auto second = two_files->encode(text, {});
+    ASSERT_TRUE(first.ok() && second.ok());
+    EXPECT_EQ(first->ids(), second->ids());
+    EXPECT_EQ(first->ids().front(), whole->bos());
+    EXPECT_EQ(*whole->decode(first->ids()), text);
+  }
 }
 
 TEST(Tokenizer, MergesTheSmallestPublishedCase) {

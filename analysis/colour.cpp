@@ -43,8 +43,8 @@ Colours grey_ramp() {
 // common kind of colour blindness. The two middle entries are white: zero is exactly white.
 Colours diverging() {
   using Stops = std::array<std::array<double, 3>, 4>;
-  constexpr Stops blue{{{255, 255, 255}, {150, 196, 228}, {44, 112, 184}, {8, 42, 104}}};
-  constexpr Stops red{{{255, 255, 255}, {244, 172, 140}, {204, 62, 58}, {106, 4, 28}}};
+  constexpr Stops blue{{{255, 255, 255}, {150, 196, 228}, {44, 112, 184}, {12, 54, 128}}};
+  constexpr Stops red{{{255, 255, 255}, {244, 172, 140}, {204, 62, 58}, {136, 10, 34}}};
   Colours colours;
   for (size_t i = 0; i < 256; ++i) {
     const double away = (std::abs(static_cast<double>(i) - 127.5) - 0.5) / 127.0;  // 0 white, 1 end

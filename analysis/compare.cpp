@@ -203,10 +203,12 @@ Result<void> check_logits(const Capture& run, const char* name) {
     return make_error(
         ErrorCode::invalid_argument,
         fmt::format("run {} ({}) kept no next-token logits to compare", name, run.provenance.request));
-  if (std::any_of(logits.begin(), logits.end(), [](float logit) { return std::isnan(logit); }))
-    return make_error(
-        ErrorCode::invalid_argument,
-        fmt::format("the logits of run {} ({}) are not all numbers", name, run.provenance.request));
+  const bool numbers =
+      std::none_of(logits.begin(), logits.end(), [](float logit) { return std::isnan(logit); });
+  if (!numbers || !std::isfinite(*std::max_element(logits.begin(), logits.end())))
+    return make_error(ErrorCode::invalid_argument,
+                      fmt::format("the logits of run {} ({}) give no distribution: they hold NaN or infinity",
+                                  name, run.provenance.request));
   return {};
 }
 

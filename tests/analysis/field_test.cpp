@@ -8,7 +8,13 @@ namespace saccade {
 namespace {
 
 AnalysisResult small_result() {
-  Field field{"score", "A score", "nats", ValueKind::magnitude, {{AxisKind::layer, "layer", {}}, {AxisKind::head, "head", {}}}, HostTensor({2, 2}), "abcd"};
+  Field field{"score",
+              "A score",
+              "nats",
+              ValueKind::magnitude,
+              {{AxisKind::layer, "layer", {}}, {AxisKind::head, "head", {}}},
+              HostTensor({2, 2}),
+              "abcd"};
   field.values.mutable_values()[1] = 1.5F;
   field.values.mutable_values()[3] = std::numeric_limits<float>::quiet_NaN();
   AnalysisResult result;
@@ -16,7 +22,9 @@ AnalysisResult small_result() {
   result.parameters = {{"x", 1}};
   result.requests = {"abcd"};
   result.fields.push_back(std::move(field));
-  result.tables.push_back({"heads", {"head", "index", "score"}, {{std::string("0.1"), int64_t{1}, std::numeric_limits<double>::quiet_NaN()}}});
+  result.tables.push_back({"heads",
+                           {"head", "index", "score"},
+                           {{std::string("0.1"), int64_t{1}, std::numeric_limits<double>::quiet_NaN()}}});
   result.findings = {"Nothing happened."};
   return result;
 }

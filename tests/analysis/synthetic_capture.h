@@ -1,5 +1,5 @@
-// Captures for tests without a model: from random q and k, or from wanted attention patterns. What a run would keep
-// (lse, statistics) is computed by the kernels themselves.
+// Captures for tests without a model: from random q and k, or from wanted attention patterns. What a run
+// would keep (lse, statistics) is computed by the kernels themselves.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -37,8 +37,8 @@ inline void fill_statistics(LayerCapture& layer, const Capture& capture) {
   HostTensor z({n, heads, d});
   layer.lse = HostTensor({heads, n});
   HeadStatistics& kept = layer.statistics;
-  for (HostTensor* tensor : {&kept.entropy, &kept.max_weight, &kept.sink_mass, &kept.local_mass, &kept.mean_distance,
-                             &kept.received, &kept.received_max})
+  for (HostTensor* tensor : {&kept.entropy, &kept.max_weight, &kept.sink_mass, &kept.local_mass,
+                             &kept.mean_distance, &kept.received, &kept.received_max})
     *tensor = HostTensor({heads, n});
   kept.max_key.assign(static_cast<size_t>(heads * n), -1);
   AttentionInput input;
@@ -65,8 +65,8 @@ inline void fill_statistics(LayerCapture& layer, const Capture& capture) {
   ASSERT_TRUE(done.ok()) << done.error().to_string();
 }
 
-inline std::shared_ptr<Capture> empty_capture(const std::vector<std::string>& texts, int32_t layers, int32_t heads,
-                                              int32_t d_head) {
+inline std::shared_ptr<Capture> empty_capture(const std::vector<std::string>& texts, int32_t layers,
+                                              int32_t heads, int32_t d_head) {
   auto capture = std::make_shared<Capture>();
   capture->provenance = {.request = "0123456789abcdef0123456789abcdef",
                          .model_name = "synthetic",
@@ -90,8 +90,8 @@ inline std::shared_ptr<Capture> empty_capture(const std::vector<std::string>& te
 }
 
 // q and k normal with the given spread (large = peaked attention), the same for the same seed.
-inline std::shared_ptr<Capture> random_capture(const std::vector<std::string>& texts, int32_t layers, int32_t heads,
-                                               uint32_t seed, float spread = 1.0F) {
+inline std::shared_ptr<Capture> random_capture(const std::vector<std::string>& texts, int32_t layers,
+                                               int32_t heads, uint32_t seed, float spread = 1.0F) {
   auto capture = empty_capture(texts, layers, heads, 8);
   std::mt19937 random(seed);
   std::normal_distribution<float> normal(0.0F, spread);
@@ -108,7 +108,8 @@ inline std::shared_ptr<Capture> random_capture(const std::vector<std::string>& t
 }
 
 // One layer whose heads have exactly these patterns: q is one-hot in the row, k_j[i] = ln A[i][j].
-inline std::shared_ptr<Capture> capture_of(const std::vector<std::string>& texts, const std::vector<Pattern>& heads) {
+inline std::shared_ptr<Capture> capture_of(const std::vector<std::string>& texts,
+                                           const std::vector<Pattern>& heads) {
   const auto n = static_cast<int64_t>(texts.size());
   const auto count = static_cast<int64_t>(heads.size());
   auto capture = empty_capture(texts, 1, static_cast<int32_t>(count), static_cast<int32_t>(n));

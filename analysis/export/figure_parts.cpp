@@ -52,7 +52,7 @@ double tick_step(double low, double high) {
   const double range = high - low;
   const double power = std::pow(10.0, std::floor(std::log10(range)));
   const auto whole = [](double ratio) { return std::abs(ratio - std::round(ratio)) < 1e-6; };
-  for (double factor : {2.0, 2.5, 1.0, 5.0, 0.5, 0.25, 0.2, 0.1}) {
+  for (double factor : {1.0, 0.5, 0.2, 2.0, 0.25, 2.5, 0.1}) {
     const double step = factor * power, count = range / step;
     if (count > 3.5 && count < 6.5 && whole(low / step) && whole(high / step)) return step;
   }

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 #include <zlib.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <map>
 
 namespace saccade {
 namespace {
@@ -30,6 +32,26 @@ std::string text_chunk(std::string_view keyword, std::string_view text) {
   data += std::string(5, '\0');
   data += text;
   return png_chunk("iTXt", data);
+}
+
+// Cairo numbers images and surfaces through the whole process; counted from 1 in each file, the same figure
+// is the same bytes.
+std::string renumbered(std::string_view svg, std::string_view word) {
+  std::map<std::string_view, size_t> numbers;
+  std::string result;
+  for (size_t at = svg.find(word); at != std::string_view::npos; at = svg.find(word)) {
+    const size_t digits = at + word.size();
+    const size_t end = std::min(svg.find_first_not_of("0123456789", digits), svg.size());
+    const bool is_name = at > 0 && (svg[at - 1] == '"' || svg[at - 1] == '#') && end > digits;
+    result += svg.substr(0, digits);
+    if (is_name)
+      result += std::to_string(
+          numbers.try_emplace(svg.substr(digits, end - digits), numbers.size() + 1).first->second);
+    else
+      result += svg.substr(digits, end - digits);
+    svg.remove_prefix(end);
+  }
+  return result += svg;
 }
 
 }  // namespace
@@ -84,7 +106,8 @@ Result<std::string> svg_with_metadata(std::string_view svg, const FigureMetadata
                         xml_escaped(metadata.title), xml_escaped(metadata.caption),
                         xml_escaped(metadata.provenance));
   // Renderers smooth enlarged images unless told not to; a map's cells are sharp.
-  std::string_view rest = svg.substr(inside + 1);
+  const std::string drawing = renumbered(renumbered(svg.substr(inside + 1), "image"), "surface");
+  std::string_view rest = drawing;
   for (size_t image = rest.find("<image "); image != std::string_view::npos; image = rest.find("<image ")) {
     result += rest.substr(0, image);
     result += "<image style=\"image-rendering:pixelated\" ";

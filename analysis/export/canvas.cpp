@@ -222,13 +222,19 @@ void Canvas::image(Point at, Size cell, Size clip, const Pixels& pixels) {
   cairo_t* cairo = state_->cairo.get();
   cairo_save(cairo);
   cairo_translate(cairo, at.x, at.y);
+  cairo_set_antialias(cairo, CAIRO_ANTIALIAS_NONE);
+  const double width = cell.width * static_cast<double>(pixels.width);
+  const double height = cell.height * static_cast<double>(pixels.height);
+  if (width > clip.width * 1.0001 || height > clip.height * 1.0001) {
+    cairo_rectangle(cairo, 0, 0, clip.width, clip.height);
+    cairo_clip(cairo);
+  }
+  // Painted, not filled: in an SVG that is a plain placed image, where a fill would be a pattern that viewers
+  // blur.
   cairo_scale(cairo, cell.width, cell.height);
   cairo_set_source_surface(cairo, surface.get(), 0, 0);
   cairo_pattern_set_filter(cairo_get_source(cairo), CAIRO_FILTER_NEAREST);
-  cairo_set_antialias(cairo, CAIRO_ANTIALIAS_NONE);
-  cairo_rectangle(cairo, 0, 0, std::min(static_cast<double>(pixels.width), clip.width / cell.width),
-                  std::min(static_cast<double>(pixels.height), clip.height / cell.height));
-  cairo_fill(cairo);
+  cairo_paint(cairo);
   cairo_restore(cairo);
 }
 

@@ -27,6 +27,7 @@ struct Grid {
   const Field* score = nullptr;
   FigureOptions options;
   std::string title, under, caption;
+  int64_t lod = 1;  // side of the block one cell of a thumbnail stands for
 
   [[nodiscard]] int64_t layers() const { return static_cast<int64_t>(capture->layers.size()); }
   [[nodiscard]] int64_t heads() const { return capture->spec.n_head; }
@@ -109,12 +110,14 @@ void draw_score(Canvas& canvas, const Layout& layout, const Grid& grid, Point co
       style);
 }
 
-Result<void> draw_cells(Canvas& canvas, const Layout& layout, const Grid& grid, double pixel,
-                        const JobContext& job) {
+// As many map cells as the thumbnail has pixels, 256 in a vector figure.
+int64_t thumbnail_lod(const Layout& layout, const Grid& grid, double pixel) {
+  return block_side(grid.capture->n_token(), pixel > 0.0 ? static_cast<int64_t>(layout.cell / pixel) : 256);
+}
+
+Result<void> draw_cells(Canvas& canvas, const Layout& layout, const Grid& grid, const JobContext& job) {
   const Theme theme = Theme::of(grid.options.dark);
   const int64_t all = grid.layers() * grid.heads(), n = grid.capture->n_token();
-  // As many map cells as the thumbnail has pixels, 256 in a vector figure.
-  const int64_t most = pixel > 0.0 ? static_cast<int64_t>(layout.cell / pixel) : 256;
   for (int64_t at = 0; at < all; ++at) {
     SACCADE_CHECK(job.check());
     const HeadId head{LayerIndex{static_cast<int32_t>(at / grid.heads())},
@@ -127,10 +130,9 @@ Result<void> draw_cells(Canvas& canvas, const Layout& layout, const Grid& grid, 
       continue;
     }
     SACCADE_TRY(const AttentionMap map, AttentionMap::of(grid.capture, head, *grid.kernels));
-    const int64_t lod = block_side(n, most);
-    const CellRequest request{&map, nullptr, 0, n, 0, n, lod, grid.options.scale, theme.masked};
+    const CellRequest request{&map, nullptr, 0, n, 0, n, grid.lod, grid.options.scale, theme.masked};
     SACCADE_TRY(const Pixels cells, render_cells(request, JobContext{job.cancel, {}}));
-    const double block = layout.cell * static_cast<double>(lod) / static_cast<double>(n);
+    const double block = layout.cell * static_cast<double>(grid.lod) / static_cast<double>(n);
     canvas.image(corner, {block, block}, {layout.cell, layout.cell}, cells);
   }
   return {};
@@ -155,7 +157,7 @@ Result<void> write_grid_figure(const std::shared_ptr<const Capture>& capture, co
                                const std::filesystem::path& path, const JobContext& job) {
   SACCADE_TRY(const FigureFormat format, figure_format_of(path));
   SACCADE_CHECK(check_page(options, format));
-  Grid grid{capture, &kernels, score, options, {}, {}, {}};
+  Grid grid{capture, &kernels, score, options, {}, {}, {}, 1};
   SACCADE_CHECK(check_grid(grid));
   const Provenance& run = capture->provenance;
   grid.title = fmt::format("{} \u00b7 {}", score != nullptr ? score->label : "Every head", run.model_name);
@@ -164,12 +166,17 @@ Result<void> write_grid_figure(const std::shared_ptr<const Capture>& capture, co
   const Theme theme = Theme::of(options.dark);
   SACCADE_TRY(Canvas ruler, Canvas::ruler());
   const PixelGrid pixels(format, options.dpi);
-  const Layout layout = lay_out(ruler, grid, pixels);
+  Layout layout = lay_out(ruler, grid, pixels);
+  grid.lod = score == nullptr ? thumbnail_lod(layout, grid, pixels.pixel) : 1;
+  if (grid.lod > 1) {
+    grid.caption += fmt::format(" Each cell is the largest weight in a block of {0} \u00d7 {0}.", grid.lod);
+    layout = lay_out(ruler, grid, pixels);
+  }
   SACCADE_TRY(Canvas canvas,
               Canvas::open(format, {layout.page_width, layout.page_height}, options.dpi, theme.page));
   draw_title(canvas, theme, layout.text_width, grid.title, grid.under, false);
   draw_labels(canvas, theme, layout, grid);
-  SACCADE_CHECK(draw_cells(canvas, layout, grid, pixels.pixel, job));
+  SACCADE_CHECK(draw_cells(canvas, layout, grid, job));
   const std::string quantity = score == nullptr
                                    ? fmt::format("attention weight \u00b7 {}", to_string(options.scale.mode))
                                    : score->label + (score->unit.empty() ? "" : " (" + score->unit + ")");
@@ -177,7 +184,7 @@ Result<void> write_grid_figure(const std::shared_ptr<const Capture>& capture, co
                  std::max(layout.grid_height, shortest_bar), options.scale, quantity,
                  score == nullptr ? "masked" : "no value");
   canvas.text(page_margin, layout.caption_top, grid.caption, caption_style(theme, layout.text_width));
-  nlohmann::json details{{"figure", "grid"}, {"colour", describe(options.scale)}};
+  nlohmann::json details{{"figure", "grid"}, {"block", grid.lod}, {"colour", describe(options.scale)}};
   if (score != nullptr) details["field"] = score->name;
   SACCADE_TRY(const std::string bytes,
               canvas.finish(metadata_of(grid.title, grid.caption, run, std::move(details))));

@@ -196,6 +196,7 @@ TEST_F(Figures, an_svg_is_well_formed_and_holds_caption_and_provenance_even_with
   ASSERT_TRUE(provenance.is_object());
   EXPECT_EQ(provenance["run"]["request"], capture->provenance.request);
   EXPECT_NE(svg.find("image-rendering:pixelated"), std::string::npos);
+  EXPECT_EQ(svg.find("<pattern"), std::string::npos) << "viewers blur patterns";
   EXPECT_NE(svg.find("data:image/png;base64"), std::string::npos) << "the map is one embedded picture";
 }
 
@@ -280,6 +281,17 @@ TEST_F(Figures, a_map_larger_than_the_page_is_drawn_in_blocks_and_says_so) {
   auto texts = png_texts(bytes_of(file("map.png")));
   EXPECT_NE(texts["Description"].find("largest weight in a block of"), std::string::npos);
   EXPECT_GE(nlohmann::json::parse(texts["Provenance"])["block"], 8);
+}
+
+TEST_F(Figures, thumbnails_smaller_than_their_maps_are_drawn_in_blocks_and_say_so) {
+  const auto capture = synthetic::random_capture(synthetic::words(300), 1, 4, 3, 2.0F);
+  FigureOptions options;
+  options.width_mm = 60.0;
+  options.dpi = 72.0;
+  ASSERT_TRUE(write_grid_figure(capture, kernel_sets().front(), nullptr, options, file("grid.png")).ok());
+  auto texts = png_texts(bytes_of(file("grid.png")));
+  EXPECT_NE(texts["Description"].find("largest weight in a block of"), std::string::npos)
+      << texts["Description"];
 }
 
 TEST_F(Figures, the_grid_draws_maps_and_scores_in_every_format) {

@@ -13,7 +13,7 @@ pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
 pkg_check_modules(PANGOCAIRO REQUIRED IMPORTED_TARGET pangocairo)
 find_package(OpenCV REQUIRED COMPONENTS core imgproc imgcodecs)
 set(HDF5_PREFER_PARALLEL OFF)
-find_package(HDF5 REQUIRED COMPONENTS C)
+find_package(HDF5 REQUIRED COMPONENTS C HL)
 
 # LibTorch's own CMake package pushes global flags; keep them on one interface target instead.
 function(saccade_find_torch)

@@ -1,0 +1,100 @@
+#include "core/capture/dump_maps.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "core/capture/encoding.h"
+
+namespace saccade {
+namespace {
+
+constexpr int64_t chunk_rows = 64, chunk_columns = 1024;
+constexpr float masked = -std::numeric_limits<float>::infinity();
+constexpr float least_exact = 1e-30F;  // below, p is too close to float32's end for its logarithm
+
+// ln p + lse is the score before the softmax, where p is not tiny; there it is computed again.
+class Scores {
+ public:
+  Scores(const Capture& capture, HeadId head)
+      : spec_(capture.spec),
+        layer_(*capture.layers[static_cast<size_t>(head.layer.value)]),
+        head_(head.head.value) {}
+
+  // Turns the probabilities of queries [begin, end) and keys [0, columns) into scores, in place.
+  void from_pattern(int64_t begin, int64_t end, int64_t columns, std::vector<float>& p) const {
+    const int64_t n = layer_.lse.shape()[1];
+    float* out = p.data();
+    for (int64_t i = begin; i < end; ++i) {
+      const double lse = layer_.lse.data()[head_ * n + i];
+      for (int64_t j = 0; j < columns; ++j, ++out)
+        *out = *out > least_exact ? static_cast<float>(std::log(static_cast<double>(*out)) + lse)
+               : visible(i, j)    ? product(i, j)
+                                  : masked;
+    }
+  }
+
+ private:
+  [[nodiscard]] bool visible(int64_t query, int64_t key) const {
+    if (key > query) return false;
+    if (layer_.knockouts.empty()) return true;
+    const std::vector<EdgeRect>& rects = layer_.knockouts[static_cast<size_t>(head_)];
+    return std::none_of(rects.begin(), rects.end(), [&](const EdgeRect& rect) {
+      return query >= rect.query_begin && query < rect.query_end && key >= rect.key_begin &&
+             key < rect.key_end;
+    });
+  }
+  [[nodiscard]] float product(int64_t query, int64_t key) const {
+    const int64_t d = spec_.d_head, kv_head = spec_.kv_head_of(head_);
+    const float* q = layer_.q.data() + (query * spec_.n_head + head_) * d;
+    const float* k = layer_.k.data() + (key * spec_.n_kv_head + kv_head) * d;
+    double sum = 0.0;
+    for (int64_t c = 0; c < d; ++c) sum += static_cast<double>(q[c]) * k[c];
+    return static_cast<float>(sum * spec_.attention_scale);
+  }
+
+  const ModelSpec& spec_;
+  const LayerCapture& layer_;
+  int32_t head_;
+};
+
+}  // namespace
+
+Result<void> write_maps(h5::Writer& file, const std::shared_ptr<const Capture>& capture, SiteRef site,
+                        const DumpOptions& options, const KernelSet& kernels, const MapProgress& progress) {
+  const int64_t n = capture->n_token(), n_head = capture->spec.n_head;
+  const bool scores = site.site == HookSite::attn_scores;
+  h5::DatasetSpec spec;
+  spec.name = full_name(site);
+  spec.axes = info_of(site.site).axes;
+  spec.shape = {n_head, n, n};
+  spec.number = options.float16_maps ? h5::Number::float16 : h5::Number::float32;
+  spec.chunk = {1, std::min(n, chunk_rows), std::min(n, chunk_columns)};
+  spec.fill = scores ? masked : 0.0F;  // chunks above the diagonal are never written
+  SACCADE_TRY(const h5::Handle dataset, file.dataset(spec));
+  std::vector<float> block;
+  std::vector<uint16_t> halves;
+  for (int32_t h = 0; h < n_head; ++h) {
+    const HeadId head{LayerIndex{site.layer}, HeadIndex{h}};
+    SACCADE_TRY(const AttentionMap map, AttentionMap::of(capture, head, kernels));
+    for (int64_t begin = 0; begin < n; begin += spec.chunk[1]) {
+      const int64_t end = std::min(begin + spec.chunk[1], n);
+      const int64_t columns = std::min((end + chunk_columns - 1) / chunk_columns * chunk_columns, n);
+      block.resize(static_cast<size_t>((end - begin) * columns));
+      SACCADE_CHECK(map.rows(begin, end, columns, block));
+      if (scores) Scores(*capture, head).from_pattern(begin, end, columns, block);
+      const void* values = block.data();
+      if (options.float16_maps) {
+        halves.resize(block.size());
+        std::transform(block.begin(), block.end(), halves.begin(), to_float16);
+        values = halves.data();
+      }
+      const int64_t offset[] = {h, begin, 0}, count[] = {1, end - begin, columns};
+      SACCADE_CHECK(file.block(dataset, spec, offset, count, values));
+      SACCADE_CHECK(progress((end - begin) * n * h5::bytes_of(spec.number)));
+    }
+  }
+  return {};
+}
+
+}  // namespace saccade

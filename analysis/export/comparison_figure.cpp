@@ -115,14 +115,15 @@ std::string probability_text(double p) {
 void draw_bars(Canvas& canvas, const Sheet& sheet, Point corner, double width) {
   draw_heading(canvas, sheet, corner, "Next token, probability");
   draw_legend(canvas, sheet, corner.x + width, corner.y + 5.0, false);
-  const TextStyle label{.size = text_size, .colour = sheet.theme.text, .across = 1.0, .shorten = 74.0};
+  const double widest = std::min(74.0, width * 0.4);
+  const TextStyle label{.size = text_size, .colour = sheet.theme.text, .across = 1.0, .shorten = widest};
   const TextStyle number{.size = small_size, .colour = sheet.theme.text};
   std::vector<std::string> names;
   double label_room = 20.0, highest = 0.0;
   for (size_t i = 0; i < sheet.bars.size(); ++i) {
     const NextTokenChange& change = sheet.bars[i];
     names.push_back(display_text(Token{change.id, change.text}, true, 14));
-    label_room = std::max(label_room, std::min(canvas.measure(names.back(), label).width, 74.0));
+    label_room = std::max(label_room, std::min(canvas.measure(names.back(), label).width, widest));
     highest = std::max({highest, change.probability_a, change.probability_b});
   }
   const double left = corner.x + label_room + 5.0, longest = width - label_room - 5.0 - 30.0;
@@ -286,7 +287,7 @@ void draw(Canvas& canvas, const Sheet& sheet) {
 Result<void> write_comparison_figure(const Comparison& comparison, const Capture& a, const Capture& b,
                                      const FigureOptions& options, const std::filesystem::path& path) {
   SACCADE_TRY(const FigureFormat format, figure_format_of(path));
-  SACCADE_CHECK(check_page(options, format));
+  SACCADE_CHECK(check_page(options, format, narrowest_comparison_mm));
   Sheet sheet{comparison, a, b, options, Theme::of(options.dark), choose_bars(comparison), {}, {}, {}, {}};
   sheet.title = fmt::format("What changed \u00b7 {}", a.provenance.model_name);
   sheet.under = fmt::format("A: {}     B: {}", edits_or_none(a), edits_or_none(b));

@@ -5,13 +5,15 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <span>
 
 namespace saccade {
 
-Result<void> check_page(const FigureOptions& options, FigureFormat format) {
-  if (!(options.width_mm >= 40.0 && options.width_mm <= 2000.0))
-    return make_error(ErrorCode::invalid_argument,
-                      fmt::format("a figure's width must be from 40 to 2000 mm, found {}", options.width_mm));
+Result<void> check_page(const FigureOptions& options, FigureFormat format, double narrowest) {
+  if (!(options.width_mm >= narrowest && options.width_mm <= 2000.0))
+    return make_error(
+        ErrorCode::invalid_argument,
+        fmt::format("a figure's width must be from {} to 2000 mm, found {}", narrowest, options.width_mm));
   if (format != FigureFormat::png) return {};
   if (!(options.dpi >= 36.0 && options.dpi <= 2400.0))
     return make_error(
@@ -213,7 +215,13 @@ TextStyle caption_style(const Theme& theme, double width) {
 }
 
 std::string edits_text(const Provenance& provenance) {
-  return fmt::format("{}", fmt::join(provenance.edits, ", "));
+  // A sweep's list would fill the page; the metadata holds all of it.
+  constexpr size_t most = 8;
+  const auto shown = std::span(provenance.edits).first(std::min(most, provenance.edits.size()));
+  std::string text = fmt::format("{}", fmt::join(shown, ", "));
+  if (shown.size() < provenance.edits.size())
+    text += fmt::format(" and {} more", provenance.edits.size() - shown.size());
+  return text;
 }
 
 std::string origin_sentence(const Provenance& provenance) {

@@ -17,8 +17,10 @@ constexpr double title_size = 10.5;
 constexpr double text_size = 7.5;
 constexpr double small_size = 6.5;
 
-// Refuses sizes that are not numbers, absurd, or would not fit a PNG.
-[[nodiscard]] Result<void> check_page(const FigureOptions& options, FigureFormat format);
+// Refuses sizes that are not numbers, too narrow for the figure, absurd, or would not fit a PNG.
+constexpr double narrowest_mm = 80.0, narrowest_comparison_mm = 130.0;
+[[nodiscard]] Result<void> check_page(const FigureOptions& options, FigureFormat format,
+                                      double narrowest = narrowest_mm);
 
 // A value with the digits it deserves: 0.25, 12.4, 1.2e-05.
 [[nodiscard]] std::string short_number(double value);
@@ -60,7 +62,7 @@ double draw_title(Canvas& canvas, const Theme& theme, double width, const std::s
                   const std::string& under, bool measure_only);
 [[nodiscard]] TextStyle caption_style(const Theme& theme, double width);
 
-// " · "-joined: the edits of a run in words; "" without edits.
+// The edits of a run, the first few when there are many; "" without edits.
 [[nodiscard]] std::string edits_text(const Provenance& provenance);
 // "Request 0123..., kernels avx2, f32, cpu; saccade 0.1.0, 2026-01-02T03:04:05Z."
 [[nodiscard]] std::string origin_sentence(const Provenance& provenance);

@@ -275,7 +275,7 @@ TEST_F(Figures, a_difference_is_red_blue_symmetric_and_white_where_nothing_chang
 TEST_F(Figures, a_map_larger_than_the_page_is_drawn_in_blocks_and_says_so) {
   const auto capture = synthetic::random_capture(synthetic::words(600), 1, 1, 3, 2.0F);
   FigureOptions options;
-  options.width_mm = 60.0;
+  options.width_mm = 80.0;
   options.dpi = 72.0;
   ASSERT_TRUE(write_map_figure(whole(capture), options, file("map.png")).ok());
   auto texts = png_texts(bytes_of(file("map.png")));
@@ -286,7 +286,7 @@ TEST_F(Figures, a_map_larger_than_the_page_is_drawn_in_blocks_and_says_so) {
 TEST_F(Figures, thumbnails_smaller_than_their_maps_are_drawn_in_blocks_and_say_so) {
   const auto capture = synthetic::random_capture(synthetic::words(300), 1, 4, 3, 2.0F);
   FigureOptions options;
-  options.width_mm = 60.0;
+  options.width_mm = 80.0;
   options.dpi = 72.0;
   ASSERT_TRUE(write_grid_figure(capture, kernel_sets().front(), nullptr, options, file("grid.png")).ok());
   auto texts = png_texts(bytes_of(file("grid.png")));
@@ -434,6 +434,23 @@ TEST_F(Figures, a_region_outside_the_map_is_refused_with_its_size) {
     EXPECT_NE(written.error().message.find("has 5 rows and columns"), std::string::npos);
   }
   EXPECT_TRUE(fs::is_empty(folder_));
+}
+
+TEST_F(Figures, the_narrowest_page_still_holds_every_figure) {
+  auto a = synthetic::random_capture(std::vector<std::string>(40, " a-rather-long-token"), 2, 12, 1);
+  a->provenance.edits.assign(30, "zero 1.1");
+  a->last_logits = HostTensor({20});
+  a->loss.assign(39, 1.0F);
+  FigureOptions options;
+  options.width_mm = 80.0;
+  const auto comparison = compare(*a, *a, nullptr);
+  ASSERT_TRUE(comparison.ok());
+  EXPECT_TRUE(write_map_figure(whole(a), options, file("m.png")).ok());
+  EXPECT_TRUE(write_grid_figure(a, kernel_sets().front(), nullptr, options, file("g.png")).ok());
+  EXPECT_FALSE(write_comparison_figure(*comparison, *a, *a, options, file("c.png")).ok());
+  options.width_mm = 130.0;
+  EXPECT_TRUE(write_comparison_figure(*comparison, *a, *a, options, file("c.png")).ok());
+  EXPECT_NE(map_caption(whole(a), options).find("and 22 more"), std::string::npos);
 }
 
 TEST_F(Figures, absurd_page_sizes_are_refused) {

@@ -75,7 +75,11 @@ class DumpReader {
  private:
   Result<ModelSpec> spec() const {
     SACCADE_TRY(const std::string text, file_.text("spec"));
-    const auto document = nlohmann::json::parse(text, nullptr, false);
+    // The spec is flat; messages print values by recursion, so what nests deeper is not kept.
+    const auto flat = [](int depth, nlohmann::json::parse_event_t, const nlohmann::json&) {
+      return depth < 4;
+    };
+    const auto document = nlohmann::json::parse(text, flat, false);
     if (document.is_discarded())
       return make_error(ErrorCode::bad_format, "attribute 'spec': expected JSON, found something else");
     return spec_from_json(document);

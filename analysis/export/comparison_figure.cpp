@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "analysis/export/figure.h"
@@ -98,12 +99,12 @@ void draw_legend(Canvas& canvas, const Sheet& sheet, double right, double y, boo
   for (const auto& [name, colour] : {std::pair{"B", sheet.theme.run_b}, std::pair{"A", sheet.theme.run_a}}) {
     x -= canvas.measure(name, style).width;
     canvas.text(x, y, name, style);
-    x -= 17.0;
+    x -= lines ? 17.0 : 11.0;
     const std::array<Point, 2> sample{{{x, y}, {x + 14.0, y}}};
     if (lines)
       canvas.path(sample, 1.2, colour, name[0] == 'B');
     else
-      canvas.fill(x + 6.0, y - 3.0, 8.0, 6.0, colour);
+      canvas.fill(x, y - 3.0, 8.0, 6.0, colour);
     x -= 8.0;
   }
 }

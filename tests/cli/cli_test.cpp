@@ -1,0 +1,260 @@
+// The command line as a script sees it: documents, exit codes, files. Runs the real program.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using testing::HasSubstr;
+
+struct Outcome {
+  int code = -1;
+  std::string out, err;
+  [[nodiscard]] json document() const { return json::parse(out); }
+};
+
+class Cli : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::path(testing::TempDir()) / ("saccade-cli-" + std::to_string(::getpid()));
+    fs::create_directories(folder_);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  // Arguments as the shell reads them.
+  Outcome cli(const std::string& arguments) {
+    const fs::path err = folder_ / "stderr";
+    const std::string command =
+        std::string("'" SACCADE_CLI "' ") + arguments + " 2>'" + err.string() + "' </dev/null";
+    Outcome outcome;
+    FILE* pipe = ::popen(command.c_str(), "r");
+    std::array<char, 4096> block{};
+    for (size_t n = 0; (n = std::fread(block.data(), 1, block.size(), pipe)) > 0;)
+      outcome.out.append(block.data(), n);
+    const int status = ::pclose(pipe);
+    outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    std::ifstream file(err);
+    outcome.err.assign(std::istreambuf_iterator<char>(file), {});
+    return outcome;
+  }
+  // "" where other people's data are not here.
+  static std::string stories() {
+    const char* set = std::getenv("SACCADE_TEST_DATA");
+    const fs::path data = set ? fs::path(set) : fs::path(SACCADE_SOURCE_DIR) / ".." / "shared" / "data";
+    return fs::exists(data / "stories260K") ? (data / "stories260K").string() : "";
+  }
+  [[nodiscard]] std::string path(const std::string& name) const { return (folder_ / name).string(); }
+  fs::path folder_;
+};
+
+const std::string repeat_prompt = "'river green apple seven quiet window river green apple seven quiet'";
+
+TEST_F(Cli, run_prints_one_document_with_every_promised_key) {
+  const Outcome outcome =
+      cli("--json run demo:induction --prompt " + repeat_prompt + " --edit 'zero 1.*' --generate 3");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const json d = outcome.document();
+  for (const char* key : {"model", "tokens", "next", "loss", "generated", "edits", "request", "kernels",
+                          "seconds", "peak_bytes", "baseline", "change"})
+    EXPECT_TRUE(d.contains(key)) << key;
+  EXPECT_EQ(d["model"], "demo:induction");
+  EXPECT_EQ(d["edits"], json::array({"zero 1.*"}));
+  EXPECT_EQ(d["loss"]["per_token"].size(), d["tokens"].size() - 1);
+  EXPECT_EQ(d["generated"]["ids"].size(), 3u);
+  double mass = 0.0;
+  for (const json& next : d["next"]) mass += next["prob"].get<double>();
+  EXPECT_LE(mass, 1.0 + 1e-9);
+  EXPECT_GT(d["change"]["kl"].get<double>(), 0.5) << "zeroing the induction heads must move the answer";
+}
+
+TEST_F(Cli, zeroing_the_demos_induction_heads_costs_the_repeat) {
+  const json d = cli("--json run demo:induction --prompt " + repeat_prompt + " --edit 'zero 1.*'").document();
+  EXPECT_EQ(d["baseline"]["next"][0]["text"], " window");
+  EXPECT_GT(d["baseline"]["next"][0]["prob"].get<double>(), 0.5);
+  double after = 0.0;
+  for (const json& next : d["next"])
+    if (next["text"] == " window") after = next["prob"];
+  EXPECT_LT(after, 0.1);
+  const json control =
+      cli("--json run demo:induction --prompt " + repeat_prompt + " --edit 'zero 2.*'").document();
+  EXPECT_EQ(control["next"][0]["text"], " window") << "other heads do not carry the repeat";
+}
+
+TEST_F(Cli, edits_that_do_nothing_give_the_same_numbers) {
+  const json plain = cli("--json run demo:induction --prompt " + repeat_prompt).document();
+  const json same =
+      cli("--json run demo:induction --prompt " + repeat_prompt + " --edit 'scale 1.2 by=1'").document();
+  EXPECT_EQ(plain["next"], same["next"]);
+  EXPECT_EQ(plain["request"], same["request"]);
+  EXPECT_EQ(same["change"]["kl"].get<double>(), 0.0);
+}
+
+TEST_F(Cli, a_trained_llama_writes_the_story_its_author_published) {
+  if (stories().empty())
+    GTEST_SKIP() << "no ../shared/data and no $SACCADE_TEST_DATA: stories260K is not here";
+  const Outcome outcome = cli("run " + stories() + " --ids 1 --generate 200 --json");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  std::ifstream file(stories() + "/expected_greedy.json");
+  const json expected = json::parse(file);
+  std::vector<int> wanted = expected["greedy_ids"], made = outcome.document()["generated"]["ids"];
+  wanted.erase(wanted.begin());
+  wanted.resize(200);
+  EXPECT_EQ(made, wanted);
+  EXPECT_THAT(expected["text"].get<std::string>(),
+              HasSubstr(outcome.document()["generated"]["text"].get<std::string>().substr(1, 200)));
+}
+
+TEST_F(Cli, a_dump_with_patterns_reads_in_h5py_and_its_rows_sum_to_one) {
+  if (stories().empty())
+    GTEST_SKIP() << "no ../shared/data and no $SACCADE_TEST_DATA: stories260K is not here";
+  if (std::system("/usr/bin/python3 -c 'import h5py' 2>/dev/null") != 0)
+    GTEST_SKIP() << "python3-h5py is not installed";
+  const Outcome outcome =
+      cli("run " + stories() +
+          " --prompt 'Lily saw a big red ball.' --edit 'zero 2.3' --capture pattern --dump " +
+          path("out.h5") + " --json");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  std::ofstream(path("check.py")) << "import h5py, numpy, sys\n"
+                                     "f = h5py.File(sys.argv[1])\n"
+                                     "p = f['blocks.2.attn.hook_pattern'][...]\n"
+                                     "assert p.shape[0] == 8 and p.shape[1] == p.shape[2], p.shape\n"
+                                     "print(abs(p.sum(-1, dtype=float) - 1).max())\n"
+                                     "assert numpy.triu(p, 1).max() == 0\n";
+  const std::string command =
+      "/usr/bin/python3 " + path("check.py") + " " + path("out.h5") + " > " + path("sums");
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  double worst = 1.0;
+  std::ifstream(path("sums")) >> worst;
+  EXPECT_LT(worst, 1e-6);
+  const json info = cli("--json dump-info " + path("out.h5")).document();
+  EXPECT_EQ(info["edits"], json::array({"zero 2.3"}));
+}
+
+TEST_F(Cli, a_saved_session_replays_to_the_same_numbers) {
+  ASSERT_EQ(cli("run demo:induction --prompt " + repeat_prompt + " --edit 'scale 1.2 by=0.25' --save " +
+                path("s.json"))
+                .code,
+            0);
+  const Outcome outcome = cli("--json replay " + path("s.json") + " --out " + path("pictures"));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(outcome.document()["departure"].get<double>(), 0.0);
+  for (const json& file : outcome.document()["files"])
+    EXPECT_GT(fs::file_size(file.get<std::string>()), 100u) << file;
+}
+
+TEST_F(Cli, two_dumps_compare_head_by_head_without_their_model) {
+  for (const char* which : {"a", "b"})
+    ASSERT_EQ(
+        cli(std::string("run demo:induction --prompt ") + repeat_prompt +
+            (which[0] == 'b' ? " --edit 'zero 0.2'" : "") + " --dump " + path(std::string(which) + ".h5"))
+            .code,
+        0);
+  const Outcome outcome = cli("--json compare " + path("a.h5") + " " + path("b.h5"));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const json d = outcome.document();
+  EXPECT_EQ(d["heads"].size(), 12u);
+  EXPECT_EQ(d["heads"][0]["pattern_change"].get<double>(), 0.0) << "layer 0 stands before the edit";
+  EXPECT_GT(d["change"]["kl"].get<double>(), 0.0);
+}
+
+TEST_F(Cli, maps_leave_as_pictures_and_as_numbers) {
+  for (const char* name : {"m.png", "m.svg", "m.pdf", "m.csv", "m.npy"}) {
+    const Outcome outcome =
+        cli("map demo:induction --prompt " + repeat_prompt + " --head L1H2 --rows 2:9 --out " + path(name));
+    EXPECT_EQ(outcome.code, 0) << name << outcome.err;
+    EXPECT_GT(fs::file_size(path(name)), 100u);
+  }
+}
+
+TEST_F(Cli, analyze_and_methods_speak_the_registry) {
+  const json methods = cli("--json methods").document();
+  ASSERT_FALSE(methods.empty());
+  const Outcome outcome = cli("--json analyze head-table demo:induction --prompt " + repeat_prompt);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const json d = outcome.document();
+  for (const char* key : {"method", "params", "requests", "fields", "tables", "findings"})
+    EXPECT_TRUE(d.contains(key));
+  const json induction = d["fields"]["induction"];
+  ASSERT_EQ(induction["shape"], json::array({3, 4}));
+  EXPECT_EQ(cli("analyze head-table demo:induction --prompt x --set nonsense=1").code, 1);
+}
+
+TEST_F(Cli, wrong_usage_is_2_failure_is_1_and_each_says_why_once) {
+  EXPECT_EQ(cli("").code, 2);
+  EXPECT_EQ(cli("run").code, 2);
+  EXPECT_EQ(cli("run demo:induction --prompt a --ids 1").code, 2);
+  EXPECT_EQ(cli("--help").code, 0);
+  const std::vector<std::pair<std::string, std::string>> failures{
+      {"info /nowhere/at/all", "no such folder"},
+      {"info demo:unknown", "induction"},
+      {"run demo:induction --prompt ''  --no-bos", "no tokens"},
+      {"run demo:induction --prompt a --edit 'zero 9.0'", "layers 0-2"},
+      {"run demo:induction --prompt a --edit 'boil 1.0'", "no verb"},
+      {"run demo:induction --ids 1,99999", "99999"},
+      {"run demo:induction --prompt a --kernels none", "baseline"},
+      {"run demo:induction --prompt a --device cuda:0", "cuda:0"},
+      {"run demo:induction --prompt \"$(printf 'a\\377b')\"", "UTF-8"},
+      {"run demo:induction --prompt a --dump /nowhere/x.h5", "/nowhere/x.h5"},
+      {"map demo:induction --prompt a --head 7.7 --out " + path("x.png"), "7"},
+      {"dump-info " SACCADE_SOURCE_DIR "/README.md", "README.md"},
+      {"replay " SACCADE_SOURCE_DIR "/README.md", "README.md"}};
+  for (const auto& [arguments, expected] : failures) {
+    const Outcome outcome = cli(arguments);
+    EXPECT_EQ(outcome.code, 1) << arguments;
+    EXPECT_THAT(outcome.err, HasSubstr(expected)) << arguments;
+    EXPECT_EQ(outcome.out, "") << arguments;
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+  }
+}
+
+TEST_F(Cli, a_prompt_longer_than_the_model_has_positions_is_refused_with_the_numbers) {
+  std::ofstream file(path("long.txt"));
+  for (int i = 0; i < 400; ++i) file << "river ";
+  file.close();
+  const Outcome outcome = cli("run demo:induction --prompt-file " + path("long.txt"));
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("positions for 256"));
+}
+
+TEST_F(Cli, a_random_model_is_the_same_for_the_same_seed_and_runs) {
+  ASSERT_EQ(cli("make-random gpt2-tiny " + path("a") + " --seed 3").code, 0);
+  ASSERT_EQ(cli("make-random gpt2-tiny " + path("b") + " --seed 3").code, 0);
+  ASSERT_EQ(cli("make-random llama-tiny " + path("c") + " --seed 3").code, 0);
+  const json a = cli("--json run " + path("a") + " --prompt hello").document();
+  EXPECT_EQ(a["next"], cli("--json run " + path("b") + " --prompt hello").document()["next"]);
+  EXPECT_EQ(cli("run " + path("c") + " --prompt hello").code, 0);
+  EXPECT_EQ(cli("make-random gpt9 " + path("d")).code, 1);
+}
+
+TEST_F(Cli, an_interrupt_ends_with_130_and_leaves_no_torn_file) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::execl(SACCADE_CLI, SACCADE_CLI, "-q", "make-random", "gpt2-small", path("big").c_str(), nullptr);
+    ::_exit(127);
+  }
+  while (!fs::exists(folder_ / "big")) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  ::kill(child, SIGINT);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 130);
+  EXPECT_FALSE(fs::exists(folder_ / "big" / "model.safetensors"));
+  for (const auto& entry : fs::directory_iterator(folder_ / "big"))
+    EXPECT_NE(entry.path().extension(), ".tmp");
+}
+
+}  // namespace

@@ -1,20 +1,16 @@
 # Sourced by ./run and ./test: installs what is missing and configures and builds a preset.
 # Asks for sudo only when something has to be installed.
 
+saccade_installed() { dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'install ok installed'; }
+
 saccade_missing_packages() {  # FILE... -> the packages of those lists that are not installed
-  local line name choice
+  local line name
   sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$@" | while IFS= read -r line; do
-    choice=""
-    IFS='|' read -ra names <<<"$line"
+    IFS='|' read -ra names <<<"${line// /}"
     for name in "${names[@]}"; do
-      name="${name// /}"
-      if dpkg-query -W -f='${Status}' "$name" 2>/dev/null | grep -q 'install ok installed'; then
-        choice=""; break
-      fi
-      if [ -z "$choice" ] && apt-cache show "$name" >/dev/null 2>&1; then choice="$name"; fi
-      [ -z "$choice" ] && [ "${#names[@]}" -eq 1 ] && choice="$name"
+      saccade_installed "$name" && break
+      if [ "${#names[@]}" -eq 1 ] || apt-cache show "$name" >/dev/null 2>&1; then echo "$name"; break; fi
     done
-    [ -n "$choice" ] && echo "$choice"
   done
   return 0
 }

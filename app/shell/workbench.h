@@ -2,8 +2,8 @@
 // views read them, listen to its signals and call its verbs. A click anywhere goes through here, so that
 // everything follows one selection.
 //
-// Thread: the GUI thread only. Work runs on the engine thread and comes back through queued calls; nothing here
-// waits. Run A is the baseline (no edits), run B the edited one; without effective edits B is A.
+// Thread: the GUI thread only. Work runs on the engine thread and comes back through queued calls; nothing
+// here waits. Run A is the baseline (no edits), run B the edited one; without effective edits B is A.
 #pragma once
 
 #include <QObject>
@@ -36,6 +36,9 @@ struct WorkbenchOptions {
   const KernelSet* kernels = nullptr;
   int threads = 0;
 };
+
+struct EngineSide;
+struct MadeRuns;
 
 class Workbench : public QObject {
   Q_OBJECT
@@ -76,16 +79,16 @@ class Workbench : public QObject {
   void select_tokens(int query, int key);  // -1 = none
   void set_edits(std::vector<Edit> edits, const QString& coalesce_tag = {});
   void add_edit(const Edit& edit);
-  void zero_selected_heads();      // "Z"; zeroing what is zeroed takes the edit away
-  void isolate_selected_heads();   // "X": zero every other head of the selected heads' layers
+  void zero_selected_heads();     // "Z"; zeroing what is zeroed takes the edit away
+  void isolate_selected_heads();  // "X": zero every other head of the selected heads' layers
   void undo();
   void redo();
   void show_run(Shown shown);
   void set_scale(const ColourScale& scale);
   void set_score(const QString& field_name);
   void set_sampling(const SamplingOptions& sampling);
-  void generate();                 // A and B, one after the other, streamed
-  void back();                     // through earlier selections
+  void generate();  // A and B, one after the other, streamed
+  void back();      // through earlier selections
   void forward();
   void write_dump(const QString& path, const QString& sites);
   void open_dump(const QString& path);  // shows a capture without its model
@@ -96,7 +99,7 @@ class Workbench : public QObject {
 
  Q_SIGNALS:
   void model_changed();
-  void runs_changed();       // run_a, run_b, comparison, shown, staleness
+  void runs_changed();  // run_a, run_b, comparison, shown, staleness
   void selection_changed();
   void edits_changed();
   void scale_changed();
@@ -108,6 +111,13 @@ class Workbench : public QObject {
 
  private:
   struct Private;
+  void adopt_model(const std::shared_ptr<EngineSide>& side);
+  void adopt_runs(const MadeRuns& made);
+  void request_runs();
+  void request_scores();
+  void remember_selection();
+  void update_finding();
+
   std::unique_ptr<Private> d_;
   WorkbenchOptions options_;
   std::unique_ptr<Engine> engine_;

@@ -1,0 +1,109 @@
+#include "app/shell/workbench_work.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "analysis/method.h"
+#include "core/capture/dump.h"
+
+namespace saccade {
+namespace {
+
+Result<TokenSequence> tokens_of(const Model& model, const WantedRuns& wanted) {
+  if (!wanted.ids.empty()) return model.tokenizer().sequence(wanted.ids);
+  EncodeOptions options;
+  options.add_special_tokens = wanted.add_bos;
+  return model.tokenizer().encode(wanted.prompt, options);
+}
+
+Result<void> resolve_references(EngineSide& side, RunRequest& request, const std::shared_ptr<const Run>& a) {
+  for (const Edit& edit : request.edits) {
+    if (edit.from.empty()) continue;
+    if (edit.from == "A" || edit.from == "baseline") {
+      request.references[edit.from] = a->capture;
+      continue;
+    }
+    auto& known = side.dumps[edit.from];
+    if (!known) {
+      auto read = read_dump(edit.from);
+      if (!read.ok()) return std::move(read).error().with(fmt::format("edit '{}'", to_text(edit)));
+      known = *read;
+    }
+    request.references[edit.from] = known;
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<EngineSide>> open_engine_side(const std::string& where, const RunnerOptions& options,
+                                                     const JobContext& job) {
+  auto side = std::make_shared<EngineSide>();
+  SACCADE_TRY(side->model, Model::open(where, job));
+  SACCADE_TRY(side->runner, Runner::create(side->model, options));
+  return side;
+}
+
+Result<MadeRuns> make_runs(EngineSide& side, const WantedRuns& wanted, const JobContext& job) {
+  Runner& runner = *side.runner;
+  MadeRuns made;
+  SACCADE_TRY(TokenSequence tokens, tokens_of(*side.model, wanted));
+  RunRequest request = runner.request(std::move(tokens));
+  if (wanted.previous_a && wanted.previous_a->digest == request.digest()) {
+    made.a = wanted.previous_a;
+  } else {
+    SACCADE_TRY(made.a, runner.run(request, nullptr, job));
+  }
+  made.b = made.a;
+  request.edits = wanted.edits;
+  if (std::none_of(request.edits.begin(), request.edits.end(), has_effect)) return made;
+  SACCADE_CHECK(resolve_references(side, request, made.a));
+  // A slider moves one edit of a list: the edited run before shares more layers with the next one than A
+  // does.
+  const bool have_b = wanted.previous_b && wanted.previous_b->request.tokens.ids() == request.tokens.ids() &&
+                      wanted.previous_b->request.model_digest == request.model_digest;
+  SACCADE_TRY(made.b, runner.run(request, have_b ? wanted.previous_b : made.a, job));
+  SACCADE_TRY(made.comparison, compare(*made.a->capture, *made.b->capture, &side.model->tokenizer()));
+  return made;
+}
+
+Result<AnalysisResult> score_heads(const std::shared_ptr<const Capture>& capture, const KernelSet& kernels,
+                                   const JobContext& job) {
+  SACCADE_TRY(const AnalysisMethod* method, find_method("head-table"));
+  SACCADE_TRY(const nlohmann::json parameters, complete_parameters(method->info(), nlohmann::json::object()));
+  return method->compute({parameters, capture, {}, &kernels}, job);
+}
+
+Result<void> dump_run(EngineSide* side, const std::shared_ptr<const Run>& run, const KernelSet& kernels,
+                      const std::string& path, const std::string& sites, const JobContext& job) {
+  DumpOptions options;
+  std::shared_ptr<const Capture> capture = run->capture;
+  if (!sites.empty()) {
+    SACCADE_TRY(options.sites, match_sites(sites, capture->spec));
+  }
+  const bool recorded = std::all_of(options.sites.begin(), options.sites.end(), [&](const SiteRef& site) {
+    return site.site == HookSite::pattern || site.site == HookSite::attn_scores ||
+           capture->sites.contains(site);
+  });
+  if (!recorded && side) {
+    RunRequest again = run->request;
+    again.capture.sites = options.sites;
+    SACCADE_TRY(const auto captured, side->runner->run(again, nullptr, job));
+    capture = captured->capture;
+  }
+  return write_dump(*capture, path, options, kernels, job);
+}
+
+Result<std::shared_ptr<const Run>> run_from_dump(const std::string& path) {
+  auto run = std::make_shared<Run>();
+  SACCADE_TRY(run->capture, read_dump(path));
+  run->digest = run->capture->provenance.request;
+  run->request.model_digest = run->capture->provenance.model_digest;
+  run->request.tokens.text = run->capture->provenance.prompt;
+  run->request.tokens.tokens = run->capture->tokens;
+  run->seconds = run->capture->provenance.seconds;
+  return std::shared_ptr<const Run>(std::move(run));
+}
+
+}  // namespace saccade

@@ -1,0 +1,45 @@
+// What the workbench has done on the engine thread. Plain functions over a state that only that thread
+// touches.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "analysis/compare.h"
+#include "analysis/field.h"
+#include "core/run/runner.h"
+
+namespace saccade {
+
+// Lives as long as a job needs it; used on the engine thread alone.
+struct EngineSide {
+  std::shared_ptr<const Model> model;
+  std::unique_ptr<Runner> runner;
+  std::map<std::string, std::shared_ptr<const Capture>> dumps;  // what from= has read, by path
+};
+
+struct WantedRuns {
+  std::string prompt;
+  std::vector<int32_t> ids;  // instead of the prompt when not empty
+  bool add_bos = true;
+  std::vector<Edit> edits;
+  std::shared_ptr<const Run> previous_a, previous_b;  // to start from
+};
+struct MadeRuns {
+  std::shared_ptr<const Run> a, b;  // the same object without effective edits
+  std::optional<Comparison> comparison;
+};
+
+Result<std::shared_ptr<EngineSide>> open_engine_side(const std::string& where, const RunnerOptions& options,
+                                                     const JobContext& job);
+Result<MadeRuns> make_runs(EngineSide& side, const WantedRuns& wanted, const JobContext& job);
+Result<AnalysisResult> score_heads(const std::shared_ptr<const Capture>& capture, const KernelSet& kernels,
+                                   const JobContext& job);
+Result<void> dump_run(EngineSide* side, const std::shared_ptr<const Run>& run, const KernelSet& kernels,
+                      const std::string& path, const std::string& sites, const JobContext& job);
+// A run that holds a dump's capture and nothing to run it with.
+Result<std::shared_ptr<const Run>> run_from_dump(const std::string& path);
+
+}  // namespace saccade

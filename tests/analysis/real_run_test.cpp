@@ -12,6 +12,7 @@
 #include "analysis/method.h"
 #include "core/model/model.h"
 #include "core/run/runner.h"
+#include "tests/analysis/font_cache.h"
 
 namespace saccade {
 namespace {

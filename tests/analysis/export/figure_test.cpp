@@ -12,6 +12,7 @@
 #include <opencv2/imgcodecs.hpp>
 #include <sstream>
 
+#include "tests/analysis/font_cache.h"
 #include "tests/analysis/synthetic_capture.h"
 
 namespace saccade {

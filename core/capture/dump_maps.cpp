@@ -71,7 +71,7 @@ Result<void> write_maps(h5::Writer& file, const std::shared_ptr<const Capture>& 
   spec.number = options.float16_maps ? h5::Number::float16 : h5::Number::float32;
   spec.chunk = {1, std::min(n, chunk_rows), std::min(n, chunk_columns)};
   spec.fill = scores ? masked : 0.0F;  // chunks above the diagonal are never written
-  SACCADE_TRY(const h5::Handle dataset, file.dataset(spec));
+  SACCADE_TRY(h5::Handle dataset, file.dataset(spec));
   std::vector<float> block;
   std::vector<uint16_t> halves;
   for (int32_t h = 0; h < n_head; ++h) {
@@ -94,7 +94,7 @@ Result<void> write_maps(h5::Writer& file, const std::shared_ptr<const Capture>& 
       SACCADE_CHECK(progress((end - begin) * n * h5::bytes_of(spec.number)));
     }
   }
-  return {};
+  return file.finish(std::move(dataset), spec.name);
 }
 
 }  // namespace saccade

@@ -17,7 +17,6 @@ Error bad(const std::string& name, const std::string& what) {
 }
 
 Result<h5::Reader> open(const std::filesystem::path& path) {
-  SACCADE_CHECK(check_seal(path));
   SACCADE_TRY(h5::Reader file, h5::Reader::open(path));
   if (!file.has_attribute("type"))
     return make_error(ErrorCode::bad_format,
@@ -233,6 +232,7 @@ Result<DumpInfo> inspect(const std::filesystem::path& path) {
 }  // namespace
 
 Result<std::shared_ptr<const Capture>> read_dump(const std::filesystem::path& path) {
+  SACCADE_CHECK(check_seal(path));
   auto file = open(path);
   if (!file.ok()) return std::move(file).error().with("reading " + path.string());
   auto capture = DumpReader(*file).read();
@@ -241,6 +241,7 @@ Result<std::shared_ptr<const Capture>> read_dump(const std::filesystem::path& pa
 }
 
 Result<DumpInfo> inspect_dump(const std::filesystem::path& path) {
+  SACCADE_CHECK(check_seal(path));
   auto info = inspect(path);
   if (!info.ok()) return std::move(info).error().with("reading " + path.string());
   return info;

@@ -47,12 +47,14 @@ Result<void> check_seal(const std::filesystem::path& path) {
   const std::span<const std::byte> bytes = file->bytes();
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (!text.starts_with(signature))
-    return make_error(ErrorCode::bad_format, "expected an HDF5 file, found something else");
+    return make_error(ErrorCode::bad_format,
+                      fmt::format("{}: expected an HDF5 file, found something else", path.string()));
   if (text.size() < seal_bytes || text.substr(text.size() - seal_bytes, mark.size()) != mark) return {};
   SACCADE_TRY(const std::string hex, digest_of(bytes.first(bytes.size() - seal_bytes), {}));
   if (text.substr(text.size() - hex.size()) != hex)
-    return make_error(ErrorCode::bad_format,
-                      "the file is damaged: its bytes do not give the checksum at its end");
+    return make_error(
+        ErrorCode::bad_format,
+        fmt::format("{}: the file is damaged: its bytes do not give the checksum at its end", path.string()));
   return {};
 }
 

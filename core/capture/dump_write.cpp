@@ -160,7 +160,7 @@ class DumpWriter {
     spec.name = name;
     spec.axes = std::move(axes);
     spec.shape = values.shape();
-    SACCADE_TRY(const h5::Handle dataset, file_.dataset(spec));
+    SACCADE_TRY(h5::Handle dataset, file_.dataset(spec));
     std::vector<int64_t> offset(spec.shape.size(), 0), count = spec.shape;
     const int64_t row_bytes = values.bytes() / spec.shape[0];
     const int64_t rows = std::max<int64_t>(1, block_bytes / std::max<int64_t>(1, row_bytes));
@@ -170,7 +170,7 @@ class DumpWriter {
       SACCADE_CHECK(file_.block(dataset, spec, offset, count, values.slice(begin).data()));
       SACCADE_CHECK(wrote(count[0] * row_bytes, name));
     }
-    return {};
+    return file_.finish(std::move(dataset), name);
   }
 
   Result<void> site(SiteRef site, const HostTensor& values) {
@@ -196,13 +196,13 @@ class DumpWriter {
     const auto expected = static_cast<size_t>(spec.shape[1] * spec.shape[2]);
     for (int32_t l = 0; l < spec_.n_layer; ++l)
       if (values(layer_of(l).statistics).second != expected) return {};
-    SACCADE_TRY(const h5::Handle dataset, file_.dataset(spec));
+    SACCADE_TRY(h5::Handle dataset, file_.dataset(spec));
     for (int32_t l = 0; l < spec_.n_layer; ++l) {
       const int64_t offset[] = {l, 0, 0}, count[] = {1, spec.shape[1], spec.shape[2]};
       SACCADE_CHECK(file_.block(dataset, spec, offset, count, values(layer_of(l).statistics).first));
       SACCADE_CHECK(wrote(static_cast<int64_t>(expected) * h5::bytes_of(number), name));
     }
-    return {};
+    return file_.finish(std::move(dataset), name);
   }
 
   Result<void> statistics(const dump::Statistic& statistic) {

@@ -3,6 +3,7 @@
 #include <hdf5.h>
 
 #include <type_traits>
+#include <utility>
 
 namespace saccade::h5 {
 

@@ -67,13 +67,15 @@ class Writer {
   Result<void> attribute(const std::string& name, std::string_view text);
   Result<void> attribute(const std::string& name, int64_t number);
   Result<void> attribute(const std::string& name, double number);
-  // Makes the dataset with its axis labels and dimension scales.
+  // Makes the dataset with its axis labels and dimension scales; finish() must follow.
   Result<Handle> dataset(const DatasetSpec& spec);
   // Makes and fills one; `values` are in memory as spec.number says.
   Result<void> numbers(const DatasetSpec& spec, const void* values);
   // Fills a block of one that dataset() made.
   Result<void> block(const Handle& dataset, const DatasetSpec& spec, std::span<const int64_t> offset,
                      std::span<const int64_t> count, const void* values);
+  // Closes a dataset; HDF5 holds chunks back until then, so this is where a full disk may show.
+  Result<void> finish(Handle dataset, const std::string& name);
   // Also writes NAME_escaped [axis], uint8, when `flags` or when a text had to be escaped.
   Result<void> strings(const std::string& name, std::string_view axis, std::span<const std::string> texts,
                        bool flags);

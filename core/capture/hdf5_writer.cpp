@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "core/capture/encoding.h"
 #include "core/capture/hdf5_file.h"
@@ -135,10 +136,15 @@ Result<Handle> Writer::dataset(const DatasetSpec& spec) {
 }
 
 Result<void> Writer::numbers(const DatasetSpec& spec, const void* values) {
-  SACCADE_TRY(const Handle dataset, this->dataset(spec));
+  SACCADE_TRY(Handle dataset, this->dataset(spec));
   const Handle type = type_of(spec.number);
   if (H5Dwrite(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0)
     return failed("dataset", spec.name, "write it");
+  return finish(std::move(dataset), spec.name);
+}
+
+Result<void> Writer::finish(Handle dataset, const std::string& name) {
+  if (!dataset.reset()) return failed("dataset", name, "write it");
   return {};
 }
 
@@ -170,11 +176,13 @@ Result<void> Writer::strings(const std::string& name, std::string_view axis,
   spec.axes = {axis};
   spec.shape = {static_cast<int64_t>(texts.size())};
   const Handle type = text_type();
-  SACCADE_TRY(const Handle dataset,
-              h5::create(file_.id(), name, type, space_of(spec.shape), creation_of(spec)));
+  const Handle creation = creation_of(spec);
+  H5Pset_fill_time(creation.id(), H5D_FILL_TIME_IFSET);  // HDF5 needs it for variable lengths
+  SACCADE_TRY(Handle dataset, h5::create(file_.id(), name, type, space_of(spec.shape), creation));
   SACCADE_CHECK(attach(dataset, spec));
   if (H5Dwrite(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, pointers.data()) < 0)
     return failed("dataset", name, "write it");
+  SACCADE_CHECK(finish(std::move(dataset), name));
   if (!flags && std::find(escaped.begin(), escaped.end(), 1) == escaped.end()) return {};
   spec.name += "_escaped";
   spec.number = Number::uint8;
@@ -182,7 +190,7 @@ Result<void> Writer::strings(const std::string& name, std::string_view axis,
 }
 
 Result<void> Writer::close() {
-  scales_.clear();
+  for (auto& [axis, scale] : scales_) SACCADE_CHECK(finish(std::move(scale.dataset), "scales/" + axis));
   if (H5Fflush(file_.id(), H5F_SCOPE_GLOBAL) < 0 || !file_.reset())
     return make_error(ErrorCode::io, fmt::format("cannot bring the last data to disk: {}", take_complaint()));
   return {};

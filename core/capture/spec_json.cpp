@@ -81,8 +81,10 @@ class FromJson {
 
  private:
   static bool whole(const Json& value) {
-    return value.is_number_integer() && value <= std::numeric_limits<int32_t>::max() &&
-           value >= std::numeric_limits<int32_t>::min();
+    if (value.is_number_unsigned())  // asked first: as a signed number it could be anything
+      return value.get<uint64_t>() <= uint64_t{std::numeric_limits<int32_t>::max()};
+    return value.is_number_integer() && value.get<int64_t>() >= std::numeric_limits<int32_t>::min() &&
+           value.get<int64_t>() <= std::numeric_limits<int32_t>::max();
   }
   const Json* find(const char* key) {
     const auto found = document_.find(key);

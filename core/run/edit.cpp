@@ -5,7 +5,16 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/run/edit_refusal.h"
+
 namespace saccade {
+
+std::string refusal_of(SiteRef site) {
+  std::string editable;
+  for (const HookSiteInfo& info : hook_sites())
+    if (info.editable) editable += (editable.empty() ? "" : ", ") + std::string(info.short_name);
+  return full_name(site) + " cannot be edited, only recorded; editable are " + editable;
+}
 
 bool IndexSet::contains(int32_t index) const {
   return ranges.empty() || std::any_of(ranges.begin(), ranges.end(), [index](const auto& range) {
@@ -74,9 +83,11 @@ Result<void> check_edits(std::span<const Edit> edits, const ModelSpec& spec, int
       SACCADE_CHECK(check_indices(edit, heads->heads, "head", spec.n_head));
     } else {
       const SiteRef site = std::get<SiteRef>(edit.target);
-      if (!info_of(site.site).editable)
-        return bad_edit(edit, full_name(site) + " cannot be edited, only recorded");
-      if (site.layer >= spec.n_layer)
+      const HookSiteInfo& info = info_of(site.site);
+      if (!info.editable) return bad_edit(edit, refusal_of(site));
+      if (site.site == HookSite::pos_embed && spec.position != PositionKind::learned)
+        return bad_edit(edit, "the model has no learned positions");
+      if (info.per_layer && (site.layer < 0 || site.layer >= spec.n_layer))
         return bad_edit(edit,
                         fmt::format("the model has layers 0-{}, found {}", spec.n_layer - 1, site.layer));
       if (edit.verb == EditVerb::knockout) return bad_edit(edit, "knockout needs heads, such as 9.9");

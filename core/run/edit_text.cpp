@@ -1,12 +1,14 @@
 // The text form of edits, both ways.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <map>
+#include <set>
 
 #include "core/run/edit.h"
+#include "core/run/edit_refusal.h"
 
 namespace saccade {
 namespace {
@@ -22,6 +24,22 @@ std::string_view name_of(EditVerb verb) {
   for (const auto& [known, name] : verbs)
     if (known == verb) return name;
   return "";
+}
+
+std::vector<std::string_view> keys_of(EditVerb verb) {
+  switch (verb) {
+    case EditVerb::zero:
+      return {};
+    case EditVerb::scale:
+      return {"by"};
+    case EditVerb::mean:
+      return {"over", "from"};
+    case EditVerb::replace:
+      return {"from"};
+    case EditVerb::knockout:
+      return {"query", "key"};
+  }
+  return {};
 }
 
 std::string range_text(const std::optional<PositionRange>& range) {
@@ -70,7 +88,6 @@ class Parser {
     SACCADE_TRY(edit.verb, verb(words[0]));
     SACCADE_TRY(edit.target, target(words[1]));
     SACCADE_CHECK(settings(edit, words));
-    SACCADE_CHECK(complete(edit));
     return edit;
   }
 
@@ -166,46 +183,51 @@ class Parser {
     return std::optional(range);
   }
 
-  Result<void> settings(Edit& edit, const std::vector<std::string>& words) const {
-    static const std::map<EditVerb, std::string_view> known{{EditVerb::zero, ""},
-                                                            {EditVerb::scale, " by "},
-                                                            {EditVerb::mean, " over from "},
-                                                            {EditVerb::replace, " from "},
-                                                            {EditVerb::knockout, " query key "}};
-    for (size_t i = 2; i < words.size(); ++i) {
-      const size_t equals = words[i].find('=');
-      const std::string key = words[i].substr(0, equals);
-      if (equals == std::string::npos || known.at(edit.verb).find(" " + key + " ") == std::string_view::npos)
-        return bad(
-            fmt::format("{} does not take '{}'{}", name_of(edit.verb), words[i],
-                        known.at(edit.verb).empty() ? "" : fmt::format("; it takes{}", known.at(edit.verb))));
-      const std::string value = words[i].substr(equals + 1);
-      if (key == "by" && (!to_number(std::string_view(value), edit.by) || !std::isfinite(edit.by)))
-        return bad(fmt::format("by= expects a number, found '{}'", value));
-      if (key == "from" && value.empty()) return bad("from= expects a dump file or the name of a run");
-      if (key == "from") edit.from = value;
-      if (key == "over" && value != "positions")
-        return bad(fmt::format("over= expects positions, found '{}'", value));
-      if (key == "query") {
-        SACCADE_TRY(edit.query, positions(key, value));
-      }
-      if (key == "key") {
-        SACCADE_TRY(edit.key, positions(key, value));
-      }
+  Result<void> setting(Edit& edit, const std::string& key, const std::string& value) const {
+    if (key == "by" && (!to_number(std::string_view(value), edit.by) || !std::isfinite(edit.by)))
+      return bad(fmt::format("by= expects a number, found '{}'", value));
+    if (key == "over" && value != "positions")
+      return bad(fmt::format("over= expects positions, found '{}'", value));
+    if (key == "from") {
+      if (value.empty()) return bad("from= expects a dump file or the name of a run, found nothing");
+      edit.from = value;
+    }
+    if (key == "query") {
+      SACCADE_TRY(edit.query, positions(key, value));
+    }
+    if (key == "key") {
+      SACCADE_TRY(edit.key, positions(key, value));
     }
     return {};
   }
 
-  [[nodiscard]] Result<void> complete(const Edit& edit) const {
-    const auto given = [&](std::string_view key) { return whole_.find(key) != std::string_view::npos; };
-    if (edit.verb == EditVerb::scale && !given("by=")) return bad("scale needs by=FACTOR");
-    if (edit.verb == EditVerb::replace && edit.from.empty())
+  Result<void> settings(Edit& edit, const std::vector<std::string>& words) const {
+    const std::vector<std::string_view> accepted = keys_of(edit.verb);
+    std::set<std::string> given;
+    for (size_t i = 2; i < words.size(); ++i) {
+      const size_t equals = words[i].find('=');
+      const std::string key = words[i].substr(0, equals);
+      if (equals == std::string::npos || std::find(accepted.begin(), accepted.end(), key) == accepted.end())
+        return bad(
+            fmt::format("{} does not take '{}'; it takes {}", name_of(edit.verb), words[i],
+                        accepted.empty() ? "nothing more" : fmt::format("{}=", fmt::join(accepted, "=, "))));
+      if (!given.insert(key).second) return bad(key + "= is given twice");
+      SACCADE_CHECK(setting(edit, key, words[i].substr(equals + 1)));
+    }
+    return complete(edit, given);
+  }
+
+  [[nodiscard]] Result<void> complete(const Edit& edit, const std::set<std::string>& given) const {
+    if (edit.verb == EditVerb::scale && !given.contains("by")) return bad("scale needs by=FACTOR");
+    if (edit.verb == EditVerb::mean && given.size() == 2)
+      return bad("mean takes over=positions or from=, not both");
+    if (edit.verb == EditVerb::replace && !given.contains("from"))
       return bad("replace needs from=FILE.h5 or the name of a run");
-    if (edit.verb == EditVerb::knockout && !given("query=") && !given("key="))
+    if (edit.verb == EditVerb::knockout && given.empty())
       return bad("knockout needs query= or key= positions");
     if (const auto* site = std::get_if<SiteRef>(&edit.target)) {
       if (edit.verb == EditVerb::knockout) return bad("knockout needs heads, such as 9.9");
-      if (!info_of(site->site).editable) return bad(full_name(*site) + " cannot be edited, only recorded");
+      if (!info_of(site->site).editable) return bad(refusal_of(*site));
     }
     return {};
   }

@@ -69,6 +69,12 @@ bool matches(std::string_view name, const HookSiteInfo& info, int32_t& layer) {
   return code == std::errc() && end == digits.data() + digits.size() && layer >= 0;
 }
 
+std::string_view trimmed(std::string_view text) {
+  while (text.starts_with(' ')) text.remove_prefix(1);
+  while (text.ends_with(' ')) text.remove_suffix(1);
+  return text;
+}
+
 }  // namespace
 
 std::span<const HookSiteInfo> hook_sites() { return table; }
@@ -88,11 +94,12 @@ Result<std::vector<SiteRef>> match_sites(std::string_view filter, const ModelSpe
   std::vector<SiteRef> found;
   while (!filter.empty()) {
     const size_t comma = std::min(filter.find(','), filter.size());
-    const std::string word(filter.substr(0, comma));
+    const std::string word(trimmed(filter.substr(0, comma)));
     filter.remove_prefix(std::min(comma + 1, filter.size()));
     if (word.empty()) continue;
     const size_t before = found.size();
-    for (const HookSiteInfo& info : table)
+    for (const HookSiteInfo& info : table) {
+      if (info.site == HookSite::pos_embed && spec.position != PositionKind::learned) continue;
       for (int32_t l = info.per_layer ? 0 : -1; l < (info.per_layer ? spec.n_layer : 0); ++l) {
         const SiteRef site{info.site, l};
         const std::string hook = "hook_" + std::string(info.short_name);
@@ -100,6 +107,7 @@ Result<std::vector<SiteRef>> match_sites(std::string_view filter, const ModelSpe
             ::fnmatch(word.c_str(), full_name(site).c_str(), 0) == 0)
           found.push_back(site);
       }
+    }
     if (found.size() == before)
       return make_error(
           ErrorCode::invalid_argument,

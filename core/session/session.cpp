@@ -30,8 +30,10 @@ Error bad(const std::string& key, const std::string& expected, const Json& found
 }
 
 bool is_int32(const Json& value) {
-  return value.is_number_integer() && value >= std::numeric_limits<int32_t>::min() &&
-         value <= std::numeric_limits<int32_t>::max();
+  if (value.is_number_unsigned())  // asked first: as a signed number it could be anything
+    return value.get<uint64_t>() <= uint64_t{std::numeric_limits<int32_t>::max()};
+  return value.is_number_integer() && value.get<int64_t>() >= std::numeric_limits<int32_t>::min() &&
+         value.get<int64_t>() <= std::numeric_limits<int32_t>::max();
 }
 
 // Takes keys out of one object; what is left at the end is unknown to this version. A missing key keeps its
@@ -117,7 +119,7 @@ Result<SamplingOptions> sampling_from(const Json& object, Json& unknown) {
   SACCADE_CHECK(keys.whole("top_k", sampling.top_k, 0));
   SACCADE_CHECK(keys.number("top_p", sampling.top_p, 0.0, 1.0));
   if (const Json* seed = keys.take("seed")) {
-    if (!seed->is_number_integer() || *seed < 0)
+    if (!seed->is_number_unsigned() && !(seed->is_number_integer() && seed->get<int64_t>() >= 0))
       return bad("sampling.seed", "a whole number, at least 0", *seed);
     sampling.seed = seed->get<uint64_t>();
   }
@@ -186,7 +188,7 @@ Result<void> check_kind(Keys& keys) {
   if (!found || *found != type)
     return bad("type", fmt::format("\"{}\"", type), found ? *found : Json("nothing"));
   const Json* version = keys.take("version");
-  if (!version || !version->is_number_integer() || *version < 1)
+  if (!version || !is_int32(*version) || *version < 1)
     return bad("version", "a whole number, at least 1", version ? *version : Json("nothing"));
   if (*version > Session::current_version)
     return make_error(ErrorCode::unsupported,

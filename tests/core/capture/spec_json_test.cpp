@@ -1,0 +1,71 @@
+#include "core/capture/spec_json.h"
+
+#include <gmock/gmock.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/core/capture/capture_fixture.h"
+
+namespace saccade {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(SpecJson, ComesBackTheSame) {
+  for (const Activation activation :
+       {Activation::gelu, Activation::gelu_tanh, Activation::silu, Activation::relu}) {
+    ModelSpec spec = fixtures::spec_of(3, 4, 2);
+    spec.activation = activation;
+    spec.rotary.pairing = RotaryPairing::interleaved;
+    spec.eos_ids = {2, 7};
+    const auto back = spec_from_json(spec_to_json(spec));
+    ASSERT_TRUE(back.ok()) << back.error().to_string();
+    EXPECT_EQ(spec_to_json(*back), spec_to_json(spec));
+    EXPECT_EQ(back->activation, activation);
+    EXPECT_EQ(back->norm, NormKind::rms_norm);
+    EXPECT_EQ(back->norm_epsilon, spec.norm_epsilon);
+    EXPECT_EQ(back->rotary.scaling, RotaryScaling::llama3);
+    EXPECT_EQ(back->rotary.pairing, RotaryPairing::interleaved);
+    EXPECT_EQ(back->attention_scale, spec.attention_scale);
+    EXPECT_EQ(back->eos_ids, spec.eos_ids);
+    EXPECT_EQ(back->weight_dtype, "bfloat16");
+    EXPECT_FALSE(back->qkv_bias);
+    EXPECT_TRUE(back->mlp_bias);
+  }
+}
+
+TEST(SpecJson, EveryKeyIsNeededAndNamedWhenItIsWrong) {
+  const nlohmann::json good = spec_to_json(fixtures::spec_of(3, 4, 2));
+  for (const auto& [key, value] : good.items()) {
+    nlohmann::json without = good, wrong = good;
+    without.erase(key);
+    wrong[key] = {{"an", "object"}};
+    for (const nlohmann::json& bad : {without, wrong}) {
+      const auto spec = spec_from_json(bad);
+      ASSERT_FALSE(spec.ok()) << key;
+      EXPECT_THAT(spec.error().message, HasSubstr("'" + key + "'"));
+    }
+  }
+}
+
+TEST(SpecJson, RefusesSizesThatNoModelHas) {
+  const nlohmann::json good = spec_to_json(fixtures::spec_of(3, 4, 2));
+  const auto message = [&](const char* key, const nlohmann::json& value) {
+    nlohmann::json bad = good;
+    bad[key] = value;
+    const auto spec = spec_from_json(bad);
+    EXPECT_FALSE(spec.ok()) << key << " = " << value;
+    return spec.ok() ? std::string() : spec.error().message;
+  };
+  EXPECT_THAT(message("n_layer", 0), HasSubstr("from 1 to 10000"));
+  EXPECT_THAT(message("n_layer", 4e18), HasSubstr("whole number"));
+  EXPECT_THAT(message("n_head", -4), HasSubstr("found -4"));
+  EXPECT_THAT(message("n_head", uint64_t{1} << 63), HasSubstr("'n_head'"));
+  EXPECT_THAT(message("n_kv_head", 3), HasSubstr("a divisor of n_head, 4"));
+  EXPECT_THAT(message("activation", "tanh"), HasSubstr("gelu, gelu_tanh, silu, relu"));
+  EXPECT_THAT(message("attention_scale", nullptr), HasSubstr("a number"));
+  EXPECT_FALSE(spec_from_json(nlohmann::json::array()).ok());
+}
+
+}  // namespace
+}  // namespace saccade

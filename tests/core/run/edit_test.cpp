@@ -1,0 +1,256 @@
+#include "core/run/edit.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <random>
+
+namespace saccade {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+ModelSpec spec() {
+  ModelSpec spec;
+  spec.n_layer = 12;
+  spec.n_head = 8;
+  spec.n_kv_head = 8;
+  spec.position = PositionKind::learned;
+  return spec;
+}
+
+Edit parsed(const std::string& text) {
+  auto edit = parse_edit(text);
+  EXPECT_TRUE(edit.ok()) << text << ": " << edit.error().to_string();
+  return edit.ok() ? *edit : Edit{};
+}
+
+std::string refusal(const std::string& text) {
+  const auto edit = parse_edit(text);
+  EXPECT_FALSE(edit.ok()) << text;
+  return edit.ok() ? std::string() : edit.error().to_string();
+}
+
+IndexSet set_of(std::vector<std::pair<int32_t, int32_t>> ranges) { return {std::move(ranges)}; }
+
+TEST(Edit, ReadsTheTextsOfTheManual) {
+  EXPECT_EQ(parsed("zero 9.9").target,
+            (std::variant<HeadTarget, SiteRef>(HeadTarget{set_of({{9, 9}}), set_of({{9, 9}})})));
+  EXPECT_EQ(parsed("zero L9H9"), parsed("zero 9.9"));
+  EXPECT_EQ(parsed("zero l9h9"), parsed("zero 9.9"));
+  EXPECT_EQ(parsed("scale 9.9 by=0.5").by, 0.5);
+  EXPECT_EQ(parsed("mean 5.* over=positions").target,
+            (std::variant<HeadTarget, SiteRef>(HeadTarget{set_of({{5, 5}}), {}})));
+  EXPECT_EQ(parsed("mean 5.* from=ref.h5").from, "ref.h5");
+  EXPECT_EQ(parsed("mean 5.*"), parsed("mean 5.* over=positions"));
+  EXPECT_EQ(parsed("replace 9.9 from=\"my other.h5\"").from, "my other.h5");
+  const Edit knockout = parsed("knockout 9.9 query=14 key=3:7");
+  EXPECT_EQ(knockout.query, (PositionRange{14, 15}));
+  EXPECT_EQ(knockout.key, (PositionRange{3, 7}));
+  EXPECT_EQ(parsed("knockout 9.9 query=* key=4").query, std::nullopt);
+  EXPECT_EQ(parsed("zero blocks.3.hook_resid_pre").target,
+            (std::variant<HeadTarget, SiteRef>(SiteRef{HookSite::resid_pre, 3})));
+  EXPECT_EQ(parsed("zero blocks.3.attn.hook_z").target,
+            (std::variant<HeadTarget, SiteRef>(SiteRef{HookSite::z, 3})));
+  EXPECT_EQ(
+      parsed("zero 5-7,9.0,3").target,
+      (std::variant<HeadTarget, SiteRef>(HeadTarget{set_of({{5, 7}, {9, 9}}), set_of({{0, 0}, {3, 3}})})));
+}
+
+TEST(Edit, ADisabledEditStartsWithAHash) {
+  EXPECT_FALSE(parsed("# zero 9.9").enabled);
+  EXPECT_FALSE(parsed("  #zero 9.9 ").enabled);
+  EXPECT_TRUE(parsed("\tzero   9.9 ").enabled);
+  EXPECT_EQ(to_text(parsed("#zero 9.9")), "# zero 9.9");
+}
+
+// Every edit that the text form can say, drawn at random.
+class Generator {
+ public:
+  explicit Generator(uint32_t seed) : random_(seed) {}
+  Edit edit() {
+    Edit edit;
+    edit.verb = static_cast<EditVerb>(below(5));
+    edit.target = HeadTarget{indices(), indices()};
+    if (edit.verb != EditVerb::knockout && below(3) == 0) edit.target = site();
+    edit.enabled = below(4) != 0;
+    if (edit.verb == EditVerb::scale) edit.by = number();
+    if (edit.verb == EditVerb::replace || (edit.verb == EditVerb::mean && below(2))) edit.from = name();
+    if (edit.verb == EditVerb::knockout) {
+      edit.query = positions();
+      edit.key = positions();
+    }
+    return edit;
+  }
+
+ private:
+  uint32_t below(uint32_t n) { return random_() % n; }
+  IndexSet indices() {
+    IndexSet set;
+    for (uint32_t i = below(4); i > 0; --i) {
+      const auto first = static_cast<int32_t>(below(100));
+      set.ranges.emplace_back(first, first + static_cast<int32_t>(below(3)));
+    }
+    return set;
+  }
+  SiteRef site() {
+    while (true) {
+      const HookSiteInfo& info = hook_sites()[below(static_cast<uint32_t>(hook_sites().size()))];
+      if (info.editable) return {info.site, info.per_layer ? static_cast<int32_t>(below(100)) : -1};
+    }
+  }
+  double number() {
+    const double values[] = {0.0, -0.0, 1.0, 0.5, 1e300, -1e-300, 0.1, std::ldexp(random_(), -40)};
+    return values[below(8)];
+  }
+  std::string name() {
+    const std::string letters = "ab.h5/ \t\"\\#=*日本'";
+    std::string text(1, letters[below(5)]);
+    for (uint32_t i = below(10); i > 0; --i) text += letters[below(static_cast<uint32_t>(letters.size()))];
+    return text;
+  }
+  std::optional<PositionRange> positions() {
+    if (below(3) == 0) return std::nullopt;
+    const auto begin = static_cast<int64_t>(below(1000));
+    return PositionRange{begin, begin + static_cast<int64_t>(below(4))};
+  }
+  std::mt19937 random_;
+};
+
+TEST(Edit, TextAndEditAreOneAndTheSame) {
+  Generator generator(11);
+  for (int i = 0; i < 5000; ++i) {
+    const Edit edit = generator.edit();
+    const auto back = parse_edit(to_text(edit));
+    ASSERT_TRUE(back.ok()) << to_text(edit) << ": " << back.error().to_string();
+    ASSERT_EQ(*back, edit) << to_text(edit);
+    ASSERT_EQ(to_text(*back), to_text(edit));
+  }
+}
+
+TEST(Edit, RefusalsShowTheTextTheWordAndWhatIsAccepted) {
+  EXPECT_THAT(refusal("zap 9.9"), HasSubstr("edit 'zap 9.9': no verb is called 'zap'"));
+  EXPECT_THAT(refusal("zap 9.9"), HasSubstr("zero, scale, mean, replace, knockout"));
+  EXPECT_THAT(refusal(""), HasSubstr("VERB TARGET"));
+  EXPECT_THAT(refusal("#"), HasSubstr("VERB TARGET"));
+  EXPECT_THAT(refusal("zero"), HasSubstr("such as 'zero 9.9'"));
+  EXPECT_THAT(refusal("zero nine"), HasSubstr("5-7.* or a hook site, found 'nine'"));
+  EXPECT_THAT(refusal("zero 9.x"), HasSubstr("found 'x'"));
+  EXPECT_THAT(refusal("zero 9."), HasSubstr("heads"));
+  EXPECT_THAT(refusal("zero .9"), HasSubstr("layers"));
+  EXPECT_THAT(refusal("zero 7-5.1"), HasSubstr("found '7-5'"));
+  EXPECT_THAT(refusal("zero 1,.1"), HasSubstr("found '1,'"));
+  EXPECT_THAT(refusal("zero -1.1"), HasSubstr("found '-1'"));
+  EXPECT_THAT(refusal("zero 99999999999.1"), HasSubstr("found '99999999999'"));
+  EXPECT_THAT(refusal("zero 9.9 by=2"), HasSubstr("zero does not take 'by=2'"));
+  EXPECT_THAT(refusal("scale 9.9"), HasSubstr("scale needs by="));
+  EXPECT_THAT(refusal("scale 9.9 by=much"), HasSubstr("by= expects a number, found 'much'"));
+  EXPECT_THAT(refusal("scale 9.9 by=inf"), HasSubstr("found 'inf'"));
+  EXPECT_THAT(refusal("scale 9.9 by=nan"), HasSubstr("found 'nan'"));
+  EXPECT_THAT(refusal("scale 9.9 by=1 by"), HasSubstr("'by'"));
+  EXPECT_THAT(refusal("mean 9.9 over=heads"), HasSubstr("over= expects positions, found 'heads'"));
+  EXPECT_THAT(refusal("mean 9.9 over=positions from=a.h5"), HasSubstr("over="));
+  EXPECT_THAT(refusal("replace 9.9"), HasSubstr("replace needs from="));
+  EXPECT_THAT(refusal("replace 9.9 from="), HasSubstr("from= expects"));
+  EXPECT_THAT(refusal("replace 9.9 from=\"a"), HasSubstr("quote is not closed"));
+  EXPECT_THAT(refusal("knockout 9.9"), HasSubstr("knockout needs query= or key="));
+  EXPECT_THAT(refusal("knockout 9.9 key=7:3"), HasSubstr("found '7:3'"));
+  EXPECT_THAT(refusal("knockout 9.9 key=-1"), HasSubstr("found '-1'"));
+  EXPECT_THAT(refusal("knockout 9.9 keys=1"), HasSubstr("does not take 'keys=1'"));
+  EXPECT_THAT(refusal("knockout 9.9 key=1 key=2"), HasSubstr("key= is given twice"));
+  EXPECT_THAT(refusal("knockout blocks.3.attn.hook_z key=1"), HasSubstr("knockout needs heads"));
+  EXPECT_THAT(refusal("zero blocks.3.attn.hook_zz"), HasSubstr("no hook site is called"));
+  EXPECT_THAT(refusal("scale 9.9 from=by=1"), HasSubstr("scale does not take 'from=by=1'"));
+}
+
+TEST(Edit, OnlyEditableSitesAreAcceptedAndTheOthersAreToldWhichAre) {
+  for (const HookSiteInfo& info : hook_sites()) {
+    const std::string name = full_name({info.site, info.per_layer ? 2 : -1});
+    if (info.editable) {
+      EXPECT_TRUE(parse_edit("zero " + name).ok()) << name;
+      continue;
+    }
+    EXPECT_THAT(refusal("zero " + name), HasSubstr(name));
+    EXPECT_THAT(refusal("zero " + name), HasSubstr("resid_pre"));
+    EXPECT_THAT(refusal("zero " + name), HasSubstr("mlp_post"));
+  }
+}
+
+std::string check(const Edit& edit, int64_t n_token = 20) {
+  const auto checked = check_edits(std::vector<Edit>{edit}, spec(), n_token);
+  return checked.ok() ? std::string() : checked.error().to_string();
+}
+
+TEST(Edit, ChecksAgainstTheModelNameWhatItHasAndWhatWasFound) {
+  EXPECT_EQ(check(parsed("zero 11.7")), "");
+  EXPECT_EQ(check(parsed("zero 14.2")), "edit 'zero 14.2': the model has layers 0-11, found 14");
+  EXPECT_EQ(check(parsed("zero 2.8")), "edit 'zero 2.8': the model has heads 0-7, found 8");
+  EXPECT_EQ(check(parsed("zero 10-13.*")), "edit 'zero 10-13.*': the model has layers 0-11, found 13");
+  EXPECT_EQ(check(parsed("zero blocks.12.hook_resid_pre")),
+            "edit 'zero blocks.12.hook_resid_pre': the model has layers 0-11, found 12");
+  EXPECT_EQ(check(parsed("knockout 1.1 query=19 key=*")), "");
+  EXPECT_THAT(check(parsed("knockout 1.1 query=20 key=*")), HasSubstr("20 tokens"));
+  EXPECT_THAT(check(parsed("knockout 1.1 query=0 key=4:21")), HasSubstr("4:21"));
+  EXPECT_EQ(check(parsed("# zero 14.2")), "") << "a disabled edit does nothing, so it cannot be wrong";
+}
+
+TEST(Edit, ChecksValuesThatNoTextCanSay) {
+  Edit edit = parsed("scale 1.1 by=2");
+  edit.by = std::numeric_limits<double>::infinity();
+  EXPECT_THAT(check(edit), HasSubstr("finite"));
+  edit.by = std::nan("");
+  EXPECT_THAT(check(edit), HasSubstr("finite"));
+  edit = parsed("zero 1.1");
+  edit.target = SiteRef{HookSite::pattern, 1};
+  EXPECT_THAT(check(edit), HasSubstr("cannot be edited"));
+  edit.target = SiteRef{HookSite::z, -1};
+  EXPECT_THAT(check(edit), HasSubstr("layers 0-11"));
+  edit = parsed("knockout 1.1 key=1");
+  edit.target = SiteRef{HookSite::z, 1};
+  EXPECT_THAT(check(edit), HasSubstr("knockout needs heads"));
+}
+
+TEST(Edit, APositionEmbeddingCanOnlyBeEditedWhereThereIsOne) {
+  ModelSpec rotary = spec();
+  rotary.position = PositionKind::rotary;
+  const std::vector<Edit> edits{parsed("zero hook_pos_embed")};
+  EXPECT_TRUE(check_edits(edits, spec(), 5).ok());
+  const auto checked = check_edits(edits, rotary, 5);
+  ASSERT_FALSE(checked.ok());
+  EXPECT_THAT(checked.error().message, HasSubstr("no learned positions"));
+}
+
+TEST(Edit, NamesTheHeadsOfATargetInOrder) {
+  const auto heads = heads_of(std::get<HeadTarget>(parsed("zero 3,1.0-1").target), spec());
+  std::vector<std::string> names;
+  for (const HeadId& head : heads) names.push_back(to_string(head));
+  EXPECT_THAT(names, ElementsAre("1.0", "1.1", "3.0", "3.1"));
+  EXPECT_EQ(heads_of({}, spec()).size(), 96U);
+  EXPECT_TRUE(heads_of(std::get<HeadTarget>(parsed("zero 50.1").target), spec()).empty());
+  EXPECT_EQ(to_text(target_of({LayerIndex{4}, HeadIndex{2}})), "4.2");
+}
+
+TEST(Edit, KnowsWhetherItCanChangeAnything) {
+  for (const char* text :
+       {"zero 1.1", "scale 1.1 by=0.999999", "mean 1.1", "replace 1.1 from=a", "knockout 1.1 key=1:2"})
+    EXPECT_TRUE(has_effect(parsed(text))) << text;
+  for (const char* text :
+       {"# zero 1.1", "scale 1.1 by=1", "scale blocks.1.hook_resid_pre by=1.0", "knockout 1.1 key=1:1"})
+    EXPECT_FALSE(has_effect(parsed(text))) << text;
+}
+
+TEST(Edit, KnowsTheFirstLayerItChanges) {
+  EXPECT_EQ(first_layer_of(parsed("zero 5-7.*"), spec()), 5);
+  EXPECT_EQ(first_layer_of(parsed("zero 9,3.1"), spec()), 3);
+  EXPECT_EQ(first_layer_of(parsed("zero *.1"), spec()), 0);
+  EXPECT_EQ(first_layer_of(parsed("zero blocks.4.hook_mlp_out"), spec()), 4);
+  EXPECT_EQ(first_layer_of(parsed("zero hook_embed"), spec()), 0);
+  EXPECT_EQ(first_layer_of(parsed("# zero 5.1"), spec()), 12);
+  EXPECT_EQ(first_layer_of(parsed("scale 5.1 by=1"), spec()), 12);
+}
+
+}  // namespace
+}  // namespace saccade

@@ -1,0 +1,90 @@
+// The HUD of the head map, in Dear ImGui: colour map, range, sink mode, level of detail, what is under the
+// pointer.
+#include <imgui.h>
+
+#include "app/views/head_map/map_canvas.h"
+#include "app/views/head_map/map_overlay.h"
+
+namespace saccade {
+namespace {
+
+std::string token_text(const Capture& capture, int64_t position) {
+  return display_text(capture.tokens[static_cast<size_t>(position)], true, 18);
+}
+
+}  // namespace
+
+void MapCanvas::hud_controls() {
+  ColourScale scale = workbench_.scale();
+  bool changed = false;
+  ImGui::PushItemWidth(150);
+  ImGui::BeginDisabled(other_.has_value());
+  if (ImGui::BeginCombo("colours", to_string(scale.palette))) {
+    for (const Palette palette : palettes())
+      if (ImGui::Selectable(to_string(palette), palette == scale.palette))
+        scale.palette = palette, changed = true;
+    ImGui::EndCombo();
+  }
+  if (ImGui::BeginCombo("sinks", to_string(scale.mode))) {
+    for (const SinkMode mode :
+         {SinkMode::as_is, SinkMode::logarithmic, SinkMode::hide_sinks, SinkMode::renormalise})
+      if (ImGui::Selectable(to_string(mode), mode == scale.mode)) scale.mode = mode, changed = true;
+    ImGui::EndCombo();
+  }
+  ImGui::EndDisabled();
+  auto high = static_cast<float>(scale.high);
+  if (ImGui::SliderFloat("range", &high, 0.01f, 1.0f, "0 to %.2f", ImGuiSliderFlags_Logarithmic))
+    scale.high = high, changed = true;
+  ImGui::PopItemWidth();
+  if (changed) workbench_.set_scale(scale);
+}
+
+void MapCanvas::hud_pointer() {
+  const Capture& capture = map_->capture();
+  if (brush_statistics_) {
+    ImGui::Text("brush: mass %.4g, mean %.4g, max %.4g", brush_statistics_->sum, brush_statistics_->mean,
+                brush_statistics_->highest);
+  } else if (pointer_) {
+    ImGui::Text("query %lld  %s", static_cast<long long>(pointer_->query),
+                token_text(capture, pointer_->query).c_str());
+    ImGui::Text("key %lld  %s", static_cast<long long>(pointer_->key),
+                token_text(capture, pointer_->key).c_str());
+    if (pointer_->key > pointer_->query)
+      ImGui::TextDisabled("masked: a query sees no later key");
+    else
+      ImGui::Text("probability %.4g   score %.4g", pointer_weight_, pointer_score_);
+  } else {
+    ImGui::TextDisabled("wheel zooms, drag pans, click selects");
+    ImGui::TextDisabled("shift-drag measures, double-click resets");
+  }
+}
+
+void MapCanvas::paint_hud() {
+  const QRectF area = frame();
+  // Above the diagonal nothing is drawn: the HUD stands there.
+  ImGui::SetNextWindowPos({static_cast<float>(area.right()) - 8, static_cast<float>(area.top()) + 8},
+                          ImGuiCond_Always, {1.0f, 0.0f});
+  ImGui::SetNextWindowSize({292, 0});
+  constexpr ImGuiWindowFlags flags = ImGuiWindowFlags_NoResize | ImGuiWindowFlags_NoMove |
+                                     ImGuiWindowFlags_NoSavedSettings | ImGuiWindowFlags_NoScrollbar;
+  const std::string title = "Head " + to_string(map_->head()) +
+                            (other_                                ? "   B - A"
+                             : workbench_.shown() == Shown::edited ? "   B"
+                                                                   : "") +
+                            "###hud";
+  if (ImGui::Begin(title.c_str(), nullptr, flags)) {
+    hud_controls();
+    ImGui::Separator();
+    hud_pointer();
+    const int level = std::min(camera_.level(), camera_.coarsest(TileCache::side)),
+              waiting = cache_->pending();
+    const char* detail = level == 0 ? "every cell" : other_ ? "block means" : "block maxima";
+    if (level == 0)
+      ImGui::TextDisabled("%s%s", detail, waiting ? ", computing..." : "");
+    else
+      ImGui::TextDisabled("%s of %d x %d%s", detail, 1 << level, 1 << level, waiting ? ", computing..." : "");
+  }
+  ImGui::End();
+}
+
+}  // namespace saccade

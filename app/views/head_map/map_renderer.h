@@ -1,0 +1,57 @@
+// MapRenderer: draws tiles of a map with OpenGL 3.3. The colour scale is applied in the fragment shader, so
+// that changing palette, range or sink mode recomputes nothing. Thread: the GUI thread, with the widget's
+// context current.
+#pragma once
+
+#include <QOpenGLFunctions_3_3_Core>
+#include <QOpenGLShaderProgram>
+#include <QRectF>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "analysis/colour.h"
+#include "app/views/head_map/map_camera.h"
+#include "app/views/head_map/tile_cache.h"
+
+namespace saccade {
+
+struct MapLook {
+  ColourScale scale;
+  bool difference = false;                        // signed values, drawn with low = -high
+  const std::vector<float>* sink_mass = nullptr;  // per query; for renormalise
+  bool causal = true;                             // cells above the diagonal are masked
+};
+
+class MapRenderer {
+ public:
+  // False, with a reason, where OpenGL 3.3 cannot be had.
+  bool create(QString& reason);
+  void destroy();
+  // frame: where the picture goes, in logical pixels of the widget; ratio: device pixels per logical pixel.
+  void begin(const MapLook& look, const MapCamera& camera, const QRectF& frame, const QSize& widget,
+             double ratio);
+  void draw(const TileKey& key, const std::shared_ptr<const MapTile>& tile, uint64_t generation);
+  void end();
+
+ private:
+  struct Uploaded {
+    GLuint texture = 0;
+    std::weak_ptr<const MapTile> tile;
+  };
+  GLuint upload(int64_t width, int64_t height, const float* values);
+  void forget(uint64_t generation);
+
+  QOpenGLFunctions_3_3_Core* gl_ = nullptr;
+  std::unique_ptr<QOpenGLShaderProgram> program_;
+  GLuint vertices_ = 0, buffer_ = 0, palette_ = 0, sinks_ = 0;
+  const std::vector<float>* sinks_of_ = nullptr;
+  std::optional<Palette> palette_of_;
+  std::map<TileKey, Uploaded> textures_;
+  uint64_t generation_ = 0;
+  MapCamera camera_;
+  QRectF frame_;
+};
+
+}  // namespace saccade

@@ -268,7 +268,13 @@ class DumpWriter {
 Result<void> write_dump(const Capture& capture, const std::filesystem::path& path, const DumpOptions& options,
                         const KernelSet& kernels, const JobContext& job) {
   return write_atomically(path, [&](const std::filesystem::path& temporary) {
-    return DumpWriter(capture, options, kernels, job).write(temporary);
+    Result<void> written = DumpWriter(capture, options, kernels, job).write(temporary);
+    if (!written.ok()) {
+      // HDF5 cannot close a file that it cannot flush, and what is open keeps its room on the disk.
+      std::error_code ignored;
+      std::filesystem::resize_file(temporary, 0, ignored);
+    }
+    return written;
   });
 }
 

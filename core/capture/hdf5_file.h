@@ -40,8 +40,9 @@ enum class Number { float32, float16, int32, int64, uint8 };
 [[nodiscard]] std::string_view name_of(Number number);
 [[nodiscard]] int64_t bytes_of(Number number);
 
-// Turns HDF5's printing off; harmless when repeated.
-void silence();
+// Before the first call of HDF5 in a process, and harmless when repeated: turns its printing off, and its
+// clean-up at exit, which crashes on a file that a full disk kept from being closed (1.10). We close ours.
+void prepare();
 // What HDF5 last complained about, in its innermost words; clears it.
 [[nodiscard]] std::string take_complaint();
 // A number type in the file's byte order (little endian). float16 is IEEE 754 binary16.

@@ -91,7 +91,7 @@ herr_t collect(hid_t, const char* name, const H5L_info_t* link, void* names) {
 }  // namespace
 
 Result<Reader> Reader::open(const std::filesystem::path& path) {
-  silence();
+  prepare();
   const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
   H5Pset_fclose_degree(access.id(), H5F_CLOSE_STRONG);
   Reader reader;
@@ -223,12 +223,12 @@ Result<std::vector<std::string>> Reader::strings(const std::string& name) const 
   std::vector<char*> pointers(static_cast<size_t>(shape[0]), nullptr);
   const Handle memory(H5Tcopy(type.id()), H5Tclose);
   const Handle space(H5Dget_space(dataset.id()), H5Sclose);
-  const bool read = H5Dread(dataset.id(), memory.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, pointers.data()) >= 0;
-  const std::string complaint = read ? std::string() : take_complaint();
+  // When reading fails the pointers may be anything, so they are left alone.
+  if (H5Dread(dataset.id(), memory.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, pointers.data()) < 0)
+    return bad("dataset", name, "cannot read it: " + take_complaint());
   std::vector<std::string> texts;
-  for (const char* text : pointers) texts.emplace_back(text && read ? text : "");
+  for (const char* text : pointers) texts.emplace_back(text ? text : "");
   H5Dvlen_reclaim(memory.id(), space.id(), H5P_DEFAULT, pointers.data());
-  if (!read) return bad("dataset", name, "cannot read it: " + complaint);
   if (const std::string flags = name + "_escaped"; has(flags)) {
     std::vector<uint8_t> escaped(texts.size());
     SACCADE_CHECK(numbers(flags, Number::uint8, shape, escaped.data()));

@@ -69,7 +69,7 @@ Result<void> scalar(int64_t file, const std::string& name, const Handle& type, c
 }  // namespace
 
 Result<Writer> Writer::create(const std::filesystem::path& path) {
-  silence();
+  prepare();
   const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
   H5Pset_fclose_degree(access.id(), H5F_CLOSE_STRONG);
   Writer writer;

@@ -51,8 +51,8 @@ struct HookSiteInfo {
 
 struct SiteRef {
   HookSite site = HookSite::resid_pre;
-  int32_t layer = -1;  // -1 for sites outside the blocks
-  auto operator<=>(const SiteRef&) const = default;
+  int32_t layer = -1;                                // -1 for sites outside the blocks
+  auto operator<=>(const SiteRef&) const = default;  // NOLINT(modernize-use-nullptr): a false alarm
 };
 
 [[nodiscard]] std::span<const HookSiteInfo> hook_sites();

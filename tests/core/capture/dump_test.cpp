@@ -313,10 +313,11 @@ TEST(Dump, ADumpThatH5pyChangedIsReadWithoutItsSeal) {
 
 // ---- nothing is ever torn --------------------------------------------------------------------------------
 
-// Runs `child` in a process of its own and gives its wait status.
+// Runs `child` in a process of its own, which ends as programs do, and gives its wait status.
 int status_of(const std::function<int()>& child) {
+  std::fflush(nullptr);
   const pid_t pid = ::fork();
-  if (pid == 0) ::_exit(child());
+  if (pid == 0) std::exit(child());
   int status = 0;
   ::waitpid(pid, &status, 0);
   return status;

@@ -1,0 +1,25 @@
+// ErrorBar: one sentence at the top of the window, details fold out and can be copied, dismissed by a click
+// or Esc.
+#pragma once
+
+#include <QFrame>
+#include <QLabel>
+#include <QPlainTextEdit>
+#include <QToolButton>
+
+namespace saccade {
+
+class ErrorBar : public QFrame {
+  Q_OBJECT
+ public:
+  explicit ErrorBar(QWidget* parent = nullptr);
+  void show_error(const QString& message, const QString& details);
+  [[nodiscard]] QString message() const { return message_->text(); }
+
+ private:
+  QLabel* message_ = nullptr;
+  QPlainTextEdit* details_ = nullptr;
+  QToolButton* fold_ = nullptr;
+};
+
+}  // namespace saccade

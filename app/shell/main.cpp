@@ -1,0 +1,91 @@
+// saccade: the window.
+#include <QApplication>
+#include <QCommandLineParser>
+#include <QElapsedTimer>
+#include <QScreen>
+#include <QTimer>
+#include <cstdio>
+
+#include "app/shell/main_window.h"
+#include "app/shell/theme.h"
+
+namespace {
+
+using namespace saccade;
+
+// Waits until everything is drawn, saves a picture of the window, ends the program.
+void take_screenshot(MainWindow& window, const QString& path) {
+  auto* timer = new QTimer(&window);
+  auto* waited = new QElapsedTimer;
+  waited->start();
+  QObject::connect(timer, &QTimer::timeout, &window, [&window, path, timer, waited] {
+    const bool late = waited->elapsed() > 60000;
+    if (!window.settled() && !late) return;
+    timer->stop();
+    delete waited;
+    QTimer::singleShot(50, &window, [&window, path, late] {
+      const bool saved = window.grab().save(path);
+      if (!saved) std::fprintf(stderr, "saccade: cannot write %s\n", qPrintable(path));
+      QCoreApplication::exit(saved && !late ? 0 : 1);
+    });
+  });
+  timer->start(20);
+}
+
+bool has_display() {
+  return !qEnvironmentVariableIsEmpty("DISPLAY") || !qEnvironmentVariableIsEmpty("WAYLAND_DISPLAY") ||
+         !qEnvironmentVariableIsEmpty("QT_QPA_PLATFORM");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i)
+    if (const QByteArray argument(argv[i]);
+        argument == "--help" || argument == "-h" || argument == "--version")
+      if (!has_display()) qputenv("QT_QPA_PLATFORM", "offscreen");
+  if (!has_display()) {
+    std::fprintf(stderr, "saccade: there is no display here; saccade-cli does the same work without one.\n");
+    return 2;
+  }
+  QApplication application(argc, argv);
+  QApplication::setApplicationName("saccade");
+  QApplication::setOrganizationName("saccade");
+  QApplication::setApplicationVersion(SACCADE_VERSION);
+  QCommandLineParser parser;
+  parser.setApplicationDescription(
+      "See every attention head of a transformer, change any, and see what the change does.");
+  parser.addHelpOption();
+  parser.addVersionOption();
+  parser.addPositionalArgument(
+      "WHAT", "a model folder, demo:NAME, a session (.json) or a dump (.h5); default: the last session",
+      "[WHAT]");
+  const QCommandLineOption threads("threads", "threads (default: all cores)", "N", "0");
+  const QCommandLineOption kernels_option("kernels", "attention kernels (auto, avx512, avx2, baseline)",
+                                          "NAME", "auto");
+  const QCommandLineOption no_restore("no-restore", "neither read nor write the last session");
+  const QCommandLineOption screenshot(
+      "screenshot", "save a picture of the window once everything is drawn, and end", "FILE");
+  const QCommandLineOption theme("theme", "system, light or dark", "NAME", "system");
+  parser.addOptions({threads, kernels_option, no_restore, screenshot, theme});
+  parser.process(application);
+  const auto kernels = choose_kernels(parser.value(kernels_option).toStdString());
+  if (!kernels.ok()) {
+    std::fprintf(stderr, "saccade: %s\n", kernels.error().to_string().c_str());
+    return 2;
+  }
+  apply_theme(parser.value(theme) == "dark"    ? Theme::dark
+              : parser.value(theme) == "light" ? Theme::light
+                                               : Theme::system);
+  MainWindow window({*kernels, parser.value(threads).toInt()});
+  window.set_remember_session(!parser.isSet(no_restore));
+  window.show();
+  if (!parser.positionalArguments().isEmpty())
+    window.workbench().open_anything(parser.positionalArguments().first());
+  else if (parser.isSet(no_restore))
+    window.open_demo();
+  else
+    window.open_last();
+  if (parser.isSet(screenshot)) take_screenshot(window, parser.value(screenshot));
+  return QApplication::exec();
+}

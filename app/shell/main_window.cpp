@@ -1,0 +1,239 @@
+#include "app/shell/main_window.h"
+
+#include <QApplication>
+#include <QCloseEvent>
+#include <QDir>
+#include <QDockWidget>
+#include <QDragEnterEvent>
+#include <QFile>
+#include <QMimeData>
+#include <QSettings>
+#include <QSpinBox>
+#include <QStandardPaths>
+#include <QStatusBar>
+#include <QTextEdit>
+#include <QVBoxLayout>
+
+#include "app/shell/error_bar.h"
+#include "app/views/answer/answer_view.h"
+#include "app/views/arcs/arcs_view.h"
+#include "app/views/edits/edits_view.h"
+#include "app/views/head_grid/head_grid_view.h"
+#include "app/views/head_map/head_map_view.h"
+#include "app/views/heads_table/heads_table_view.h"
+#include "app/views/jobs/jobs_strip.h"
+#include "app/views/prompt/prompt_view.h"
+#include "core/base/files.h"
+#include "core/base/memory.h"
+
+namespace saccade {
+namespace {
+
+QString session_file() {
+  return QDir(QStandardPaths::writableLocation(QStandardPaths::AppDataLocation))
+      .filePath("last-session.json");
+}
+
+bool takes_text(const QWidget* widget) {
+  return qobject_cast<const QLineEdit*>(widget) || qobject_cast<const QTextEdit*>(widget) ||
+         qobject_cast<const QPlainTextEdit*>(widget) || qobject_cast<const QAbstractSpinBox*>(widget);
+}
+
+}  // namespace
+
+MainWindow::MainWindow(const WorkbenchOptions& options, QWidget* parent)
+    : QMainWindow(parent), workbench_(options) {
+  setWindowTitle("Saccade");
+  setAcceptDrops(true);
+  setDockNestingEnabled(true);
+  resize(1600, 1000);
+  build_views();
+  build_tool_bar();
+  build_file_menu();
+  build_edit_menu();
+  build_view_menu();
+  build_help_menu();
+  qApp->installEventFilter(this);
+  connect(&workbench_, &Workbench::failed, error_bar_, &ErrorBar::show_error);
+  connect(&workbench_, &Workbench::model_changed, this, [this] {
+    error_bar_->hide();
+    if (workbench_.model()) remember_recent(QString::fromStdString(workbench_.model()->where()));
+    update_status();
+  });
+  connect(&workbench_, &Workbench::runs_changed, this, &MainWindow::update_status);
+  update_status();
+}
+
+void MainWindow::build_views() {
+  auto* centre = new QWidget(this);
+  auto* layout = new QVBoxLayout(centre);
+  layout->setContentsMargins(4, 4, 4, 0);
+  layout->setSpacing(4);
+  error_bar_ = new ErrorBar(centre);
+  layout->addWidget(error_bar_);
+  tabs_ = new QTabWidget(centre);
+  tabs_->setDocumentMode(true);
+  map_ = new HeadMapView(workbench_);
+  arcs_ = new ArcsView(workbench_);
+  tabs_->addTab(map_, tr("Map"));
+  tabs_->addTab(arcs_, tr("Arcs"));
+  layout->addWidget(tabs_, 1);
+  setCentralWidget(centre);
+  prompt_ = new PromptView(workbench_);
+  edits_ = new EditsView(workbench_);
+  answer_ = new AnswerView(workbench_);
+  heads_ = new HeadsTableView(workbench_);
+  grid_ = new HeadGridView(workbench_);
+  setCorner(Qt::BottomLeftCorner, Qt::LeftDockWidgetArea);
+  setCorner(Qt::BottomRightCorner, Qt::RightDockWidgetArea);
+  QDockWidget* prompt = add_dock(tr("Prompt"), prompt_, Qt::LeftDockWidgetArea);
+  QDockWidget* edits = add_dock(tr("Edits"), edits_, Qt::LeftDockWidgetArea);
+  QDockWidget* answer = add_dock(tr("Answer"), answer_, Qt::RightDockWidgetArea);
+  QDockWidget* heads = add_dock(tr("Heads"), heads_, Qt::RightDockWidgetArea);
+  QDockWidget* grid = add_dock(tr("Head grid"), grid_, Qt::BottomDockWidgetArea);
+  resizeDocks({prompt, answer}, {330, 420}, Qt::Horizontal);
+  resizeDocks({prompt, edits}, {560, 300}, Qt::Vertical);
+  resizeDocks({answer, heads}, {600, 280}, Qt::Vertical);
+  resizeDocks({grid}, {290}, Qt::Vertical);
+  statusBar()->addWidget(new JobsStrip(workbench_, this), 1);
+  statusBar()->setSizeGripEnabled(false);
+}
+
+QDockWidget* MainWindow::add_dock(const QString& title, QWidget* view, Qt::DockWidgetArea area) {
+  auto* dock = new QDockWidget(title, this);
+  dock->setObjectName(title);
+  dock->setWidget(view);
+  dock->setFeatures(QDockWidget::DockWidgetMovable | QDockWidget::DockWidgetFloatable |
+                    QDockWidget::DockWidgetClosable);
+  addDockWidget(area, dock);
+  return dock;
+}
+
+void MainWindow::update_status() {
+  const auto model = workbench_.model();
+  const auto run = workbench_.run_b();
+  model_button_->setText(model ? QString::fromStdString(model->name())
+                         : run ? tr("a dump")
+                               : tr("Open a model"));
+  setWindowTitle(model ? QStringLiteral("%1 – Saccade").arg(QString::fromStdString(model->name()))
+                       : QStringLiteral("Saccade"));
+  QString text;
+  if (model)
+    text = tr("%1 layers × %2 heads · cpu, f32 · %3")
+               .arg(model->spec().n_layer)
+               .arg(model->spec().n_head)
+               .arg(QString::fromStdString(workbench_.kernels().name));
+  if (run)
+    text += tr(" · %1 tokens · captures %2 · %3 resident")
+                .arg(run->capture->n_token())
+                .arg(QString::fromStdString(format_bytes(run->capture->bytes())),
+                     QString::fromStdString(format_bytes(resident_bytes())));
+  if (!model && !run) text = tr("drop a model folder here, or press Ctrl+O");
+  status_->setText(text);
+  const int shown = static_cast<int>(workbench_.shown());
+  const QList<QAction*> actions = shown_->actions();
+  for (int i = 0; i < actions.size(); ++i) {
+    actions[i]->setEnabled(i == 0 ? run != nullptr : workbench_.edited());
+    actions[i]->setChecked(i == shown);
+  }
+}
+
+void MainWindow::open_last() {
+  if (QFile::exists(session_file())) {
+    const auto session = load_session(session_file().toStdString());
+    if (session.ok() && !session->model.empty()) return workbench_.restore(*session);
+  }
+  open_demo();
+}
+
+void MainWindow::open_demo() {
+  Session session;
+  session.model = "demo:induction";
+  session.prompt = "river green apple seven quiet window river green apple seven quiet";
+  if (const auto text = read_text_file(resources_folder() / "prompts" / "induction.json"); text.ok()) {
+    const auto prompts = nlohmann::json::parse(*text, nullptr, false);
+    if (prompts.is_array() && !prompts.empty()) session.prompt = prompts[0].value("text", session.prompt);
+  }
+  workbench_.restore(session);
+}
+
+bool MainWindow::settled() const {
+  const bool grid = !grid_->isVisible() || grid_->complete();
+  return workbench_.run_b() && !workbench_.answer_is_stale() && workbench_.head_scores() &&
+         map_->complete() && grid && const_cast<Workbench&>(workbench_).engine().idle();
+}
+
+// "5.1" selects a head; anything else goes to the next token that holds it.
+void MainWindow::find(const QString& text) {
+  const auto run = workbench_.run_b();
+  if (!run || text.trimmed().isEmpty()) return;
+  if (const auto head = parse_head(text.trimmed().toStdString()); head.ok()) {
+    const ModelSpec& spec = run->capture->spec;
+    if (head->layer.value < spec.n_layer && head->head.value < spec.n_head)
+      return workbench_.select_head(*head);
+    return error_bar_->show_error(tr("There is no head %1: layers 0–%2, heads 0–%3.")
+                                      .arg(text)
+                                      .arg(spec.n_layer - 1)
+                                      .arg(spec.n_head - 1),
+                                  {});
+  }
+  const auto& tokens = run->capture->tokens;
+  const auto n = static_cast<int>(tokens.size());
+  const int from = std::max(workbench_.selection().query, -1);
+  for (int i = 1; i <= n; ++i) {
+    const int at = (from + i) % n;
+    if (QString::fromStdString(tokens[static_cast<size_t>(at)].text)
+            .contains(text.trimmed(), Qt::CaseInsensitive))
+      return workbench_.select_tokens(at, workbench_.selection().key);
+  }
+  statusBar()->showMessage(tr("no token holds “%1”").arg(text), 3000);
+}
+
+void MainWindow::closeEvent(QCloseEvent* event) {
+  if (remember_session_ && workbench_.model()) {
+    QDir().mkpath(QFileInfo(session_file()).absolutePath());
+    (void)save_session(workbench_.session(), session_file().toStdString()).ok();
+  }
+  QMainWindow::closeEvent(event);
+}
+
+void MainWindow::dragEnterEvent(QDragEnterEvent* event) {
+  if (event->mimeData()->hasUrls()) event->acceptProposedAction();
+}
+
+void MainWindow::dropEvent(QDropEvent* event) {
+  for (const QUrl& url : event->mimeData()->urls())
+    if (url.isLocalFile()) return workbench_.open_anything(url.toLocalFile());
+}
+
+// Holding B shows the baseline; keys are left alone where text is typed.
+bool MainWindow::eventFilter(QObject* watched, QEvent* event) {
+  if (event->type() == QEvent::KeyPress || event->type() == QEvent::KeyRelease) {
+    const auto* key = static_cast<QKeyEvent*>(event);
+    if (key->key() == Qt::Key_B && key->modifiers() == Qt::NoModifier &&
+        !takes_text(QApplication::focusWidget())) {
+      if (key->isAutoRepeat()) return true;
+      if (event->type() == QEvent::KeyPress && !held_ && workbench_.edited()) {
+        held_ = workbench_.shown();
+        workbench_.show_run(Shown::baseline);
+        return true;
+      }
+      if (event->type() == QEvent::KeyRelease && held_) {
+        workbench_.show_run(*std::exchange(held_, std::nullopt));
+        return true;
+      }
+    }
+  }
+  return QMainWindow::eventFilter(watched, event);
+}
+
+void MainWindow::remember_recent(const QString& where) {
+  if (!remember_session_) return;
+  QSettings settings;
+  QStringList recent = settings.value("recent").toStringList();
+  recent.removeAll(where);
+  recent.prepend(where);
+  settings.setValue("recent", recent.mid(0, 10));
+}
+
+}  // namespace saccade

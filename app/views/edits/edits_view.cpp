@@ -1,0 +1,166 @@
+#include "app/views/edits/edits_view.h"
+
+#include <QCheckBox>
+#include <QHBoxLayout>
+#include <QScrollArea>
+#include <QSlider>
+#include <QToolButton>
+#include <algorithm>
+
+namespace saccade {
+namespace {
+
+constexpr int slider_steps = 100;  // per unit of the factor
+
+// The same edits but for factors: rows can stay while a slider moves.
+bool same_but_factors(std::vector<Edit> a, std::vector<Edit> b) {
+  for (std::vector<Edit>* list : {&a, &b})
+    for (Edit& edit : *list) edit.by = 1.0;
+  return a == b;
+}
+
+}  // namespace
+
+EditsView::EditsView(Workbench& workbench, QWidget* parent) : View(workbench, parent) {
+  auto* list = new QWidget(this);
+  rows_ = new QVBoxLayout(list);
+  rows_->setContentsMargins(0, 0, 0, 0);
+  rows_->setSpacing(4);
+  rows_->addStretch(1);
+  auto* scroll = new QScrollArea(this);
+  scroll->setWidget(list);
+  scroll->setWidgetResizable(true);
+  scroll->setFrameShape(QFrame::NoFrame);
+  empty_ = new QLabel(
+      tr("No edits: this is the baseline.\nSelect a head and press Z, or type an edit below."), this);
+  empty_->setWordWrap(true);
+  empty_->setEnabled(false);
+  input_ = new QLineEdit(this);
+  input_->setObjectName("edit_input");
+  input_->setPlaceholderText(tr("zero 1.2 · scale 1.* by=0.5 · knockout 1.2 query=9 key=3"));
+  input_->setAccessibleName(tr("New edit"));
+  auto* add_button = new QPushButton(tr("Add"), this);
+  problem_ = new QLabel(this);
+  problem_->setObjectName("edit_problem");
+  problem_->setWordWrap(true);
+  problem_->setStyleSheet("color: #d03a32;");
+  problem_->hide();
+  undo_ = new QPushButton(tr("Undo"), this);
+  redo_ = new QPushButton(tr("Redo"), this);
+  clear_ = new QPushButton(tr("Clear all"), this);
+  auto* input_row = new QHBoxLayout;
+  input_row->addWidget(input_, 1);
+  input_row->addWidget(add_button);
+  auto* history_row = new QHBoxLayout;
+  history_row->addWidget(undo_);
+  history_row->addWidget(redo_);
+  history_row->addStretch(1);
+  history_row->addWidget(clear_);
+  auto* layout = new QVBoxLayout(this);
+  layout->setContentsMargins(8, 8, 8, 8);
+  layout->setSpacing(8);
+  layout->addWidget(empty_);
+  layout->addWidget(scroll, 1);
+  layout->addLayout(input_row);
+  layout->addWidget(problem_);
+  layout->addLayout(history_row);
+  connect(add_button, &QPushButton::clicked, this, &EditsView::add);
+  connect(input_, &QLineEdit::returnPressed, this, &EditsView::add);
+  connect(input_, &QLineEdit::textEdited, problem_, &QWidget::hide);
+  connect(undo_, &QPushButton::clicked, &workbench, &Workbench::undo);
+  connect(redo_, &QPushButton::clicked, &workbench, &Workbench::redo);
+  connect(clear_, &QPushButton::clicked, this, [this] { this->workbench().set_edits({}); });
+  connect(&workbench, &Workbench::edits_changed, this, [this] { touch(); });
+}
+
+void EditsView::change(size_t index, const std::function<void(Edit&)>& change, const QString& tag) {
+  std::vector<Edit> edits = workbench().edits().edits();
+  if (index >= edits.size()) return;
+  change(edits[index]);
+  workbench().set_edits(std::move(edits), tag);
+}
+
+// An edit is checked before it joins the list: a head that does not exist never gets in.
+void EditsView::add() {
+  const auto edit = parse_edit(input_->text().trimmed().toStdString());
+  Result<void> checked;
+  const auto run = workbench().run_a();
+  if (edit.ok() && run)
+    checked = check_edits(std::vector<Edit>{*edit}, run->capture->spec, run->capture->n_token());
+  if (!edit.ok() || !checked.ok()) {
+    problem_->setText(QString::fromStdString(edit.ok() ? checked.error().message : edit.error().message));
+    problem_->show();
+    return;
+  }
+  problem_->hide();
+  input_->clear();
+  workbench().add_edit(*edit);
+}
+
+QWidget* EditsView::make_row(size_t index, const Edit& edit) {
+  auto* row = new QWidget(this);
+  auto* layout = new QVBoxLayout(row);
+  layout->setContentsMargins(0, 0, 0, 0);
+  layout->setSpacing(0);
+  auto* line = new QHBoxLayout;
+  auto* enabled = new QCheckBox(row);
+  enabled->setChecked(edit.enabled);
+  Edit as_enabled = edit;
+  as_enabled.enabled = true;
+  enabled->setText(QString::fromStdString(to_text(as_enabled)));
+  enabled->setAccessibleName(tr("Edit %1").arg(enabled->text()));
+  auto* remove = new QToolButton(row);
+  remove->setText(QStringLiteral("✕"));
+  remove->setAutoRaise(true);
+  remove->setToolTip(tr("Remove this edit"));
+  remove->setAccessibleName(tr("Remove %1").arg(enabled->text()));
+  line->addWidget(enabled, 1);
+  line->addWidget(remove);
+  layout->addLayout(line);
+  connect(enabled, &QCheckBox::toggled, this,
+          [this, index](bool on) { change(index, [on](Edit& e) { e.enabled = on; }); });
+  connect(remove, &QToolButton::clicked, this, [this, index] {
+    std::vector<Edit> edits = workbench().edits().edits();
+    edits.erase(edits.begin() + static_cast<ptrdiff_t>(index));
+    workbench().set_edits(std::move(edits));
+  });
+  if (edit.verb == EditVerb::scale) {
+    auto* slider = new QSlider(Qt::Horizontal, row);
+    slider->setRange(-2 * slider_steps, 2 * slider_steps);
+    slider->setValue(static_cast<int>(edit.by * slider_steps));
+    slider->setAccessibleName(tr("Factor of %1").arg(enabled->text()));
+    layout->addWidget(slider);
+    connect(slider, &QSlider::valueChanged, this, [this, index, enabled](int value) {
+      change(
+          index,
+          [&](Edit& e) {
+            e.by = static_cast<double>(value) / slider_steps;
+            enabled->setText(QString::fromStdString(to_text(e)));
+          },
+          QStringLiteral("slider-%1").arg(index));
+    });
+  }
+  return row;
+}
+
+void EditsView::refresh() {
+  const std::vector<Edit>& edits = workbench().edits().edits();
+  undo_->setEnabled(workbench().edits().can_undo());
+  redo_->setEnabled(workbench().edits().can_redo());
+  clear_->setEnabled(!edits.empty());
+  empty_->setVisible(edits.empty());
+  const QList<QSlider*> sliders = rows_->parentWidget()->findChildren<QSlider*>();
+  const bool dragging =
+      same_but_factors(edits, shown_) &&
+      std::any_of(sliders.begin(), sliders.end(), [](const QSlider* s) { return s->isSliderDown(); });
+  if (edits == shown_ || dragging) return;
+  shown_ = edits;
+  while (rows_->count() > 1) {
+    QLayoutItem* item = rows_->takeAt(0);
+    item->widget()->deleteLater();
+    delete item;
+  }
+  for (size_t i = 0; i < edits.size(); ++i) rows_->insertWidget(static_cast<int>(i), make_row(i, edits[i]));
+}
+
+}  // namespace saccade

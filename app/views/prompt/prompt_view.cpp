@@ -1,0 +1,129 @@
+#include "app/views/prompt/prompt_view.h"
+
+#include <QHBoxLayout>
+#include <QKeyEvent>
+#include <QScrollArea>
+#include <QVBoxLayout>
+#include <nlohmann/json.hpp>
+
+#include "app/views/prompt/token_flow.h"
+#include "core/base/files.h"
+
+namespace saccade {
+namespace {
+
+constexpr int64_t small_model = 50'000'000;  // parameters below which typing runs by itself
+
+}  // namespace
+
+PromptView::PromptView(Workbench& workbench, QWidget* parent) : View(workbench, parent) {
+  editor_ = new QPlainTextEdit(this);
+  editor_->setObjectName("prompt");
+  editor_->setPlaceholderText(tr("Type a prompt. Ctrl+Return runs it."));
+  editor_->setAccessibleName(tr("Prompt"));
+  editor_->setTabChangesFocus(true);
+  editor_->setMinimumHeight(90);
+  editor_->setMaximumHeight(190);
+  editor_->installEventFilter(this);
+  samples_ = new QComboBox(this);
+  samples_->setAccessibleName(tr("Sample prompts"));
+  samples_->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
+  bos_ = new QCheckBox(tr("BOS"), this);
+  bos_->setToolTip(tr("Put the token that begins a text first"));
+  auto* button = new QPushButton(tr("Run"), this);
+  button->setObjectName("run_button");
+  note_ = new QLabel(this);
+  note_->setWordWrap(true);
+  note_->setEnabled(false);
+  note_->hide();
+  count_ = new QLabel(this);
+  tokens_ = new TokenFlow(workbench, this);
+  auto* scroll = new QScrollArea(this);
+  scroll->setWidget(tokens_);
+  scroll->setWidgetResizable(true);
+  scroll->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
+  scroll->setFrameShape(QFrame::NoFrame);
+  auto* row = new QHBoxLayout;
+  row->addWidget(samples_, 1);
+  row->addWidget(bos_);
+  row->addWidget(button);
+  auto* layout = new QVBoxLayout(this);
+  layout->setContentsMargins(8, 8, 8, 8);
+  layout->setSpacing(8);
+  layout->addWidget(editor_);
+  layout->addLayout(row);
+  layout->addWidget(note_);
+  layout->addWidget(count_);
+  layout->addWidget(scroll, 1);
+  fill_samples();
+  typed_.setSingleShot(true);
+  typed_.setInterval(300);
+  connect(&typed_, &QTimer::timeout, this, &PromptView::run);
+  connect(button, &QPushButton::clicked, this, &PromptView::run);
+  connect(bos_, &QCheckBox::clicked, this, &PromptView::run);
+  connect(editor_, &QPlainTextEdit::textChanged, this, [this] {
+    const auto model = this->workbench().model();
+    if (editor_->hasFocus() && model && model->weights().parameters() < small_model) typed_.start();
+  });
+  connect(&workbench, &Workbench::model_changed, this, [this] { touch(); });
+  connect(&workbench, &Workbench::runs_changed, this, [this] { touch(); });
+  connect(&workbench, &Workbench::selection_changed, tokens_, [this] { tokens_->update(); });
+}
+
+void PromptView::fill_samples() {
+  samples_->addItem(tr("Samples…"));
+  const auto text = read_text_file(resources_folder() / "prompts" / "induction.json");
+  if (!text.ok()) return;
+  const auto list = nlohmann::json::parse(*text, nullptr, false);
+  if (!list.is_array()) return;
+  for (const auto& sample : list)
+    if (sample.is_object() && sample.contains("text"))
+      samples_->addItem(QString::fromStdString(sample.value("title", sample.value("text", std::string()))),
+                        QStringList{QString::fromStdString(sample.value("text", std::string())),
+                                    QString::fromStdString(sample.value("note", std::string()))});
+  connect(samples_, &QComboBox::activated, this, [this](int index) {
+    const QStringList sample = samples_->itemData(index).toStringList();
+    note_->setVisible(sample.size() == 2 && !sample[1].isEmpty());
+    if (sample.size() != 2) return;
+    note_->setText(sample[1]);
+    editor_->setPlainText(sample[0]);
+    run();
+  });
+}
+
+void PromptView::run() {
+  typed_.stop();
+  if (!editor_->toPlainText().isEmpty()) workbench().set_prompt(editor_->toPlainText(), bos_->isChecked());
+}
+
+bool PromptView::eventFilter(QObject* watched, QEvent* event) {
+  if (watched == editor_ && event->type() == QEvent::KeyPress) {
+    const auto* key = static_cast<QKeyEvent*>(event);
+    if ((key->key() == Qt::Key_Return || key->key() == Qt::Key_Enter) &&
+        key->modifiers().testFlag(Qt::ControlModifier)) {
+      run();
+      return true;
+    }
+  }
+  return View::eventFilter(watched, event);
+}
+
+void PromptView::refresh() {
+  if (!editor_->hasFocus() && editor_->toPlainText() != workbench().prompt())
+    editor_->setPlainText(workbench().prompt());
+  bos_->setChecked(workbench().add_bos());
+  const auto model = workbench().model();
+  const auto run = workbench().run_a();
+  bos_->setEnabled(model && model->tokenizer().bos());
+  if (run)
+    count_->setText(model ? tr("%1 of %2 positions · tint: surprise, nats")
+                                .arg(run->capture->n_token())
+                                .arg(model->spec().n_context)
+                          : tr("%1 tokens · from a dump").arg(run->capture->n_token()));
+  else
+    count_->setText(model ? tr("Type a prompt and press Run.")
+                          : tr("Drop a model folder on the window, or press Ctrl+O."));
+  tokens_->refresh();
+}
+
+}  // namespace saccade

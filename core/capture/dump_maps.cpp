@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
+#include <span>
 
 #include "core/capture/encoding.h"
 
@@ -58,6 +60,17 @@ class Scores {
   int32_t head_;
 };
 
+// Divides every row by its sum. p = exp(s - lse) carries the rounding of lse (1e-6 of p where lse is 16 and
+// more), the same for the whole row; whole rows are at hand here, so it can be taken out.
+void normalise_rows(int64_t rows, int64_t columns, std::vector<float>& p) {
+  for (int64_t i = 0; i < rows; ++i) {
+    const std::span<float> row(p.data() + i * columns, static_cast<size_t>(columns));
+    const double sum = std::accumulate(row.begin(), row.end(), 0.0);
+    if (!(sum > 0.0)) continue;  // a row without keys, or NaN
+    for (float& value : row) value = static_cast<float>(value / sum);
+  }
+}
+
 }  // namespace
 
 Result<void> write_maps(h5::Writer& file, const std::shared_ptr<const Capture>& capture, SiteRef site,
@@ -82,7 +95,10 @@ Result<void> write_maps(h5::Writer& file, const std::shared_ptr<const Capture>& 
       const int64_t columns = std::min((end + chunk_columns - 1) / chunk_columns * chunk_columns, n);
       block.resize(static_cast<size_t>((end - begin) * columns));
       SACCADE_CHECK(map.rows(begin, end, columns, block));
-      if (scores) Scores(*capture, head).from_pattern(begin, end, columns, block);
+      if (scores)
+        Scores(*capture, head).from_pattern(begin, end, columns, block);
+      else
+        normalise_rows(end - begin, columns, block);
       const void* values = block.data();
       if (options.float16_maps) {
         halves.resize(block.size());

@@ -106,10 +106,11 @@ inline LayerCapture random_layer(const ModelSpec& spec, int64_t n, std::mt19937&
 }
 
 inline std::shared_ptr<Capture> random_capture(int64_t n = 70, int32_t layers = 3, int32_t heads = 4,
-                                               int32_t kv_heads = 2) {
+                                               int32_t kv_heads = 2, double sharpness = 1.0) {
   std::mt19937 random(7);
   auto capture = std::make_shared<Capture>();
   capture->spec = spec_of(layers, heads, kv_heads);
+  capture->spec.attention_scale *= sharpness;
   const ModelSpec& spec = capture->spec;
   capture->tokens = awkward_tokens(n);
   capture->sink_keys = 2;

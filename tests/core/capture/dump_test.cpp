@@ -10,9 +10,11 @@
 #include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "core/base/files.h"
 #include "core/capture/attention_map.h"
+#include "core/capture/hdf5_file.h"
 #include "core/capture/spec_json.h"
 #include "tests/core/capture/capture_fixture.h"
 
@@ -150,6 +152,25 @@ TEST(Dump, MapsAreRegeneratedFromADumpWithoutTheModel) {
   const int64_t n = capture->n_token();
   expect_same(a->tile(0, n, 0, n, 1)->block_max, b->tile(0, n, 0, n, 1)->block_max, "map");
   EXPECT_EQ(*b->weight(6, 3), 0.0F);
+}
+
+TEST(Dump, PatternRowsSumToOneHoweverLargeTheScoresAre) {
+  const fixtures::TemporaryFolder folder;
+  for (const double sharpness : {1.0, 10.0, 100.0}) {
+    const auto capture = fixtures::random_capture(130, 1, 4, 2, sharpness);
+    write(*capture, folder / "a.h5", {{{HookSite::pattern, 0}}, false});
+    auto file = h5::Reader::open(folder / "a.h5");
+    ASSERT_TRUE(file.ok());
+    const std::vector<int64_t> shape{4, 130, 130};
+    std::vector<float> pattern(4 * 130 * 130);
+    const auto done = file->numbers("blocks.0.attn.hook_pattern", h5::Number::float32, shape, pattern.data());
+    ASSERT_TRUE(done.ok()) << done.error().to_string();
+    for (size_t row = 0; row < 4 * 130; ++row) {
+      const auto begin = pattern.begin() + static_cast<std::ptrdiff_t>(row * 130);
+      ASSERT_NEAR(std::accumulate(begin, begin + 130, 0.0), 1.0, 5e-7)
+          << "row " << row << " at " << sharpness;
+    }
+  }
 }
 
 TEST(Dump, TheSameCaptureGivesTheSameBytes) {

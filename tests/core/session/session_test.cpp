@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -59,7 +60,8 @@ class SessionFile : public testing::Test {
  protected:
   std::filesystem::path path =
       std::filesystem::temp_directory_path() /
-      (std::string("saccade-") + testing::UnitTest::GetInstance()->current_test_info()->name() + ".json");
+      (std::string("saccade-") + testing::UnitTest::GetInstance()->current_test_info()->name() + "-" +
+       std::to_string(::getpid()) + ".json");
   void TearDown() override { std::filesystem::remove(path); }
 };
 

@@ -36,6 +36,7 @@ HeadGridView::HeadGridView(Workbench& workbench, QWidget* parent) : View(workben
   filter_ = new QLineEdit(this);
   filter_->setPlaceholderText(tr("filter: 5.1, 5.*, 3-7.0"));
   filter_->setClearButtonEnabled(true);
+  filter_->setMinimumWidth(130);
   filter_->setMaximumWidth(180);
   filter_->setAccessibleName(tr("Filter heads"));
   auto* bar = new QHBoxLayout;
@@ -44,7 +45,8 @@ HeadGridView::HeadGridView(Workbench& workbench, QWidget* parent) : View(workben
   bar->addWidget(order_);
   bar->addWidget(filter_);
   bar->addStretch(1);
-  auto* hint = new QLabel(tr("click selects, Ctrl-click adds, drag a box · Z zeroes, X isolates"));
+  auto* hint = new QLabel(tr("Z zeroes, X isolates"));
+  hint->setToolTip(tr("click selects, Ctrl-click adds, drag a box selects many"));
   hint->setEnabled(false);
   bar->addWidget(hint);
   scroll_ = new QScrollArea(this);

@@ -210,8 +210,9 @@ void MainWindow::dropEvent(QDropEvent* event) {
 bool MainWindow::eventFilter(QObject* watched, QEvent* event) {
   if (event->type() == QEvent::KeyPress || event->type() == QEvent::KeyRelease) {
     const auto* key = static_cast<QKeyEvent*>(event);
-    if (key->key() == Qt::Key_B && key->modifiers() == Qt::NoModifier &&
-        !takes_text(QApplication::focusWidget())) {
+    const bool typing =
+        takes_text(QApplication::focusWidget()) || takes_text(qobject_cast<QWidget*>(watched));
+    if (key->key() == Qt::Key_B && key->modifiers() == Qt::NoModifier && !typing) {
       if (key->isAutoRepeat()) return true;
       if (event->type() == QEvent::KeyPress && !held_ && workbench_.edited()) {
         held_ = workbench_.shown();

@@ -1,0 +1,63 @@
+#include "app/views/head_map/map_camera.h"
+
+#include <gtest/gtest.h>
+
+namespace saccade {
+namespace {
+
+MapCamera camera_of(int64_t cells) {
+  MapCamera camera;
+  camera.set_frame({800, 600});
+  camera.set_map(cells);
+  return camera;
+}
+
+TEST(MapCamera, a_new_map_is_shown_whole) {
+  const MapCamera camera = camera_of(4096);
+  EXPECT_NEAR(camera.visible().height(), 4096, 1e-6);
+  EXPECT_GE(camera.visible().width(), 4096 - 1e-6);
+}
+
+TEST(MapCamera, zooming_keeps_the_cell_under_the_pointer) {
+  MapCamera camera = camera_of(4096);
+  const QPointF pointer(310, 222);
+  for (int i = 0; i < 12; ++i) {
+    const QPointF before = camera.to_map(pointer);
+    camera.zoom_at(pointer, 1.7);
+    const QPointF after = camera.to_map(pointer);
+    EXPECT_NEAR(before.x(), after.x(), 1e-6);
+    EXPECT_NEAR(before.y(), after.y(), 1e-6);
+  }
+}
+
+TEST(MapCamera, never_zooms_out_beyond_the_whole_map_nor_pans_off_it) {
+  MapCamera camera = camera_of(1000);
+  camera.zoom_at({100, 100}, 1e-9);
+  EXPECT_NEAR(camera.zoom(), 0.6, 1e-9);
+  camera.zoom_at({400, 300}, 10);
+  camera.pan({1e6, 1e6});
+  EXPECT_NEAR(camera.visible().left(), 0, 1e-9);
+  camera.pan({-1e7, -1e7});
+  EXPECT_NEAR(camera.visible().bottom(), 1000, 1e-6);
+}
+
+TEST(MapCamera, the_level_is_the_finest_whose_elements_fill_a_pixel) {
+  MapCamera camera = camera_of(32768);  // 600 pixels for 32768 cells: 54 cells a pixel
+  EXPECT_EQ(camera.level(), 5);
+  EXPECT_EQ(camera.coarsest(256), 7);
+  camera.zoom_at({0, 0}, 1e9);
+  EXPECT_EQ(camera.level(), 0);
+}
+
+TEST(MapCamera, resizing_keeps_a_fitted_map_fitted_and_another_one_where_it_was) {
+  MapCamera camera = camera_of(500);
+  camera.set_frame({400, 300});
+  EXPECT_NEAR(camera.zoom(), 0.6, 1e-9);
+  camera.zoom_at({200, 150}, 8);
+  const QPointF centre = camera.to_map({200, 150});
+  camera.set_frame({300, 200});
+  EXPECT_NEAR(camera.to_map({150, 100}).x(), centre.x(), 1e-6);
+}
+
+}  // namespace
+}  // namespace saccade

@@ -99,15 +99,16 @@ void MapOverlay::paint_scale_bar(QPainter& painter) const {
 
 void MapOverlay::paint_selection(QPainter& painter) const {
   painter.save();
-  painter.setClipRect(frame);
   const auto band = [&](double cell, bool row) {
     const QPointF a = camera->to_screen({cell, cell}) + frame.topLeft();
     const double size = std::max(1.5, camera->zoom());
     const QRectF area = row ? QRectF(frame.left(), a.y(), frame.width(), size)
                             : QRectF(a.x(), frame.top(), size, frame.height());
+    const QRectF seen = area.adjusted(-0.5, -0.5, 0.5, 0.5).intersected(frame);
+    if (seen.isEmpty()) return;
     painter.setPen(QPen(QColor(255, 140, 0), 1.5));
     painter.setBrush(Qt::NoBrush);
-    painter.drawRect(area.adjusted(-0.5, -0.5, 0.5, 0.5));
+    painter.drawRect(seen);
   };
   if (selection.query >= 0) band(selection.query, true);
   if (selection.key >= 0) band(selection.key, false);
@@ -115,7 +116,7 @@ void MapOverlay::paint_selection(QPainter& painter) const {
     const QRectF area(camera->to_screen(brush->topLeft()) + frame.topLeft(), brush->size() * camera->zoom());
     painter.setPen(QPen(Qt::white, 1.5, Qt::DashLine));
     painter.setBrush(QColor(255, 255, 255, 40));
-    painter.drawRect(area);
+    painter.drawRect(area.intersected(frame));
   }
   painter.restore();
 }
@@ -123,7 +124,6 @@ void MapOverlay::paint_selection(QPainter& painter) const {
 void MapOverlay::paint_numbers(QPainter& painter) const {
   if (camera->zoom() < 46 || !value) return;
   painter.save();
-  painter.setClipRect(frame);
   const QRectF seen = camera->visible();
   for (auto q = static_cast<int64_t>(seen.top()); q < static_cast<int64_t>(std::ceil(seen.bottom())); ++q)
     for (auto k = static_cast<int64_t>(seen.left()); k < static_cast<int64_t>(std::ceil(seen.right())); ++k) {
@@ -135,7 +135,8 @@ void MapOverlay::paint_numbers(QPainter& painter) const {
       painter.setPen(0.299 * c.r + 0.587 * c.g + 0.114 * c.b > 140 ? Qt::black : Qt::white);
       const QPointF at =
           camera->to_screen({static_cast<double>(k), static_cast<double>(q)}) + frame.topLeft();
-      painter.drawText(QRectF(at, QSizeF(camera->zoom(), camera->zoom())), Qt::AlignCenter, short_number(*p));
+      const QRectF cell = QRectF(at, QSizeF(camera->zoom(), camera->zoom())).intersected(frame);
+      if (cell.width() > 30 && cell.height() > 14) painter.drawText(cell, Qt::AlignCenter, short_number(*p));
     }
   painter.restore();
 }

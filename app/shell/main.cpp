@@ -24,7 +24,7 @@ void take_screenshot(MainWindow& window, const QString& path) {
     timer->stop();
     delete waited;
     QTimer::singleShot(50, &window, [&window, path, late] {
-      const bool saved = window.grab().save(path);
+      const bool saved = window.picture().save(path);
       if (!saved) std::fprintf(stderr, "saccade: cannot write %s\n", qPrintable(path));
       QCoreApplication::exit(saved && !late ? 0 : 1);
     });

@@ -7,6 +7,7 @@
 #include <QDragEnterEvent>
 #include <QFile>
 #include <QMimeData>
+#include <QPainter>
 #include <QSettings>
 #include <QSpinBox>
 #include <QStandardPaths>
@@ -20,6 +21,7 @@
 #include "app/views/edits/edits_view.h"
 #include "app/views/head_grid/head_grid_view.h"
 #include "app/views/head_map/head_map_view.h"
+#include "app/views/head_map/map_canvas.h"
 #include "app/views/heads_table/heads_table_view.h"
 #include "app/views/jobs/jobs_strip.h"
 #include "app/views/prompt/prompt_view.h"
@@ -161,6 +163,17 @@ bool MainWindow::settled() const {
   const bool grid = !grid_->isVisible() || grid_->complete();
   return workbench_.run_b() && !workbench_.answer_is_stale() && workbench_.head_scores() &&
          map_->complete() && grid && const_cast<Workbench&>(workbench_).engine().idle();
+}
+
+// QWidget::grab() puts what a QPainter draws in an OpenGL widget below its OpenGL: the map is taken by
+// itself.
+QImage MainWindow::picture() {
+  QImage image = grab().toImage();
+  if (MapCanvas* canvas = map_->canvas(); canvas && canvas->isVisible()) {
+    QPainter painter(&image);
+    painter.drawImage(canvas->mapTo(this, QPoint()), canvas->grabFramebuffer());
+  }
+  return image;
 }
 
 // "5.1" selects a head; anything else goes to the next token that holds it.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <QActionGroup>
+#include <QImage>
 #include <QLabel>
 #include <QLineEdit>
 #include <QMainWindow>
@@ -35,6 +36,8 @@ class MainWindow : public QMainWindow {
   void open_demo();
   // Nothing is waiting or running, and what is visible has been drawn in full.
   [[nodiscard]] bool settled() const;
+  // A picture of the window as it is on screen.
+  [[nodiscard]] QImage picture();
   void export_figure(FigureKind kind, const QString& path);
   void set_remember_session(bool remember) { remember_session_ = remember; }
 

@@ -88,10 +88,12 @@ class [[nodiscard]] Result<void> {
 // SACCADE_TRY(auto x, f()): x = value of f(), or return its error from the enclosing function.
 #define SACCADE_CONCAT_(a, b) a##b
 #define SACCADE_CONCAT(a, b) SACCADE_CONCAT_(a, b)
+// NOLINTBEGIN(bugprone-macro-parentheses): a declaration cannot stand in parentheses.
 #define SACCADE_TRY(declaration, expression)                                                                \
   auto SACCADE_CONCAT(result_, __LINE__) = (expression);                                                    \
   if (!SACCADE_CONCAT(result_, __LINE__).ok()) return std::move(SACCADE_CONCAT(result_, __LINE__)).error(); \
   declaration = std::move(SACCADE_CONCAT(result_, __LINE__)).value()
+// NOLINTEND(bugprone-macro-parentheses)
 // SACCADE_CHECK(f()): the same for Result<void>.
 #define SACCADE_CHECK(expression)                                   \
   do {                                                              \

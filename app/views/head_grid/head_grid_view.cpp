@@ -201,7 +201,8 @@ bool HeadGridCanvas::is_edited(HeadId head) const {
 
 QImage HeadGridCanvas::image_of(const Tile& tile) const {
   QImage image(static_cast<int>(tile.columns), static_cast<int>(tile.rows), QImage::Format_RGB32);
-  ColourScale scale = workbench_.scale();
+  const ColourScale& scale = workbench_.scale();
+  const Rgb unseen = palette().color(QPalette::Window).lightness() < 128 ? masked_colour_dark : masked_colour;
   const auto values = tile.block_max.values();
   const int64_t lod = tile.request.lod;
   for (int64_t r = 0; r < tile.rows; ++r)

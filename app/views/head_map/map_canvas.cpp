@@ -144,6 +144,7 @@ void MapCanvas::paint_tiles() {
   MapLook look;
   look.scale = scale_;
   look.difference = other_.has_value();
+  look.masked = palette().color(QPalette::Window).lightness() < 128 ? masked_colour_dark : masked_colour;
   look.sink_mass = sink_mass_.empty() ? nullptr : &sink_mass_;
   renderer_->begin(look, camera_, frame(), size(), devicePixelRatioF());
   const int coarsest = camera_.coarsest(TileCache::side), target = std::min(camera_.level(), coarsest);
@@ -161,29 +162,37 @@ void MapCanvas::paint_tiles() {
   renderer_->end();
 }
 
+// Three layers, one after the other: tiles by OpenGL, text by Qt, controls by Dear ImGui.
 void MapCanvas::paintGL() {
   QElapsedTimer timer;
   timer.start();
-  QPainter painter(this);
-  painter.fillRect(rect(), palette().window());
+  QOpenGLFunctions* gl = QOpenGLContext::currentContext()->functions();
+  const QColor ground = palette().color(QPalette::Window);
+  gl->glClearColor(static_cast<float>(ground.redF()), static_cast<float>(ground.greenF()),
+                   static_cast<float>(ground.blueF()), 1.0f);
+  gl->glClear(GL_COLOR_BUFFER_BIT | GL_DEPTH_BUFFER_BIT | GL_STENCIL_BUFFER_BIT);
   if (!renderer_ || !map_) {
+    QPainter painter(this);
     painter.setPen(palette().color(QPalette::WindowText));
-    const QString text =
+    painter.drawText(
+        rect().adjusted(40, 40, -40, -40), Qt::AlignCenter | Qt::TextWordWrap,
         !renderer_ ? failure_
-                   : tr("Here will be the map of the selected head: run a prompt and click a head below.");
-    painter.drawText(rect().adjusted(40, 40, -40, -40), Qt::AlignCenter | Qt::TextWordWrap, text);
+                   : tr("Here will be the map of the selected head: run a prompt and click a head below."));
     return;
   }
-  // The area above the diagonal, and beyond a small picture.
-  const QRectF area = frame();
-  const double shown = static_cast<double>(camera_.cells()) * camera_.zoom();
-  const QRectF masked(area.topLeft(), QSizeF(std::min(area.width(), shown), std::min(area.height(), shown)));
-  painter.fillRect(masked, QColor(masked_colour.r, masked_colour.g, masked_colour.b));
-  painter.beginNativePainting();
   paint_tiles();
-  painter.endNativePainting();
+  paint_overlay();
+  const double ratio = devicePixelRatioF();
+  gl->glViewport(0, 0, static_cast<int>(width() * ratio), static_cast<int>(height() * ratio));
+  imgui_.begin(*this);
+  paint_hud();
+  imgui_.end();
+  frame_ms_ = static_cast<double>(timer.nsecsElapsed()) / 1e6;
+}
+
+void MapCanvas::paint_overlay() {
   MapOverlay overlay;
-  overlay.frame = area;
+  overlay.frame = frame();
   overlay.camera = &camera_;
   overlay.tokens = &map_->capture().tokens;
   overlay.scale = scale_;
@@ -192,16 +201,8 @@ void MapCanvas::paintGL() {
   overlay.brush = brush_;
   overlay.palette = palette();
   overlay.value = [this](int64_t query, int64_t key) { return known_value(query, key); };
+  QPainter painter(this);
   overlay.paint(painter);
-  painter.beginNativePainting();
-  const double ratio = devicePixelRatioF();
-  QOpenGLContext::currentContext()->functions()->glViewport(0, 0, static_cast<int>(width() * ratio),
-                                                            static_cast<int>(height() * ratio));
-  imgui_.begin(*this);
-  paint_hud();
-  imgui_.end();
-  painter.endNativePainting();
-  frame_ms_ = static_cast<double>(timer.nsecsElapsed()) / 1e6;
 }
 
 std::optional<float> MapCanvas::known_value(int64_t query, int64_t key) const {

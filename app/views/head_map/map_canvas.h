@@ -54,6 +54,7 @@ class MapCanvas : public QOpenGLWidget {
   void choose_maps();
   void request_tiles();
   void paint_tiles();
+  void paint_overlay();
   void paint_hud();
   void hud_controls();
   void hud_pointer();

@@ -136,7 +136,7 @@ void MapOverlay::paint_numbers(QPainter& painter) const {
       const QPointF at =
           camera->to_screen({static_cast<double>(k), static_cast<double>(q)}) + frame.topLeft();
       const QRectF cell = QRectF(at, QSizeF(camera->zoom(), camera->zoom())).intersected(frame);
-      if (cell.width() > 30 && cell.height() > 14) painter.drawText(cell, Qt::AlignCenter, short_number(*p));
+      if (cell.width() > 44 && cell.height() > 14) painter.drawText(cell, Qt::AlignCenter, short_number(*p));
     }
   painter.restore();
 }

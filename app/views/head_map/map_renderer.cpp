@@ -150,8 +150,8 @@ void MapRenderer::begin(const MapLook& look, const MapCamera& camera, const QRec
   program_->setUniformValue("pixels_per_cell", static_cast<float>(camera.zoom()));
   program_->setUniformValue("causal", look.causal);
   program_->setUniformValue("has_sinks", look.sink_mass != nullptr);
-  program_->setUniformValue("masked_colour", masked_colour.r / 255.0f, masked_colour.g / 255.0f,
-                            masked_colour.b / 255.0f);
+  program_->setUniformValue("masked_colour", look.masked.r / 255.0f, look.masked.g / 255.0f,
+                            look.masked.b / 255.0f);
   program_->setUniformValue("grid_colour", 0.5f, 0.5f, 0.5f);
   gl_->glActiveTexture(GL_TEXTURE1);
   gl_->glBindTexture(GL_TEXTURE_2D, palette_);

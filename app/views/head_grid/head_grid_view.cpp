@@ -208,8 +208,7 @@ QImage HeadGridCanvas::image_of(const Tile& tile) const {
   for (int64_t r = 0; r < tile.rows; ++r)
     for (int64_t c = 0; c < tile.columns; ++c) {
       const bool masked = c > r || (scale.mode >= SinkMode::hide_sinks && c * lod < scale.sink_keys);
-      const Rgb rgb =
-          masked ? masked_colour : scale.colour(values[static_cast<size_t>(r * tile.columns + c)]);
+      const Rgb rgb = masked ? unseen : scale.colour(values[static_cast<size_t>(r * tile.columns + c)]);
       image.setPixel(static_cast<int>(c), static_cast<int>(r), qRgb(rgb.r, rgb.g, rgb.b));
     }
   return image;

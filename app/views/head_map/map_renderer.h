@@ -22,6 +22,7 @@ struct MapLook {
   bool difference = false;                        // signed values, drawn with low = -high
   const std::vector<float>* sink_mass = nullptr;  // per query; for renormalise
   bool causal = true;                             // cells above the diagonal are masked
+  Rgb masked = masked_colour;
 };
 
 class MapRenderer {

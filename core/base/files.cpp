@@ -43,8 +43,13 @@ Result<int64_t> regular_size(int fd, const std::filesystem::path& path) {
   return static_cast<int64_t>(status.st_size);
 }
 
+// Without O_NONBLOCK a pipe that nobody writes to would keep us waiting.
+int open_to_read(const std::filesystem::path& path) {
+  return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+}
+
 Result<void> flush_to_disk(const std::filesystem::path& path) {
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const Descriptor file(open_to_read(path));
   if (file.get() < 0) return io_error(path, "cannot reopen it", errno);
   if (::fsync(file.get()) != 0) return io_error(path, "cannot flush it to disk", errno);
   return {};
@@ -53,7 +58,7 @@ Result<void> flush_to_disk(const std::filesystem::path& path) {
 }  // namespace
 
 Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::filesystem::path& path) {
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const Descriptor file(open_to_read(path));
   if (file.get() < 0) return io_error(path, "cannot open it", errno);
   SACCADE_TRY(const int64_t size, regular_size(file.get(), path));
   std::shared_ptr<MappedFile> mapped(new MappedFile());
@@ -70,8 +75,12 @@ MappedFile::~MappedFile() {
   if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
 }
 
+void MappedFile::release_pages() const {
+  if (!bytes_.empty()) ::madvise(const_cast<std::byte*>(bytes_.data()), bytes_.size(), MADV_DONTNEED);
+}
+
 Result<std::string> read_text_file(const std::filesystem::path& path, size_t limit) {
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const Descriptor file(open_to_read(path));
   if (file.get() < 0) return io_error(path, "cannot open it", errno);
   SACCADE_TRY(const int64_t size, regular_size(file.get(), path));
   if (static_cast<size_t>(size) > limit)
@@ -81,6 +90,7 @@ Result<std::string> read_text_file(const std::filesystem::path& path, size_t lim
   size_t done = 0;
   while (done < text.size()) {
     const ssize_t got = ::read(file.get(), text.data() + done, text.size() - done);
+    if (got < 0 && errno == EINTR) continue;
     if (got < 0) return io_error(path, "cannot read it", errno);
     if (got == 0) break;
     done += static_cast<size_t>(got);
@@ -92,7 +102,7 @@ Result<std::string> read_text_file(const std::filesystem::path& path, size_t lim
 Result<void> write_atomically(const std::filesystem::path& path,
                               const std::function<Result<void>(const std::filesystem::path&)>& write) {
   std::filesystem::path temporary = path;
-  temporary += fmt::format(".{}.tmp", ::getpid());
+  temporary += fmt::format(".{}.tmp", ::gettid());
   const auto remove = [&] {
     std::error_code ignored;
     std::filesystem::remove(temporary, ignored);
@@ -118,6 +128,7 @@ Result<void> write_text_file(const std::filesystem::path& path, std::string_view
     size_t done = 0;
     while (done < text.size()) {
       const ssize_t put = ::write(file.get(), text.data() + done, text.size() - done);
+      if (put < 0 && errno == EINTR) continue;
       if (put < 0) return io_error(temporary, "cannot write to it", errno);
       done += static_cast<size_t>(put);
     }

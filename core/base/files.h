@@ -23,6 +23,9 @@ class MappedFile {
 
   [[nodiscard]] std::span<const std::byte> bytes() const { return bytes_; }
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+  // Gives the pages back to the system: they stop counting as resident and are read again when touched. For
+  // whoever looked at scattered places (the system maps neighbours along with every touched page).
+  void release_pages() const;
 
  private:
   MappedFile() = default;
@@ -33,8 +36,8 @@ class MappedFile {
 // Refuses files over `limit` bytes (configs and tokenizers are small; a lying path must not fill memory).
 Result<std::string> read_text_file(const std::filesystem::path& path, size_t limit = size_t{256} << 20);
 
-// Calls write(temporary path beside `path`), flushes the file to disk, renames it over `path`. When write or
-// the system fails, the temporary is removed and the old file is untouched.
+// Calls write(temporary path beside `path`, its own per thread), flushes the file to disk, renames it over
+// `path`. When write or the system fails, the temporary is removed and the old file is untouched.
 Result<void> write_atomically(const std::filesystem::path& path,
                               const std::function<Result<void>(const std::filesystem::path&)>& write);
 Result<void> write_text_file(const std::filesystem::path& path, std::string_view text);  // atomic

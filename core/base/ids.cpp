@@ -7,8 +7,9 @@ namespace {
 
 // Reads digits off the front of `text`.
 bool take_number(std::string_view& text, int32_t& value) {
+  if (text.empty() || text.front() < '0' || text.front() > '9') return false;  // from_chars takes a minus
   const auto [next, code] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (code != std::errc() || value < 0 || next == text.data()) return false;
+  if (code != std::errc()) return false;
   text.remove_prefix(static_cast<size_t>(next - text.data()));
   return true;
 }

@@ -15,20 +15,34 @@ int64_t resident_bytes() {
   return resident * ::sysconf(_SC_PAGESIZE);
 }
 
+namespace {
+
+// A row of one of the system's tables of "Key:  123 kB", in bytes; -1 when it is not there.
+int64_t row_of(const char* table, std::string_view key) {
+  std::ifstream rows(table);
+  std::string name, rest;
+  while (rows >> name) {
+    if (name == key) {
+      int64_t kib = -1;
+      return rows >> kib ? kib * 1024 : -1;
+    }
+    std::getline(rows, rest);
+  }
+  return -1;
+}
+
+}  // namespace
+
 int64_t peak_resident_bytes() {
+  // getrusage's figure may be that of the process which started this one.
+  if (const int64_t bytes = row_of("/proc/self/status", "VmHWM:"); bytes >= 0) return bytes;
   struct rusage usage {};
   ::getrusage(RUSAGE_SELF, &usage);
   return static_cast<int64_t>(usage.ru_maxrss) * 1024;
 }
 
 int64_t available_bytes() {
-  std::ifstream meminfo("/proc/meminfo");
-  std::string key, unit;
-  int64_t kib = 0;
-  while (meminfo >> key >> kib) {
-    if (key == "MemAvailable:") return kib * 1024;
-    std::getline(meminfo, unit);
-  }
+  if (const int64_t bytes = row_of("/proc/meminfo", "MemAvailable:"); bytes >= 0) return bytes;
   return ::sysconf(_SC_AVPHYS_PAGES) * ::sysconf(_SC_PAGESIZE);
 }
 

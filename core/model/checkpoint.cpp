@@ -3,11 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <system_error>
 
 #include "core/base/digest.h"
+#include "core/base/memory.h"
+#include "core/model/safetensors_header.h"
 
 namespace saccade {
 
@@ -59,156 +63,91 @@ const char* to_string(DType dtype) {
 
 int64_t TensorView::elements() const {
   int64_t count = 1;
-  for (const int64_t extent : shape) count *= extent;
+  for (const int64_t extent : shape) {
+    if (extent == 0) return 0;
+    count *= extent;
+  }
   return count;
 }
 
 namespace {
 
 using Json = nlohmann::json;
-constexpr uint64_t header_limit = 100'000'000;  // the format's own
-
-struct Located {
-  TensorView tensor;
-  uint64_t begin = 0, end = 0;  // in the data section
-};
-
-const std::map<std::string, DType, std::less<>>& dtype_names() {
-  static const std::map<std::string, DType, std::less<>> names{
-      {"F32", DType::f32}, {"F16", DType::f16},     {"BF16", DType::bf16}, {"F64", DType::f64},
-      {"I64", DType::i64}, {"I32", DType::i32},     {"I16", DType::i16},   {"I8", DType::i8},
-      {"U8", DType::u8},   {"BOOL", DType::boolean}};
-  return names;
-}
+using Path = std::filesystem::path;
 
 // One safetensors file: 8 bytes little-endian header length, JSON header, data.
-class Reader {
- public:
-  explicit Reader(const MappedFile& file) : file_(file), bytes_(file.bytes()) {}
-
-  Result<std::vector<TensorView>> read() {
-    SACCADE_TRY(const Json header, read_header());
-    std::vector<Located> located;
-    for (const auto& [name, entry] : header.items()) {
-      if (name == "__metadata__") continue;
-      SACCADE_TRY(Located tensor, read_entry(name, entry));
-      located.push_back(std::move(tensor));
-    }
-    SACCADE_CHECK(check_layout(located));
-    std::vector<TensorView> tensors;
-    for (Located& item : located) tensors.push_back(std::move(item.tensor));
-    return tensors;
-  }
-  [[nodiscard]] std::span<const std::byte> header_bytes() const { return bytes_.subspan(0, data_at_); }
-
- private:
-  [[nodiscard]] Error bad(const std::string& what) const {
-    return make_error(ErrorCode::bad_format, fmt::format("{}: {}", file_.path().string(), what));
-  }
-
-  Result<Json> read_header() {
-    if (bytes_.size() < 8)
-      return bad(fmt::format("expected a safetensors file, found {} bytes, too few for its header length",
-                             bytes_.size()));
-    uint64_t length = 0;
-    std::memcpy(&length, bytes_.data(), sizeof length);
-    if (length > header_limit)
-      return bad(
-          fmt::format("the header says it is {} bytes long, at most {} are allowed", length, header_limit));
-    if (length > bytes_.size() - 8)
-      return bad(
-          fmt::format("the header says it is {} bytes long, the file has {} after the length: truncated",
-                      length, bytes_.size() - 8));
-    data_at_ = 8 + length;
-    const auto* text = reinterpret_cast<const char*>(bytes_.data() + 8);
-    std::vector<std::set<std::string>> keys;
-    std::string duplicate;
-    bool too_deep = false;
-    const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
-      if (depth > 8) too_deep = true;
-      if (event == Json::parse_event_t::object_start) keys.emplace_back();
-      if (event == Json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second)
-        duplicate = parsed.get<std::string>();
-      if (event == Json::parse_event_t::object_end) keys.pop_back();
-      return !too_deep;
-    };
-    Json header = Json::parse(text, text + length, watch, false);
-    if (too_deep) return bad("the header's JSON is nested too deep");
-    if (header.is_discarded() || !header.is_object()) return bad("the header is not a JSON object");
-    if (!duplicate.empty()) return bad(fmt::format("tensor '{}' is listed twice", duplicate));
-    return header;
-  }
-
-  Result<Located> read_entry(const std::string& name, const Json& entry) const {
-    const auto wrong = [&](const std::string& what) {
-      return bad(fmt::format("tensor '{}': {}", name, what));
-    };
-    if (!entry.is_object() || !entry.contains("dtype") || !entry.contains("shape") ||
-        !entry.contains("data_offsets"))
-      return wrong("expected dtype, shape and data_offsets");
-    const Json &dtype = entry["dtype"], &shape = entry["shape"], &offsets = entry["data_offsets"];
-    Located located;
-    located.tensor.name = name;
-    const auto known = dtype.is_string() ? dtype_names().find(dtype.get<std::string>()) : dtype_names().end();
-    if (known == dtype_names().end()) return wrong("unknown dtype " + dtype.dump());
-    located.tensor.dtype = known->second;
-    if (!shape.is_array() || shape.size() > 8)
-      return wrong("expected a shape of at most 8 numbers, found " + shape.dump());
-    const uint64_t room = bytes_.size() - data_at_;
-    uint64_t size = static_cast<uint64_t>(width_of(known->second));
-    bool overflow = false, empty = false;
-    for (const Json& extent : shape) {
-      if (!extent.is_number_unsigned())
-        return wrong("expected whole numbers in the shape, found " + shape.dump());
-      const auto value = extent.get<uint64_t>();
-      empty = empty || value == 0;
-      overflow = overflow || value > (uint64_t{1} << 48) ||
-                 __builtin_mul_overflow(size, std::max<uint64_t>(value, 1), &size);
-      located.tensor.shape.push_back(static_cast<int64_t>(std::min<uint64_t>(value, uint64_t{1} << 48)));
-    }
-    if (empty) size = 0;
-    if (overflow && !empty) return wrong("the shape " + shape.dump() + " is larger than any file");
-    if (!offsets.is_array() || offsets.size() != 2 || !offsets[0].is_number_unsigned() ||
-        !offsets[1].is_number_unsigned())
-      return wrong("expected two data_offsets, found " + offsets.dump());
-    located.begin = offsets[0].get<uint64_t>();
-    located.end = offsets[1].get<uint64_t>();
-    if (located.begin > located.end || located.end > room)
-      return wrong(fmt::format("its bytes {}-{} lie outside the file's {} bytes of data", located.begin,
-                               located.end, room));
-    if (located.end - located.begin != size)
-      return wrong(fmt::format("shape {} of {} needs {} bytes, its offsets hold {}", shape.dump(),
-                               to_string(known->second), size, located.end - located.begin));
-    located.tensor.data = bytes_.data() + data_at_ + located.begin;
-    if (reinterpret_cast<uintptr_t>(located.tensor.data) % static_cast<uint64_t>(width_of(known->second)) !=
-        0)
-      return wrong(fmt::format("its data begin at byte {}, not a multiple of its {}-byte numbers",
-                               data_at_ + located.begin, width_of(known->second)));
-    return located;
-  }
-
-  // The format allows neither overlaps nor holes.
-  [[nodiscard]] Result<void> check_layout(std::vector<Located>& located) const {
-    std::sort(located.begin(), located.end(), [](const Located& a, const Located& b) {
-      return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
-    });
-    uint64_t at = 0;
-    for (const Located& item : located) {
-      if (item.begin != at)
-        return bad(fmt::format("tensor '{}' begins at byte {} of the data, expected {}: {}", item.tensor.name,
-                               item.begin, at,
-                               item.begin < at ? "it overlaps another" : "there is a hole before it"));
-      at = item.end;
-    }
-    if (const uint64_t room = bytes_.size() - data_at_; at != room)
-      return bad(fmt::format("the tensors end at byte {} of the data, the file has {}", at, room));
-    return {};
-  }
-
-  const MappedFile& file_;
-  std::span<const std::byte> bytes_;
-  size_t data_at_ = 8;
+struct Contents {
+  std::span<const std::byte> header;  // with its length
+  std::vector<TensorView> tensors;
 };
+
+Result<Contents> read_safetensors(const MappedFile& file) {
+  constexpr uint64_t header_limit = 100'000'000;  // the format's own
+  const std::span<const std::byte> bytes = file.bytes();
+  const auto bad = [&](const std::string& what) {
+    return make_error(ErrorCode::bad_format, fmt::format("{}: {}", file.path().string(), what));
+  };
+  if (bytes.size() < 8)
+    return bad(fmt::format("expected a safetensors file, found {} bytes, too few for its header length",
+                           bytes.size()));
+  uint64_t length = 0;
+  std::memcpy(&length, bytes.data(), sizeof length);
+  if (length > header_limit)
+    return bad(
+        fmt::format("the header says it is {} bytes long, at most {} are allowed", length, header_limit));
+  if (length > bytes.size() - 8)
+    return bad(fmt::format("the header says it is {} bytes long, the file has {} after the length: truncated",
+                           length, bytes.size() - 8));
+  Contents contents{bytes.first(8 + length), {}};
+  const std::span<const std::byte> data = bytes.subspan(8 + length);
+  auto entries = parse_safetensors_header({reinterpret_cast<const char*>(bytes.data() + 8), length});
+  if (!entries.ok()) return bad(entries.error().message);
+  if (const auto layout = check_layout(*entries, data.size()); !layout.ok())
+    return bad(layout.error().message);
+  for (HeaderEntry& entry : *entries)
+    contents.tensors.push_back(
+        {std::move(entry.name), entry.dtype, std::move(entry.shape), data.data() + entry.begin});
+  return contents;
+}
+
+bool is_aligned(const TensorView& tensor) {
+  return tensor.bytes() == 0 ||
+         reinterpret_cast<uintptr_t>(tensor.data) % static_cast<uint64_t>(width_of(tensor.dtype)) == 0;
+}
+
+// The format does not promise that numbers begin where the processor wants them. Such tensors are copied.
+Result<std::shared_ptr<const std::byte[]>> align_tensors(const MappedFile& file,
+                                                         std::vector<TensorView>& tensors, int64_t& copied) {
+  constexpr int64_t boundary = 64;
+  const auto room_of = [](const TensorView& tensor) {
+    return (tensor.bytes() + boundary - 1) / boundary * boundary;
+  };
+  int64_t room = 0;
+  for (const TensorView& tensor : tensors)
+    if (!is_aligned(tensor)) room += room_of(tensor);
+  if (room == 0) return std::shared_ptr<const std::byte[]>();
+  const auto too_much = [&] {
+    return make_error(
+        ErrorCode::out_of_memory,
+        fmt::format("{}: its numbers are not aligned in the file, so {} must be copied, and {} are free; "
+                    "saving it again with a current safetensors aligns it",
+                    file.path().string(), format_bytes(room), format_bytes(available_bytes())));
+  };
+  if (room > available_bytes()) return too_much();
+  auto* place = static_cast<std::byte*>(std::aligned_alloc(boundary, static_cast<size_t>(room)));
+  if (!place) return too_much();
+  std::shared_ptr<const std::byte[]> owner(place,
+                                           [](const std::byte* p) { std::free(const_cast<std::byte*>(p)); });
+  for (TensorView& tensor : tensors) {
+    if (is_aligned(tensor)) continue;
+    std::memcpy(place, tensor.data, static_cast<size_t>(tensor.bytes()));
+    tensor.data = place;
+    place += room_of(tensor);
+    copied += tensor.bytes();
+    file.release_pages();
+  }
+  return owner;
+}
 
 Result<std::vector<std::filesystem::path>> shards_of(const std::filesystem::path& folder, const Json& index,
                                                      std::map<std::string, std::string>& file_of) {
@@ -223,7 +162,7 @@ Result<std::vector<std::filesystem::path>> shards_of(const std::filesystem::path
                         fmt::format("{}: the file of '{}' is no string", name, tensor));
     const auto shard = file.get<std::string>();
     if (shard.empty() || shard.find('/') != std::string::npos || shard.find('\\') != std::string::npos ||
-        shard == "..")
+        shard.find('\0') != std::string::npos || shard == "." || shard == "..")
       return make_error(ErrorCode::bad_format,
                         fmt::format("{}: '{}' is not a file of this folder", name, shard));
     files.insert(shard);
@@ -234,16 +173,39 @@ Result<std::vector<std::filesystem::path>> shards_of(const std::filesystem::path
   return paths;
 }
 
+// The first and the middle bytes of every tensor, in the order of their names.
 void add_samples(Digest& digest, const std::map<std::string, TensorView, std::less<>>& tensors) {
-  constexpr int64_t sample = 4096;
-  constexpr size_t most = 16;
-  std::vector<const TensorView*> largest;
-  for (const auto& [name, tensor] : tensors) largest.push_back(&tensor);
-  std::stable_sort(largest.begin(), largest.end(),
-                   [](const TensorView* a, const TensorView* b) { return a->bytes() > b->bytes(); });
-  largest.resize(std::min(largest.size(), most));
-  for (const TensorView* tensor : largest)
-    digest.add(std::span(tensor->data, static_cast<size_t>(std::min(sample, tensor->bytes()))));
+  constexpr size_t sample = 4096;
+  for (const auto& [name, tensor] : tensors) {
+    const std::span bytes(tensor.data, static_cast<size_t>(tensor.bytes()));
+    digest.add(name).add(bytes.first(std::min(sample, bytes.size())));
+    digest.add(bytes.subspan(bytes.size() / 2, std::min(sample, bytes.size() - bytes.size() / 2)));
+  }
+}
+
+Result<bool> is_folder(const Path& path) {
+  std::error_code failed;
+  const auto status = std::filesystem::status(path, failed);
+  if (status.type() == std::filesystem::file_type::none)
+    return make_error(ErrorCode::io, fmt::format("{}: {}", path.string(), failed.message()));
+  return status.type() == std::filesystem::file_type::directory;
+}
+
+// The safetensors files of a folder; fills in which tensor the index, if there is one, says is where.
+Result<std::vector<Path>> files_of(const Path& path, std::map<std::string, std::string>& file_of) {
+  SACCADE_TRY(const bool folder, is_folder(path));
+  if (!folder) return std::vector<Path>{path};
+  std::error_code ignored;
+  if (std::filesystem::exists(path / "model.safetensors", ignored))
+    return std::vector<Path>{path / "model.safetensors"};
+  const Path index = path / "model.safetensors.index.json";
+  if (!std::filesystem::exists(index, ignored))
+    return make_error(
+        ErrorCode::not_found,
+        fmt::format("{}: expected model.safetensors or model.safetensors.index.json, found neither",
+                    path.string()));
+  SACCADE_TRY(const std::string text, read_text_file(index));
+  return shards_of(path, Json::parse(text, nullptr, false), file_of);
 }
 
 }  // namespace
@@ -254,27 +216,16 @@ const TensorView* Checkpoint::find(std::string_view name) const {
 }
 
 Result<std::shared_ptr<const Checkpoint>> Checkpoint::open(const std::filesystem::path& path) {
-  std::vector<std::filesystem::path> files{path};
   std::map<std::string, std::string> file_of;
-  if (std::filesystem::is_directory(path)) {
-    files = {path / "model.safetensors"};
-    if (!std::filesystem::exists(files[0])) {
-      if (!std::filesystem::exists(path / "model.safetensors.index.json"))
-        return make_error(
-            ErrorCode::not_found,
-            fmt::format("{}: expected model.safetensors or model.safetensors.index.json, found neither",
-                        path.string()));
-      SACCADE_TRY(const std::string text, read_text_file(path / "model.safetensors.index.json"));
-      SACCADE_TRY(files, shards_of(path, Json::parse(text, nullptr, false), file_of));
-    }
-  }
+  SACCADE_TRY(const std::vector<Path> files, files_of(path, file_of));
   auto checkpoint = std::make_shared<Checkpoint>();
   Digest digest;
-  for (const std::filesystem::path& file : files) {
-    SACCADE_TRY(auto mapped, MappedFile::open(file));
-    Reader reader(*mapped);
-    SACCADE_TRY(std::vector<TensorView> tensors, reader.read());
-    for (TensorView& tensor : tensors) {
+  for (const Path& file : files) {
+    SACCADE_TRY(const auto mapped, MappedFile::open(file));
+    SACCADE_TRY(Contents contents, read_safetensors(*mapped));
+    SACCADE_TRY(auto copies, align_tensors(*mapped, contents.tensors, checkpoint->copied_bytes_));
+    if (copies) checkpoint->copies_.push_back(std::move(copies));
+    for (TensorView& tensor : contents.tensors) {
       const std::string name = tensor.name;
       if (!checkpoint->tensors_.emplace(name, std::move(tensor)).second)
         return make_error(ErrorCode::bad_format,
@@ -283,9 +234,9 @@ Result<std::shared_ptr<const Checkpoint>> Checkpoint::open(const std::filesystem
           listed != file_of.end() && listed->second == file.filename())
         file_of.erase(listed);
     }
-    digest.add(reader.header_bytes());
+    digest.add(contents.header);
     checkpoint->file_bytes_ += static_cast<int64_t>(mapped->bytes().size());
-    checkpoint->files_.push_back(std::move(mapped));
+    checkpoint->files_.push_back(mapped);
   }
   if (!file_of.empty())
     return make_error(ErrorCode::bad_format,
@@ -294,6 +245,7 @@ Result<std::shared_ptr<const Checkpoint>> Checkpoint::open(const std::filesystem
                                   file_of.begin()->second));
   add_samples(digest, checkpoint->tensors_);
   checkpoint->digest_ = digest.hex();
+  for (const auto& file : checkpoint->files_) file->release_pages();
   return std::shared_ptr<const Checkpoint>(std::move(checkpoint));
 }
 

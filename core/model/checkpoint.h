@@ -1,10 +1,10 @@
 // Checkpoint: named tensors of a Hugging Face folder, memory-mapped, in the dtype they have on disk.
 //
-// Reads model.safetensors or model.safetensors.index.json with its shards. Nothing is copied: a tensor is a
-// view into a mapping that lives as long as the Checkpoint. The header is checked before any tensor is
-// handed out: length against file size, JSON, dtypes, shape * width == byte range, ranges inside the file, no
-// overlap, no duplicate names. Format: huggingface/safetensors, "Format" section of its README. Thread: any,
-// immutable.
+// Reads model.safetensors or model.safetensors.index.json with its shards. A tensor is a view into a mapping
+// that lives as long as the Checkpoint; only tensors whose numbers are not aligned in the file (old writers
+// did not pad the header) are copied to where they are. The header is checked before any tensor is handed
+// out: length against file size, JSON, dtypes, shape * width == byte range, ranges inside the file, no
+// overlap, no hole, no duplicate names. Thread: any, immutable.
 #pragma once
 
 #include <cstddef>
@@ -43,13 +43,17 @@ class Checkpoint {
   [[nodiscard]] const TensorView* find(std::string_view name) const;  // null when absent
   [[nodiscard]] const std::map<std::string, TensorView, std::less<>>& tensors() const { return tensors_; }
   [[nodiscard]] int64_t file_bytes() const { return file_bytes_; }
+  // What could not stay mapped because it was not aligned; 0 for files of current writers.
+  [[nodiscard]] int64_t copied_bytes() const { return copied_bytes_; }
   // 32 hex digits over the headers and a few kilobytes of every tensor: cheap, and another fine-tune differs.
+  // A change of single numbers inside a tensor may go unnoticed.
   [[nodiscard]] const std::string& digest() const { return digest_; }
 
  private:
   std::map<std::string, TensorView, std::less<>> tensors_;
   std::vector<std::shared_ptr<const MappedFile>> files_;
-  int64_t file_bytes_ = 0;
+  std::vector<std::shared_ptr<const std::byte[]>> copies_;
+  int64_t file_bytes_ = 0, copied_bytes_ = 0;
   std::string digest_;
 };
 

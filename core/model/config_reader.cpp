@@ -8,9 +8,13 @@ namespace saccade {
 
 using Json = nlohmann::json;
 
-Error ConfigReader::wrong(const std::string& key, const std::string& expected, const Json& found) {
-  return make_error(ErrorCode::bad_format, fmt::format("config.json: '{}': expected {}, found {}", key,
-                                                       expected, found.is_null() ? "nothing" : found.dump()));
+Error ConfigReader::wrong(const std::string& key, const std::string& expected, const Json& found) const {
+  constexpr size_t most = 60;
+  std::string shown = found.is_null() ? "nothing" : found.dump(-1, ' ', true, Json::error_handler_t::replace);
+  if (shown.size() > most) shown = shown.substr(0, most) + "...";
+  return make_error(ErrorCode::bad_format,
+                    fmt::format("config.json: '{}{}{}': expected {}, found {}", inside_,
+                                inside_.empty() ? "" : ".", key, expected, shown));
 }
 
 const Json* ConfigReader::find(const char* key) const {
@@ -21,18 +25,25 @@ const Json* ConfigReader::find(const char* key) const {
 Result<int32_t> ConfigReader::count(std::initializer_list<const char*> keys, int32_t fallback,
                                     int32_t most) const {
   const std::string expected = fmt::format("a whole number from 1 to {}", most);
-  for (const char* key : keys)
-    if (const Json* value = find(key)) {
-      if (!value->is_number_integer() || value->get<int64_t>() < 1 || value->get<int64_t>() > most)
-        return wrong(key, expected, *value);
-      return static_cast<int32_t>(value->get<int64_t>());
-    }
-  if (fallback == 0) return wrong(*keys.begin(), expected, Json());
-  return fallback;
+  const char* first = nullptr;
+  int32_t number = fallback;
+  for (const char* key : keys) {
+    const Json* value = find(key);
+    if (!value) continue;
+    if (!value->is_number_integer() || value->get<int64_t>() < 1 || value->get<int64_t>() > most)
+      return wrong(key, expected, *value);
+    const auto found = static_cast<int32_t>(value->get<int64_t>());
+    if (first && found != number) return wrong(key, fmt::format("{} as in '{}'", number, first), *value);
+    if (!first) first = key;
+    number = found;
+  }
+  if (number == 0) return wrong(*keys.begin(), expected, Json());
+  return number;
 }
 
 Result<double> ConfigReader::positive(const char* key, double fallback) const {
   const Json* value = find(key);
+  if (!value && fallback == 0.0) return wrong(key, "a positive number", Json());
   if (!value) return fallback;
   if (!value->is_number() || !(value->get<double>() > 0.0) || value->get<double>() > 1e30)
     return wrong(key, "a positive number", *value);
@@ -81,7 +92,11 @@ Result<std::vector<int32_t>> ConfigReader::ids(const char* key) const {
   return ids;
 }
 
-const Json* ConfigReader::object(const char* key) const { return find(key); }
+Result<const Json*> ConfigReader::object(const char* key) const {
+  const Json* value = find(key);
+  if (value && !value->is_object()) return wrong(key, "an object", *value);
+  return value;
+}
 
 Result<int32_t> divide(const char* whole_key, int32_t whole, const char* part_key, int32_t parts) {
   if (whole % parts != 0)

@@ -9,29 +9,43 @@
 #include <system_error>
 
 #include "core/base/digest.h"
+#include "core/base/memory.h"
 #include "core/model/config_reader.h"
 #include "core/model/family.h"
 
 namespace saccade {
 namespace {
 
+using Path = std::filesystem::path;
 constexpr std::string_view demo_prefix = "demo:";
 
-Result<std::filesystem::path> folder_of(const std::string& where) {
+// What the user named: the folder with config.json, and what to open the weights from.
+struct Place {
+  Path folder, weights;
+  std::string name, where;
+};
+
+Result<Place> find_place(const std::string& where) {
   if (where.starts_with(demo_prefix)) {
     const std::string name = where.substr(demo_prefix.size());
     const std::vector<std::string> names = demo_names();
     if (std::find(names.begin(), names.end(), name) == names.end())
       return make_error(ErrorCode::not_found,
                         fmt::format("no demo is called '{}'; there are {}", name, fmt::join(names, ", ")));
-    return resources_folder() / "models" / name;
+    const Path folder = resources_folder() / "models" / name;
+    return Place{folder, folder, where, where};
   }
   std::error_code failed;
-  const std::filesystem::path path = std::filesystem::absolute(where, failed);
-  if (failed || !std::filesystem::exists(path, failed))
+  Path path = std::filesystem::absolute(where, failed).lexically_normal();
+  if (!path.has_filename()) path = path.parent_path();  // "models/gpt2/"
+  const auto status = std::filesystem::status(path, failed);
+  if (where.empty() || status.type() == std::filesystem::file_type::not_found)
     return make_error(ErrorCode::not_found, fmt::format("{}: no such folder or file", where));
-  if (std::filesystem::is_directory(path)) return path;
-  if (path.extension() == ".safetensors") return path.parent_path();
+  if (failed) return make_error(ErrorCode::io, fmt::format("{}: {}", where, failed.message()));
+  if (std::filesystem::is_directory(status))
+    return Place{path, path, path.filename().string(), path.string()};
+  if (path.extension() == ".safetensors")
+    return Place{path.parent_path(), path, path.parent_path().filename().string(), path.string()};
   return make_error(
       ErrorCode::unsupported,
       fmt::format("{}: expected a folder with config.json and *.safetensors, or a .safetensors file", where));
@@ -50,66 +64,91 @@ Result<const Family*> family_of(const nlohmann::json& config) {
                                 type.empty() ? "nothing" : "'" + type + "'"));
 }
 
-Result<nlohmann::json> read_config(const std::filesystem::path& folder, std::string& text) {
+Result<nlohmann::json> read_config(const Path& folder, std::string& text) {
   SACCADE_TRY(text, read_text_file(folder / "config.json", size_t{16} << 20));
-  nlohmann::json config = nlohmann::json::parse(text, nullptr, false);
-  if (config.is_discarded() || !config.is_object())
-    return make_error(ErrorCode::bad_format, "config.json: expected a JSON object");
-  return config;
+  try {
+    nlohmann::json config = nlohmann::json::parse(text);
+    if (config.is_object()) return config;
+    return make_error(ErrorCode::bad_format,
+                      fmt::format("config.json: expected a JSON object, found {}", config.type_name()));
+  } catch (const nlohmann::json::parse_error& error) {
+    return make_error(ErrorCode::bad_format,
+                      fmt::format("config.json: expected JSON, which it stops being at byte {}", error.byte));
+  }
+}
+
+std::string unused_note(const std::vector<std::string>& unused) {
+  constexpr size_t most = 4;
+  const std::vector<std::string> shown(unused.begin(),
+                                       unused.begin() + static_cast<int64_t>(std::min(unused.size(), most)));
+  return fmt::format("{} tensor{} of the checkpoint {} not used: {}{}", unused.size(),
+                     unused.size() == 1 ? "" : "s", unused.size() == 1 ? "is" : "are", fmt::join(shown, ", "),
+                     unused.size() > most ? ", ..." : "");
+}
+
+std::vector<std::string> notes_on(const ModelSpec& spec, const Checkpoint& checkpoint,
+                                  const WeightMap& weights, const Tokenizer* tokenizer) {
+  std::vector<std::string> notes;
+  if (!tokenizer) {
+    notes.push_back("no tokenizer files: prompts are token ids (--ids)");
+  } else if (const int32_t words = tokenizer->vocabulary_size(); words > spec.n_vocab) {
+    notes.push_back(
+        fmt::format("the tokenizer knows {} tokens, the model {}: some cannot be read", words, spec.n_vocab));
+  } else if (words < spec.n_vocab) {
+    notes.push_back(fmt::format("the tokenizer knows {} tokens, the model {}: the last {} have no text",
+                                words, spec.n_vocab, spec.n_vocab - words));
+  }
+  if (!weights.unused().empty()) notes.push_back(unused_note(weights.unused()));
+  if (const int64_t copied = checkpoint.copied_bytes(); copied > 0)
+    notes.push_back(
+        fmt::format("{} are not aligned in the file and had to be copied into memory; saving it "
+                    "again with a current safetensors avoids that",
+                    format_bytes(copied)));
+  return notes;
 }
 
 }  // namespace
 
 Result<std::shared_ptr<const Model>> Model::open(const std::string& where, const JobContext& job) {
-  SACCADE_TRY(const std::filesystem::path folder, folder_of(where));
-  const auto in_folder = [&](Error error) { return std::move(error).with("opening " + folder.string()); };
-  auto model = std::make_shared<Model>();
-  const bool demo = where.starts_with(demo_prefix);
-  model->name_ = demo ? where : folder.filename().string();
-  model->where_ = demo ? where : folder.string();
+  SACCADE_TRY(const Place place, find_place(where));
+  auto opened = open_at(place.folder, place.weights, job);
+  if (!opened.ok()) return std::move(opened).error().with("opening " + place.where);
+  (*opened)->name_ = place.name;
+  (*opened)->where_ = place.where;
+  return std::shared_ptr<const Model>(std::move(*opened));
+}
 
+Result<std::shared_ptr<Model>> Model::open_at(const std::filesystem::path& folder,
+                                              const std::filesystem::path& weights, const JobContext& job) {
+  auto model = std::make_shared<Model>();
   job.progress(0.0, "config.json");
   std::string config_text;
-  auto config = read_config(folder, config_text);
-  if (!config.ok()) return in_folder(std::move(config).error());
-  auto family = family_of(*config);
-  if (!family.ok()) return in_folder(std::move(family).error());
-  auto spec = (*family)->read_config(*config);
-  if (!spec.ok()) return in_folder(std::move(spec).error());
-  model->spec_ = std::move(*spec);
-  model->spec_.model_type = config->value("model_type", std::string());
+  SACCADE_TRY(const nlohmann::json config, read_config(folder, config_text));
+  SACCADE_TRY(const Family* family, family_of(config));
+  SACCADE_TRY(model->spec_, family->read_config(config));
+  model->spec_.model_type = config["model_type"].get<std::string>();
   SACCADE_CHECK(job.check());
 
   job.progress(0.3, "weights");
-  const std::filesystem::path weights =
-      std::filesystem::is_directory(where) || demo ? folder : std::filesystem::path(where);
-  auto checkpoint = Checkpoint::open(weights);
-  if (!checkpoint.ok()) return in_folder(std::move(checkpoint).error());
-  model->checkpoint_ = std::move(*checkpoint);
-  auto bound = WeightMap::bind(*model->checkpoint_, model->spec_, (*family)->weight_rules(model->spec_),
-                               (*family)->prefixes, (*family)->ignorable);
-  if (!bound.ok()) return in_folder(std::move(bound).error());
-  model->weights_ = std::move(*bound);
+  SACCADE_TRY(model->checkpoint_, Checkpoint::open(weights));
+  SACCADE_TRY(model->weights_,
+              WeightMap::bind(*model->checkpoint_, model->spec_, family->weight_rules(model->spec_),
+                              family->prefixes, family->ignorable));
   model->spec_.weight_dtype = to_string(model->weights_.get(Slot::embed).tensor->dtype);
   SACCADE_CHECK(job.check());
 
   job.progress(0.6, "tokenizer");
   auto tokenizer = open_tokenizer(folder);
-  if (!tokenizer.ok() && tokenizer.error().code != ErrorCode::not_found)
-    return in_folder(std::move(tokenizer).error());
+  if (!tokenizer.ok() && tokenizer.error().code != ErrorCode::not_found) return std::move(tokenizer).error();
   model->has_tokenizer_ = tokenizer.ok();
   model->tokenizer_ = tokenizer.ok() ? std::move(*tokenizer) : make_id_tokenizer(model->spec_.n_vocab);
-  if (!model->has_tokenizer_) model->notes_.push_back("no tokenizer files: prompts are token ids (--ids)");
-  if (const int32_t words = model->tokenizer_->vocabulary_size(); words > model->spec_.n_vocab)
-    model->notes_.push_back(fmt::format("the tokenizer knows {} tokens, the model {}: some cannot be read",
-                                        words, model->spec_.n_vocab));
-  for (const std::string& name : model->weights_.unused())
-    if (model->notes_.size() < 8) model->notes_.push_back(fmt::format("tensor '{}' is not used", name));
+  model->notes_ = notes_on(model->spec_, *model->checkpoint_, model->weights_,
+                           model->has_tokenizer_ ? model->tokenizer_.get() : nullptr);
   if (const auto probe = model->tokenizer_->encode("a", {}); probe.ok() && !probe->tokens.empty())
     model->adds_bos_ = model->tokenizer_->bos() && probe->tokens[0].id == *model->tokenizer_->bos();
   model->digest_ = Digest().add(config_text).add(model->checkpoint_->digest()).hex();
   job.progress(1.0, "opened");
-  return std::shared_ptr<const Model>(std::move(model));
+  return model;
 }
 
 std::filesystem::path resources_folder() {

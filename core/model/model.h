@@ -33,6 +33,8 @@ class Model {
   [[nodiscard]] bool adds_bos() const { return adds_bos_; }  // whether encode() puts BOS first
 
  private:
+  static Result<std::shared_ptr<Model>> open_at(const std::filesystem::path& folder,
+                                                const std::filesystem::path& weights, const JobContext& job);
   ModelSpec spec_;
   std::shared_ptr<const Checkpoint> checkpoint_;
   WeightMap weights_;
@@ -49,8 +51,9 @@ class Model {
 [[nodiscard]] std::vector<std::string> demo_names();
 
 // Writes a Hugging Face folder with random weights (normal, 0.02, norms 1, biases small non-zero), seeded.
-// Shapes: "gpt2-small", "gpt2-tiny", "llama-tiny", "llama-1b"; an unknown one lists them. Streams to disk;
-// never holds the model in memory.
+// Shapes: "gpt2-small", "gpt2-tiny", "llama-tiny", "llama-1b", each also as SHAPE@POSITIONS; an unknown one
+// lists them. With a vocab.json and merges.txt that read any text byte by byte. Streams to disk; never holds
+// the model in memory. config.json comes last: a folder left by a killed or cancelled call is no model.
 Result<void> make_random_model(const std::string& shape, const std::filesystem::path& folder, uint64_t seed,
                                const JobContext& job = {});
 

@@ -82,6 +82,15 @@ const TensorView* find_with_prefix(const Checkpoint& checkpoint, const std::vect
   return nullptr;
 }
 
+Error missing(const std::string& name, const WeightRule& rule, const std::vector<std::string>& prefixes) {
+  std::string also;
+  for (const std::string& prefix : prefixes)
+    if (!prefix.empty()) also += fmt::format(", also as '{}{}'", prefix, name);
+  return make_error(ErrorCode::not_found,
+                    fmt::format("tensor '{}' ({}) is missing: expected shape [{}]{}", name,
+                                to_string(rule.slot), fmt::join(rule.shape, ", "), also));
+}
+
 Result<void> check(const TensorView& tensor, const WeightRule& rule) {
   if (!is_floating(tensor.dtype))
     return make_error(ErrorCode::unsupported,
@@ -108,20 +117,19 @@ Result<WeightMap> WeightMap::bind(const Checkpoint& checkpoint, const ModelSpec&
     for (int32_t l = per_layer ? 0 : -1; l < (per_layer ? spec.n_layer : 0); ++l) {
       const std::string name = for_layer(rule.name, l);
       const TensorView* tensor = find_with_prefix(checkpoint, prefixes, name);
+      if (!tensor && !rule.or_name.empty()) tensor = checkpoint.find(rule.or_name);
       if (!tensor) {
         if (!rule.required) continue;
-        return make_error(
-            ErrorCode::not_found,
-            fmt::format("tensor '{}' ({}) is missing: expected shape [{}]", prefixes.back() + name,
-                        to_string(rule.slot), fmt::join(rule.shape, ", ")));
+        return missing(name, rule, prefixes);
       }
       SACCADE_CHECK(check(*tensor, rule));
       used.insert(tensor->name);
       map.weights_[{l, rule.slot}] = {tensor, rule.layout};
-      map.parameters_ += tensor->elements();
+      if (rule.slot != Slot::unembed || !spec.tied_unembedding) map.parameters_ += tensor->elements();
     }
   }
-  for (const auto& [name, tensor] : checkpoint.tensors()) {
+  for (const auto& entry : checkpoint.tensors()) {
+    const std::string& name = entry.first;
     const bool known =
         used.contains(name) || std::any_of(ignorable.begin(), ignorable.end(), [&](const std::string& p) {
           return ::fnmatch(p.c_str(), name.c_str(), 0) == 0;

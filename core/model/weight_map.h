@@ -52,6 +52,7 @@ struct WeightRule {
   std::vector<int64_t> shape;
   MatrixLayout layout = MatrixLayout::out_in;
   bool required = true;
+  std::string or_name = {};  // taken when there is no `name`; empty = nothing else will do
 };
 
 struct Weight {
@@ -64,6 +65,7 @@ class WeightMap {
   // Looks every rule up. A missing required tensor, one of the wrong shape or dtype is an error that names
   // tensor, expected and found. Tensors that no rule uses are listed by unused(), minus `ignorable`
   // patterns (buffers such as "attn.bias" masks). `prefixes` are tried in order ("", "transformer.").
+  // parameters() counts a tied unembedding once.
   static Result<WeightMap> bind(const Checkpoint& checkpoint, const ModelSpec& spec,
                                 const std::vector<WeightRule>& rules,
                                 const std::vector<std::string>& prefixes,

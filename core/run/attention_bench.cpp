@@ -76,14 +76,14 @@ Result<std::vector<AttentionBench>> measure_attention(const KernelSet& kernels, 
     all.received_max = rows[7].mutable_values().data();
     all.max_key = keys.data();
     AttentionBench bench{n, 1e9, 1e9, 0.0};
-    Result<void> outcome;
     for (int i = 0; i < 5; ++i) {  // alternating
+      Result<void> outcome;
       bench.plain_seconds =
           std::min(bench.plain_seconds, timed([&] { outcome = kernels.forward(input, plain, parallel); }));
-      SACCADE_CHECK(std::move(outcome));
+      SACCADE_CHECK(outcome);
       bench.statistics_seconds =
           std::min(bench.statistics_seconds, timed([&] { outcome = kernels.forward(input, all, parallel); }));
-      SACCADE_CHECK(std::move(outcome));
+      SACCADE_CHECK(outcome);
     }
     // Two products of n (n + 1) / 2 visible pairs per head.
     const auto operations = 4.0 * heads * d_head * 0.5 * static_cast<double>(n) * static_cast<double>(n + 1);

@@ -168,7 +168,7 @@ Result<HostTensor> SiteEdits::reference_values(const Edit& edit, SiteRef site) {
   } else if (site.site == HookSite::resid_pre && site.layer < layer_count) {
     values = reference.layers[static_cast<size_t>(site.layer)]->resid_pre;
   } else if (site.site == HookSite::resid_post && site.layer + 1 < layer_count) {
-    values = reference.layers[static_cast<size_t>(site.layer + 1)]->resid_pre;
+    values = reference.layers[static_cast<size_t>(site.layer) + 1]->resid_pre;
   } else if (site.site == HookSite::resid_post && site.layer + 1 == layer_count) {
     values = reference.final_resid;
   } else if (site.site == HookSite::z) {

@@ -36,7 +36,8 @@ Result<BpeModel> BpeModel::make(Vocabulary vocabulary, const Merges& merges, Bpe
   model.merges_.reserve(merges.size());
   const std::string& prefix = model.options_.continuing_subword_prefix;
   for (size_t rank = 0; rank < merges.size(); ++rank) {
-    const auto& [left, right] = merges[rank];
+    const std::string& left = merges[rank].first;
+    const std::string& right = merges[rank].second;
     const auto fail = [&](const std::string& why) {
       return make_error(ErrorCode::bad_format,
                         fmt::format("merge {} (\"{}\" + \"{}\"): {}", rank, left, right, why));

@@ -70,7 +70,7 @@ struct Application {
   void join() const {
     std::string all;
     for (const std::string& token : tokens) all += token;
-    tokens.assign(1, std::move(all));
+    tokens.assign(1, all);
   }
 
   Result<void> operator()(const ByteLevelDecoder&) const {

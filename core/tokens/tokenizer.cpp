@@ -78,6 +78,11 @@ Result<tokens::Pipeline> read_pipeline(const std::filesystem::path& folder,
                                 folder.string()));
 }
 
+// Joiners and variation selectors belong to what is printed beside them.
+bool shapes_neighbours(char32_t character) {
+  return character == 0x200D || (character >= 0xFE00 && character <= 0xFE0F);
+}
+
 // The picture of a control character: U+2400 and on; other unprintable ones as "⟨U+200B⟩".
 void append_visible(std::string& out, char32_t character) {
   if (character == '\n') {
@@ -88,9 +93,7 @@ void append_visible(std::string& out, char32_t character) {
     tokens::append_utf8(out, 0x2400 + character);
   } else if (character == 0x7F) {
     out += "\u2421";
-  } else if (character == 0x200D || (character >= 0xFE00 && character <= 0xFE0F)) {
-    tokens::append_utf8(out, character);  // joins or picks the shape of its neighbours
-  } else if (tokens::is_unprintable(character)) {
+  } else if (tokens::is_unprintable(character) && !shapes_neighbours(character)) {
     out += fmt::format("\u27E8U+{:04X}\u27E9", static_cast<uint32_t>(character));
   } else {
     tokens::append_utf8(out, character);

@@ -35,7 +35,7 @@ class WindowTest : public QObject {
     QTest::qWait(60);
     QDir().mkpath(SACCADE_SCREENSHOTS);
     const QString path = QDir(SACCADE_SCREENSHOTS).filePath(QString(name) + ".png");
-    QVERIFY(window_->grab().save(path));
+    QVERIFY(window_->picture().save(path));
     qInfo("screenshot %s", qPrintable(path));
   }
   void click_head(HeadId head, Qt::KeyboardModifiers keys = {}) {

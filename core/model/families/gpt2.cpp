@@ -1,5 +1,7 @@
 // GPT-2 (Radford et al. 2019): LayerNorm before each block, learned positions, Conv1D weights [in, out],
 // fused q|k|v.
+#include <fmt/format.h>
+
 #include <cmath>
 
 #include "core/model/config_reader.h"
@@ -16,7 +18,11 @@ Result<ModelSpec> read_config(const nlohmann::json& json) {
   SACCADE_TRY(spec.n_head, config.count({"n_head", "num_attention_heads"}, 0, 10000));
   SACCADE_TRY(spec.d_model, config.count({"n_embd", "hidden_size"}));
   SACCADE_TRY(spec.n_vocab, config.count({"vocab_size"}));
-  SACCADE_TRY(spec.n_context, config.count({"n_positions", "n_ctx", "max_position_embeddings"}));
+  // n_ctx is an older key that later files carry along without using it.
+  const bool new_key =
+      config.has("n_positions") || config.has("max_position_embeddings") || !config.has("n_ctx");
+  SACCADE_TRY(spec.n_context,
+              new_key ? config.count({"n_positions", "max_position_embeddings"}) : config.count({"n_ctx"}));
   SACCADE_TRY(spec.d_mlp, config.count({"n_inner"}, 4 * spec.d_model));
   SACCADE_TRY(spec.d_head, divide("n_embd", spec.d_model, "n_head", spec.n_head));
   spec.n_kv_head = spec.n_head;
@@ -24,10 +30,13 @@ Result<ModelSpec> read_config(const nlohmann::json& json) {
   SACCADE_TRY(spec.activation, config.activation("activation_function", "gelu_new"));
   SACCADE_TRY(spec.tied_unembedding, config.flag("tie_word_embeddings", true));
   SACCADE_TRY(const bool scaled, config.flag("scale_attn_weights", true));
-  SACCADE_TRY(const bool by_layer, config.flag("scale_attn_by_inverse_layer_idx", false));
-  if (by_layer)
-    return make_error(ErrorCode::unsupported,
-                      "config.json: 'scale_attn_by_inverse_layer_idx' is true, which is not read yet");
+  for (const char* key : {"scale_attn_by_inverse_layer_idx", "add_cross_attention"}) {
+    SACCADE_TRY(const bool wanted, config.flag(key, false));
+    if (wanted)
+      return make_error(
+          ErrorCode::unsupported,
+          fmt::format("config.json: '{}': expected false, found true: such a GPT-2 is not read", key));
+  }
   spec.attention_scale = scaled ? 1.0 / std::sqrt(static_cast<double>(spec.d_head)) : 1.0;
   SACCADE_TRY(spec.bos_ids, config.ids("bos_token_id"));
   SACCADE_TRY(spec.eos_ids, config.ids("eos_token_id"));
@@ -37,7 +46,12 @@ Result<ModelSpec> read_config(const nlohmann::json& json) {
 std::vector<WeightRule> weight_rules(const ModelSpec& s) {
   constexpr MatrixLayout conv = MatrixLayout::in_out;
   const int64_t d = s.d_model, m = s.d_mlp;
-  return {{Slot::embed, "wte.weight", {s.n_vocab, d}},
+  return {{Slot::embed,
+           "wte.weight",
+           {s.n_vocab, d},
+           MatrixLayout::out_in,
+           true,
+           s.tied_unembedding ? "lm_head.weight" : ""},
           {Slot::pos_embed, "wpe.weight", {s.n_context, d}},
           {Slot::norm1_weight, "h.{l}.ln_1.weight", {d}},
           {Slot::norm1_bias, "h.{l}.ln_1.bias", {d}},

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
+#include "app/views/head_map/map_overlay.h"
+
 namespace saccade {
 namespace {
 
@@ -57,6 +61,28 @@ TEST(MapCamera, resizing_keeps_a_fitted_map_fitted_and_another_one_where_it_was)
   const QPointF centre = camera.to_map({200, 150});
   camera.set_frame({300, 200});
   EXPECT_NEAR(camera.to_map({150, 100}).x(), centre.x(), 1e-6);
+}
+
+TEST(MapTicks, stand_at_round_positions_and_far_enough_apart) {
+  for (const auto& [least, step] : std::vector<std::pair<double, int64_t>>{{0.3, 1},
+                                                                           {1, 1},
+                                                                           {1.5, 2},
+                                                                           {3, 5},
+                                                                           {7, 10},
+                                                                           {10, 10},
+                                                                           {11, 20},
+                                                                           {130, 200},
+                                                                           {999, 1000},
+                                                                           {2100, 5000}})
+    EXPECT_EQ(round_step(least), step) << least;
+}
+
+TEST(ShortNumbers, have_no_more_digits_than_they_deserve) {
+  EXPECT_EQ(short_number(0), "0");
+  EXPECT_EQ(short_number(0.9449), "0.94");
+  EXPECT_EQ(short_number(0.0312), "0.031");
+  EXPECT_EQ(short_number(-0.5), "-0.50");
+  EXPECT_EQ(short_number(0.0000123), "1.2e-05");
 }
 
 }  // namespace

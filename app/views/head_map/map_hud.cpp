@@ -33,7 +33,7 @@ void MapCanvas::hud_controls() {
   }
   ImGui::EndDisabled();
   auto high = static_cast<float>(scale.high);
-  if (ImGui::SliderFloat("range", &high, 0.01f, 1.0f, "0 to %.2f", ImGuiSliderFlags_Logarithmic))
+  if (ImGui::SliderFloat("range", &high, 0.0005f, 1.0f, "0 to %.3g", ImGuiSliderFlags_Logarithmic))
     scale.high = high, changed = true;
   ImGui::PopItemWidth();
   if (changed) workbench_.set_scale(scale);

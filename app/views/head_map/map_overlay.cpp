@@ -11,6 +11,14 @@ QString short_number(double value) {
   return QString::number(value, 'f', size < 0.1 ? 3 : 2);
 }
 
+int64_t round_step(double least) {
+  int64_t power = 1;
+  while (static_cast<double>(10 * power) <= least) power *= 10;
+  for (const int64_t step : {power, 2 * power, 5 * power})
+    if (static_cast<double>(step) >= least) return step;
+  return 10 * power;
+}
+
 void MapOverlay::paint(QPainter& painter) const {
   painter.setRenderHint(QPainter::TextAntialiasing);
   paint_numbers(painter);
@@ -29,8 +37,7 @@ void MapOverlay::paint_labels(QPainter& painter, bool queries) const {
   const auto first = static_cast<int64_t>(std::floor(queries ? seen.top() : seen.left()));
   const auto last = std::min<int64_t>(
       camera->cells(), static_cast<int64_t>(std::ceil(queries ? seen.bottom() : seen.right())));
-  int64_t step = 1;
-  while (static_cast<double>(step) * zoom < (tokens_fit ? 1.0 : 56.0)) step *= step % 10 == 2 ? 5 : 2;
+  const int64_t step = tokens_fit ? 1 : round_step(56.0 / zoom);
   const int chosen = queries ? selection.query : selection.key;
   for (int64_t i = tokens_fit ? first : (first + step - 1) / step * step; i < last;
        i += tokens_fit ? 1 : step) {

@@ -48,6 +48,8 @@ struct MapOverlay {
   void paint_numbers(QPainter& painter) const;
 };
 
+// 1, 2 or 5 times a power of ten: the smallest that is at least `least`.
+[[nodiscard]] int64_t round_step(double least);
 // 0.031, 0.94, 1.2e-05: no more digits than they deserve.
 [[nodiscard]] QString short_number(double value);
 

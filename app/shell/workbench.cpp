@@ -98,6 +98,13 @@ void Workbench::adopt_model(const std::shared_ptr<EngineSide>& side) {
 
 void Workbench::request_runs() {
   if (!d_->side || !model_) return;
+  // A text belongs to the edits it was made under.
+  if (!text_b_.text.isEmpty() || text_b_.running) {
+    engine_->cancel_key("generate");
+    text_b_ = {};
+    text_a_.running = false;
+    Q_EMIT generation_changed();
+  }
   if (prompt_.isEmpty() && d_->ids.empty()) return;
   const uint64_t generation = ++d_->generation;
   const WantedRuns wanted{prompt_.toStdString(), d_->ids, add_bos_, history_.edits(), run_a_, run_b_};

@@ -141,6 +141,7 @@ class WindowTest : public QObject {
     QTest::keyClicks(input, "scale 2.1 by=0.5");
     QTest::keyClick(input, Qt::Key_Return);
     QCOMPARE(bench().edits().edits().size(), before + 1);
+    QVERIFY2(bench().text_b().text.isEmpty(), "a text made under other edits must not stay");
     settle();
   }
 

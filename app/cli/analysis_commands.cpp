@@ -32,21 +32,6 @@ std::string method_text(const MethodInfo& info) {
   return text;
 }
 
-// NAME=VALUE; the value is JSON where it reads as JSON, otherwise a string.
-Result<nlohmann::json> parse_settings(const std::vector<std::string>& settings) {
-  nlohmann::json given = nlohmann::json::object();
-  for (const std::string& setting : settings) {
-    const size_t equals = setting.find('=');
-    if (equals == std::string::npos)
-      return make_error(ErrorCode::invalid_argument,
-                        fmt::format("--set: expected NAME=VALUE, found '{}'", setting));
-    const std::string value = setting.substr(equals + 1);
-    nlohmann::json parsed = nlohmann::json::parse(value, nullptr, false);
-    given[setting.substr(0, equals)] = parsed.is_discarded() ? nlohmann::json(value) : parsed;
-  }
-  return given;
-}
-
 std::string cell_text(const Cell& cell) {
   if (const auto* text = std::get_if<std::string>(&cell)) return *text;
   if (const auto* number = std::get_if<int64_t>(&cell)) return fmt::format("{}", *number);
@@ -82,7 +67,7 @@ Result<void> list_methods(const Context& context, const std::string& method) {
 
 Result<void> analyze(const Context& context, const AnalyzeOptions& options) {
   SACCADE_TRY(const AnalysisMethod* method, find_method(options.method));
-  SACCADE_TRY(const nlohmann::json given, parse_settings(options.set));
+  SACCADE_TRY(const nlohmann::json given, parse_parameters(method->info(), options.set));
   SACCADE_TRY(const nlohmann::json parameters, complete_parameters(method->info(), given));
   SACCADE_TRY(const Work work,
               do_work(context, {options.model, options.input, options.edits, {}, {.max_tokens = 0}}));

@@ -8,20 +8,10 @@
 #include "app/cli/commands.h"
 #include "app/cli/pictures.h"
 #include "app/cli/work.h"
-#include "core/base/files.h"
+#include "core/session/sample_prompts.h"
 
 namespace saccade::cli {
 namespace {
-
-Result<std::string> demo_prompt(const std::string& name) {
-  SACCADE_TRY(const std::string text, read_text_file(resources_folder() / "prompts" / (name + ".json")));
-  const nlohmann::json document = nlohmann::json::parse(text, nullptr, false);
-  const nlohmann::json prompts =
-      document.is_object() ? document.value("prompts", nlohmann::json()) : document;
-  if (!prompts.is_array() || prompts.empty() || !prompts[0].contains("text"))
-    return make_error(ErrorCode::bad_format, "prompts/" + name + ".json: expected a list of {title, text}");
-  return prompts[0]["text"].get<std::string>();
-}
 
 struct ScoredHead {
   HeadId head;
@@ -52,7 +42,8 @@ Result<void> demo(const Context& context, const std::string& name, const std::st
     context.print({{"demos", names}}, fmt::format("{}\n", fmt::join(names, "\n")));
     return {};
   }
-  SACCADE_TRY(const std::string prompt, demo_prompt(name));
+  SACCADE_TRY(const std::vector<SamplePrompt> prompts, sample_prompts(name));
+  const std::string& prompt = prompts.front().text;
   WorkOptions options;
   options.model = "demo:" + name;
   options.input.prompt = prompt;

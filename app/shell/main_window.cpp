@@ -25,8 +25,8 @@
 #include "app/views/heads_table/heads_table_view.h"
 #include "app/views/jobs/jobs_strip.h"
 #include "app/views/prompt/prompt_view.h"
-#include "core/base/files.h"
 #include "core/base/memory.h"
+#include "core/session/sample_prompts.h"
 
 namespace saccade {
 namespace {
@@ -151,11 +151,7 @@ void MainWindow::open_last() {
 void MainWindow::open_demo() {
   Session session;
   session.model = "demo:induction";
-  session.prompt = "river green apple seven quiet window river green apple seven quiet";
-  if (const auto text = read_text_file(resources_folder() / "prompts" / "induction.json"); text.ok()) {
-    const auto prompts = nlohmann::json::parse(*text, nullptr, false);
-    if (prompts.is_array() && !prompts.empty()) session.prompt = prompts[0].value("text", session.prompt);
-  }
+  if (const auto prompts = sample_prompts("induction"); prompts.ok()) session.prompt = prompts->front().text;
   workbench_.restore(session);
 }
 

@@ -8,6 +8,7 @@ saccade_test(core_capture_test
 saccade_test(core_session_test
   SOURCES
     session/engine_test.cpp
+    session/sample_prompts_test.cpp
     session/session_test.cpp
   LIBS saccade_core)
 saccade_test(core_edit_test

@@ -4,10 +4,9 @@
 #include <QKeyEvent>
 #include <QScrollArea>
 #include <QVBoxLayout>
-#include <nlohmann/json.hpp>
 
 #include "app/views/prompt/token_flow.h"
-#include "core/base/files.h"
+#include "core/session/sample_prompts.h"
 
 namespace saccade {
 namespace {
@@ -72,15 +71,11 @@ PromptView::PromptView(Workbench& workbench, QWidget* parent) : View(workbench, 
 
 void PromptView::fill_samples() {
   samples_->addItem(tr("Samples…"));
-  const auto text = read_text_file(resources_folder() / "prompts" / "induction.json");
-  if (!text.ok()) return;
-  const auto list = nlohmann::json::parse(*text, nullptr, false);
-  if (!list.is_array()) return;
-  for (const auto& sample : list)
-    if (sample.is_object() && sample.contains("text"))
-      samples_->addItem(QString::fromStdString(sample.value("title", sample.value("text", std::string()))),
-                        QStringList{QString::fromStdString(sample.value("text", std::string())),
-                                    QString::fromStdString(sample.value("note", std::string()))});
+  const auto prompts = sample_prompts("induction");
+  if (!prompts.ok()) return;
+  for (const SamplePrompt& sample : *prompts)
+    samples_->addItem(QString::fromStdString(sample.title.empty() ? sample.text : sample.title),
+                      QStringList{QString::fromStdString(sample.text), QString::fromStdString(sample.note)});
   connect(samples_, &QComboBox::activated, this, [this](int index) {
     const QStringList sample = samples_->itemData(index).toStringList();
     note_->setVisible(sample.size() == 2 && !sample[1].isEmpty());

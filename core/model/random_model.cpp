@@ -206,11 +206,25 @@ Result<void> write_tokenizer(const std::filesystem::path& folder, int32_t n_voca
   return write_text_file(folder / "merges.txt", "#version: 0.2\n");
 }
 
+// Somebody's checkpoint must not be written over.
+Result<void> check_free(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  for (const char* name :
+       {"config.json", "model.safetensors", "model.safetensors.index.json", "tokenizer.json"})
+    if (std::filesystem::exists(folder / name, ignored))
+      return make_error(ErrorCode::invalid_argument,
+                        fmt::format("{}: expected a new or empty folder, found {} in it; choose another or "
+                                    "remove it first",
+                                    folder.string(), name));
+  return {};
+}
+
 }  // namespace
 
 Result<void> make_random_model(const std::string& shape, const std::filesystem::path& folder, uint64_t seed,
                                const JobContext& job) {
   SACCADE_TRY(const Json config, config_of(shape));
+  SACCADE_CHECK(check_free(folder));
   std::error_code failed;
   std::filesystem::create_directories(folder, failed);
   if (failed)

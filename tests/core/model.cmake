@@ -1,3 +1,9 @@
 saccade_test(core_model_tests
-  SOURCES model/checkpoint_test.cpp model/files_test.cpp
-  LIBS saccade_core)
+  SOURCES
+    base_test.cpp
+    model/checkpoint_test.cpp
+    model/family_test.cpp
+    model/model_test.cpp
+    model/random_model_test.cpp
+    model/safetensors_header_test.cpp
+  LIBS saccade_core nlohmann_json::nlohmann_json)

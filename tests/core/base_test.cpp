@@ -1,16 +1,20 @@
+// Files that are never torn, and the small values everything is named with.
 #include "core/base/files.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <numeric>
 
 #include "core/base/digest.h"
+#include "core/base/host_tensor.h"
 #include "core/base/ids.h"
 #include "core/base/memory.h"
 
@@ -77,11 +81,31 @@ TEST_F(Files, an_empty_file_maps_to_nothing) {
   EXPECT_TRUE((*mapped)->bytes().empty());
 }
 
+TEST_F(Files, a_pipe_without_a_writer_is_refused_instead_of_waited_for) {
+  ASSERT_EQ(::mkfifo(file_.c_str(), 0600), 0);
+  EXPECT_THAT(read_text_file(file_).error().message, HasSubstr("regular file"));
+  EXPECT_FALSE(MappedFile::open(file_).ok());
+}
+
+TEST(HostTensors, are_row_major_zero_filled_and_share_their_numbers_when_copied) {
+  HostTensor tensor({2, 3});
+  EXPECT_EQ(tensor.bytes(), 24);
+  for (const float value : tensor.values()) EXPECT_EQ(value, 0.0f);
+  std::iota(tensor.mutable_values().begin(), tensor.mutable_values().end(), 0.0f);
+  const HostTensor copy = tensor;
+  EXPECT_EQ(copy.at({1, 2}), 5.0f);
+  EXPECT_EQ(copy.slice(1)[0], 3.0f);
+  EXPECT_EQ(copy.data(), tensor.data());
+  EXPECT_TRUE(HostTensor().empty());
+  EXPECT_TRUE(HostTensor({4, 0}).empty());
+}
+
 TEST(HeadNames, both_spellings_are_read_and_nothing_else) {
   EXPECT_EQ(to_string(*parse_head("9.10")), "9.10");
   EXPECT_EQ(to_string(*parse_head("L9H10")), "9.10");
   EXPECT_EQ(to_string(*parse_head("l0h3")), "0.3");
-  for (const char* bad : {"", "9", "9.", ".9", "9.9.9", "L9", "L9.3", "9H3", "-1.2", "a.b", "9.99999999999"})
+  for (const char* bad : {"", "9", "9.", ".9", "9.9.9", "L9", "L9.3", "9H3", "-1.2", "-0.2", "+1.2", "0.-0",
+                          "a.b", "9.99999999999"})
     EXPECT_FALSE(parse_head(bad).ok()) << bad;
 }
 

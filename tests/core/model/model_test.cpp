@@ -1,0 +1,219 @@
+// Real and odd checkpoints: a trained Llama, unaligned files, tied weights under either name, names of
+// models.
+#include "core/model/model.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+namespace saccade {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+using testing::AllOf;
+using testing::HasSubstr;
+
+fs::path golden(const std::string& variant) {
+  return fs::path(SACCADE_SOURCE_DIR) / "tests" / "data" / "goldens" / variant;
+}
+
+fs::path stories() {
+  if (const char* set = std::getenv("SACCADE_TEST_DATA"); set && *set) return fs::path(set) / "stories260K";
+  return fs::path(SACCADE_SOURCE_DIR) / ".." / "shared" / "data" / "stories260K";
+}
+
+std::string bytes_of(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+class ModelTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::path(testing::TempDir()) / ("saccade-model-" + std::to_string(::getpid()));
+    fs::create_directories(folder_);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  // A golden's folder whose safetensors header was changed by `change`, `pad` spaces put behind it.
+  fs::path rewritten(const std::string& variant, const std::function<void(Json&)>& change, size_t pad) {
+    const std::string file = bytes_of(golden(variant) / "model.safetensors");
+    uint64_t length = 0;
+    std::memcpy(&length, file.data(), sizeof length);
+    Json header = Json::parse(file.substr(8, length));
+    change(header);
+    std::string text = header.dump();
+    text.resize((text.size() + 7) / 8 * 8 + pad, ' ');
+    const uint64_t new_length = text.size();
+    std::ofstream out(folder_ / "model.safetensors", std::ios::binary);
+    out.write(reinterpret_cast<const char*>(&new_length), sizeof new_length);
+    out << text << file.substr(8 + length);
+    fs::copy_file(golden(variant) / "config.json", folder_ / "config.json",
+                  fs::copy_options::overwrite_existing);
+    return folder_;
+  }
+  fs::path folder_;
+};
+
+TEST_F(ModelTest, a_really_trained_llama_opens_with_its_published_sizes) {
+  if (!fs::exists(stories())) GTEST_SKIP() << "no stories260K at " << stories();
+  const auto opened = Model::open(stories().string());
+  ASSERT_TRUE(opened.ok()) << opened.error().to_string();
+  const Model& model = **opened;
+  const ModelSpec& spec = model.spec();
+  EXPECT_EQ(spec.family, "llama");
+  EXPECT_EQ(std::tuple(spec.n_layer, spec.n_head, spec.n_kv_head, spec.d_model, spec.d_head, spec.d_mlp),
+            std::tuple(5, 8, 4, 64, 8, 172));
+  EXPECT_EQ(std::tuple(spec.n_vocab, spec.n_context), std::tuple(512, 512));
+  EXPECT_TRUE(spec.tied_unembedding);
+  EXPECT_EQ(spec.weight_dtype, "float32");
+  EXPECT_EQ(model.weights().parameters(), 260032);
+  EXPECT_EQ(model.name(), "stories260K");
+  EXPECT_TRUE(model.has_tokenizer());
+  const auto tokens = model.tokenizer().encode("a", {});
+  ASSERT_TRUE(tokens.ok());
+  EXPECT_EQ(model.adds_bos(), tokens->tokens[0].id == model.tokenizer().bos());
+}
+
+TEST_F(ModelTest, a_cut_copy_of_a_real_file_is_refused_by_name_with_the_tensor) {
+  if (!fs::exists(stories())) GTEST_SKIP() << "no stories260K at " << stories();
+  for (const char* name : {"config.json", "model.safetensors"}) {
+    std::ofstream(folder_ / name, std::ios::binary) << bytes_of(stories() / name);
+  }
+  fs::resize_file(folder_ / "model.safetensors", fs::file_size(stories() / "model.safetensors") - 1000);
+  const auto opened = Model::open(folder_.string());
+  ASSERT_FALSE(opened.ok());
+  EXPECT_THAT(opened.error().to_string(),
+              AllOf(HasSubstr("model.safetensors"), HasSubstr("tensor '"), HasSubstr("lie outside")));
+}
+
+TEST_F(ModelTest, numbers_that_are_not_aligned_in_the_file_are_the_same_numbers) {
+  const auto plain = Checkpoint::open(golden("gpt2"));
+  const auto odd = Checkpoint::open(rewritten(
+      "gpt2", [](Json&) {}, 3));
+  ASSERT_TRUE(plain.ok() && odd.ok());
+  EXPECT_EQ((*plain)->copied_bytes(), 0);
+  int64_t total = 0;
+  for (const auto& [name, tensor] : (*plain)->tensors()) {
+    const TensorView* copy = (*odd)->find(name);
+    ASSERT_NE(copy, nullptr);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(copy->data) % 4, 0u);
+    EXPECT_EQ(std::memcmp(copy->data, tensor.data, static_cast<size_t>(tensor.bytes())), 0) << name;
+    total += tensor.bytes();
+  }
+  EXPECT_EQ((*odd)->copied_bytes(), total);
+  const auto model = Model::open(folder_.string());
+  ASSERT_TRUE(model.ok()) << model.error().to_string();
+  EXPECT_THAT((*model)->notes(), testing::Contains(HasSubstr("not aligned")));
+}
+
+TEST_F(ModelTest, a_tied_model_may_store_its_one_matrix_under_either_name) {
+  const auto usual = Model::open(golden("llama_llama3_rope").string());
+  const auto other = Model::open(rewritten(
+                                     "llama_llama3_rope",
+                                     [](Json& header) {
+                                       header["lm_head.weight"] = header["model.embed_tokens.weight"];
+                                       header.erase("model.embed_tokens.weight");
+                                     },
+                                     0)
+                                     .string());
+  ASSERT_TRUE(usual.ok()) << usual.error().to_string();
+  ASSERT_TRUE(other.ok()) << other.error().to_string();
+  EXPECT_EQ((*other)->weights().get(Slot::embed).tensor->name, "lm_head.weight");
+  EXPECT_EQ((*other)->weights().parameters(), (*usual)->weights().parameters());
+}
+
+TEST_F(ModelTest, an_untied_model_without_its_output_matrix_is_refused) {
+  const auto opened = Model::open(rewritten(
+                                      "llama_linear_rope_biases",
+                                      [](Json& header) {
+                                        header["other"] = header["lm_head.weight"];
+                                        header.erase("lm_head.weight");
+                                      },
+                                      0)
+                                      .string());
+  ASSERT_FALSE(opened.ok());
+  EXPECT_THAT(opened.error().to_string(),
+              AllOf(HasSubstr(folder_.string()), HasSubstr("'lm_head.weight' (unembedding) is missing")));
+}
+
+TEST_F(ModelTest, gpt2_files_with_and_without_the_transformer_prefix_are_one) {
+  const auto bare = Model::open(rewritten(
+                                    "gpt2",
+                                    [](Json& header) {
+                                      Json names = Json::object();
+                                      const std::string prefix = "transformer.";
+                                      for (const auto& [name, entry] : header.items())
+                                        names[name.starts_with(prefix) ? name.substr(prefix.size()) : name] =
+                                            entry;
+                                      header = names;
+                                    },
+                                    0)
+                                    .string());
+  const auto prefixed = Model::open(golden("gpt2").string());
+  ASSERT_TRUE(bare.ok()) << bare.error().to_string();
+  ASSERT_TRUE(prefixed.ok()) << prefixed.error().to_string();
+  EXPECT_EQ((*prefixed)->weights().get(Slot::embed).tensor->name, "transformer.wte.weight");
+  EXPECT_EQ((*bare)->weights().get(Slot::embed).tensor->name, "wte.weight");
+  EXPECT_EQ((*bare)->weights().parameters(), (*prefixed)->weights().parameters());
+  EXPECT_THAT((*bare)->notes(), testing::ElementsAre(HasSubstr("no tokenizer")));
+}
+
+TEST_F(ModelTest, a_model_is_called_like_its_folder_however_the_folder_is_written) {
+  for (const fs::path& where :
+       {golden("gpt2"), golden("gpt2") / "", golden("gpt2") / ".", golden("gpt2") / "model.safetensors"}) {
+    const auto opened = Model::open(where.string());
+    ASSERT_TRUE(opened.ok()) << opened.error().to_string();
+    EXPECT_EQ((*opened)->name(), "gpt2") << where;
+  }
+}
+
+TEST_F(ModelTest, the_digest_notices_other_numbers_and_nothing_else) {
+  rewritten(
+      "gpt2", [](Json&) {}, 0);
+  const auto before = Model::open(folder_.string());
+  const fs::path copy = folder_ / "copy";
+  fs::create_directories(copy);
+  for (const char* name : {"config.json", "model.safetensors"}) fs::copy_file(folder_ / name, copy / name);
+  const auto same = Model::open(copy.string());
+  ASSERT_TRUE(before.ok() && same.ok());
+  EXPECT_EQ((*before)->digest(), (*same)->digest());
+  std::string file = bytes_of(copy / "model.safetensors");
+  uint64_t length = 0;
+  std::memcpy(&length, file.data(), sizeof length);
+  const Json header = Json::parse(file.substr(8, length));
+  for (const char* name : {"transformer.ln_f.bias", "transformer.h.1.attn.c_proj.weight"}) {
+    std::string changed = file;
+    changed[8 + length + header[name]["data_offsets"][0].get<size_t>()] ^= 1;
+    std::ofstream(copy / "model.safetensors", std::ios::binary) << changed;
+    const auto other = Model::open(copy.string());
+    ASSERT_TRUE(other.ok());
+    EXPECT_NE((*before)->digest(), (*other)->digest()) << name;
+  }
+}
+
+TEST_F(ModelTest, places_that_are_no_model_are_refused_in_one_sentence) {
+  const auto refusal = [](const std::string& where) {
+    const auto opened = Model::open(where);
+    return opened.ok() ? "opened" : opened.error().to_string();
+  };
+  EXPECT_THAT(refusal(""), HasSubstr("no such folder"));
+  EXPECT_THAT(refusal((folder_ / "none").string()), HasSubstr("none: no such folder or file"));
+  EXPECT_THAT(refusal("demo:nothing"), AllOf(HasSubstr("'nothing'"), HasSubstr("induction")));
+  std::ofstream(folder_ / "a.txt") << "a";
+  EXPECT_THAT(refusal((folder_ / "a.txt").string()), HasSubstr("expected a folder"));
+  EXPECT_THAT(refusal(folder_.string()), HasSubstr("config.json"));
+  std::ofstream(folder_ / "config.json") << "{\"model_type\": ";
+  EXPECT_THAT(refusal(folder_.string()), AllOf(HasSubstr("config.json"), HasSubstr("byte")));
+  std::ofstream(folder_ / "config.json") << "[1]";
+  EXPECT_THAT(refusal(folder_.string()), HasSubstr("found array"));
+}
+
+}  // namespace
+}  // namespace saccade

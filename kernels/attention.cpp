@@ -38,13 +38,21 @@ Result<void> check_view(const char* name, const float* data, int64_t token_strid
   return {};
 }
 
-Result<void> check_forward(const AttentionInput& in, const AttentionOutput& out) {
+// What forward passes and tiles have in common: shape, mask, scale, q and k.
+template <class Input>
+Result<void> check_input(const Input& in) {
   const AttentionShape& s = in.shape;
   SACCADE_CHECK(check_shape(s, in.mask, in.scale));
   SACCADE_CHECK(
       check_view("q", in.q.data, in.q.token_stride, in.q.head_stride, s.n_query, s.n_head, s.d_head));
   SACCADE_CHECK(
       check_view("k", in.k.data, in.k.token_stride, in.k.head_stride, s.n_key, s.n_kv_head, s.d_head));
+  return {};
+}
+
+Result<void> check_forward(const AttentionInput& in, const AttentionOutput& out) {
+  const AttentionShape& s = in.shape;
+  SACCADE_CHECK(check_input(in));
   SACCADE_CHECK(
       check_view("v", in.v.data, in.v.token_stride, in.v.head_stride, s.n_key, s.n_kv_head, s.d_head));
   SACCADE_CHECK(
@@ -58,11 +66,7 @@ Result<void> check_forward(const AttentionInput& in, const AttentionOutput& out)
 
 Result<void> check_tile(const TileInput& in, int64_t head) {
   const AttentionShape& s = in.shape;
-  SACCADE_CHECK(check_shape(s, in.mask, in.scale));
-  SACCADE_CHECK(
-      check_view("q", in.q.data, in.q.token_stride, in.q.head_stride, s.n_query, s.n_head, s.d_head));
-  SACCADE_CHECK(
-      check_view("k", in.k.data, in.k.token_stride, in.k.head_stride, s.n_key, s.n_kv_head, s.d_head));
+  SACCADE_CHECK(check_input(in));
   if (!in.lse) return bad("lse is null: maps are regenerated from it");
   if (head < 0 || head >= s.n_head) return bad(fmt::format("head {} of {}", head, s.n_head));
   return {};

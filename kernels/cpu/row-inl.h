@@ -127,23 +127,25 @@ HWY_INLINE float moment_of(const float* row, int64_t n, float distance) {
   return total;
 }
 
-// The first index whose value is the largest of the row.
-HWY_INLINE int64_t first_largest(const float* row, int64_t n) {
+// The first index that holds `wanted`, or -1.
+HWY_INLINE int64_t first_equal(const float* row, int64_t n, float wanted) {
   const Floats d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  float best = 0.0f;
-  auto high = hn::Zero(d);
+  const auto value = hn::Set(d, wanted);
   int64_t j = 0;
-  for (; j + lanes <= n; j += lanes) high = hn::Max(high, hn::LoadU(d, row + j));
-  best = hn::GetLane(hn::MaxOfLanes(d, high));
-  for (; j < n; ++j) best = std::max(best, row[j]);
-  const auto wanted = hn::Set(d, best);
-  for (j = 0; j + lanes <= n; j += lanes)
-    if (const intptr_t at = hn::FindFirstTrue(d, hn::Eq(hn::LoadU(d, row + j), wanted)); at >= 0)
+  for (; j + lanes <= n; j += lanes)
+    if (const intptr_t at = hn::FindFirstTrue(d, hn::Eq(hn::LoadU(d, row + j), value)); at >= 0)
       return j + at;
   for (; j < n; ++j)
-    if (row[j] == best) return j;
+    if (row[j] == wanted) return j;
   return -1;
+}
+
+// The first index whose value is the largest of the row. The largest weight is exp(0): it is looked for
+// first.
+HWY_INLINE int64_t first_largest(const float* row, int64_t n) {
+  if (const int64_t at = first_equal(row, n, 1.0f); at >= 0) return at;
+  return first_equal(row, n, *std::max_element(row, row + n));
 }
 
 // received += weight * row, received_max = max(received_max, weight * row)

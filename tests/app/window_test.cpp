@@ -6,6 +6,7 @@
 #include <QLineEdit>
 #include <QMimeData>
 #include <QSignalSpy>
+#include <QSlider>
 #include <QTabWidget>
 #include <QTableWidget>
 #include <QTemporaryDir>
@@ -145,8 +146,24 @@ class WindowTest : public QObject {
     settle();
   }
 
+  void sliders_turn_zeroing_into_scaling_and_back_as_one_step_of_undo() {
+    bench().set_edits({*parse_edit("zero 1.2")});
+    settle();
+    auto* slider = window_->findChild<QSlider*>("factor-0");
+    QVERIFY(slider);
+    QCOMPARE(slider->value(), 0);
+    for (const int value : {20, 40, 60}) slider->setValue(value);
+    QCOMPARE(QString::fromStdString(to_text(bench().edits().edits().at(0))), "scale 1.2 by=0.6");
+    QTRY_VERIFY_WITH_TIMEOUT(!bench().answer_is_stale(), 10000);
+    settle();
+    bench().undo();
+    QCOMPARE(QString::fromStdString(to_text(bench().edits().edits().at(0))), "zero 1.2");
+    settle();
+  }
+
   void figures_and_dumps_are_written() {
     QTemporaryDir folder;
+    QTRY_VERIFY_WITH_TIMEOUT(bench().edited() && !bench().answer_is_stale(), 10000);
     window_->export_figure(FigureKind::map, folder.filePath("map.svg"));
     settle();
     window_->export_figure(FigureKind::comparison, folder.filePath("comparison.pdf"));

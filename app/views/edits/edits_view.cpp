@@ -6,16 +6,26 @@
 #include <QSlider>
 #include <QToolButton>
 #include <algorithm>
+#include <cmath>
 
 namespace saccade {
 namespace {
 
 constexpr int slider_steps = 100;  // per unit of the factor
 
+// Zeroing is scaling by 0: both have the slider.
+bool has_factor(const Edit& edit) { return edit.verb == EditVerb::zero || edit.verb == EditVerb::scale; }
+double factor_of(const Edit& edit) { return edit.verb == EditVerb::zero ? 0.0 : edit.by; }
+void set_factor(Edit& edit, double factor) {
+  edit.verb = factor == 0.0 ? EditVerb::zero : EditVerb::scale;
+  edit.by = factor == 0.0 ? 1.0 : factor;
+}
+
 // The same edits but for factors: rows can stay while a slider moves.
 bool same_but_factors(std::vector<Edit> a, std::vector<Edit> b) {
   for (std::vector<Edit>* list : {&a, &b})
-    for (Edit& edit : *list) edit.by = 1.0;
+    for (Edit& edit : *list)
+      if (has_factor(edit)) set_factor(edit, 0.0);
   return a == b;
 }
 
@@ -124,17 +134,19 @@ QWidget* EditsView::make_row(size_t index, const Edit& edit) {
     edits.erase(edits.begin() + static_cast<ptrdiff_t>(index));
     workbench().set_edits(std::move(edits));
   });
-  if (edit.verb == EditVerb::scale) {
+  if (has_factor(edit)) {
     auto* slider = new QSlider(Qt::Horizontal, row);
+    slider->setObjectName(QStringLiteral("factor-%1").arg(index));
     slider->setRange(-2 * slider_steps, 2 * slider_steps);
-    slider->setValue(static_cast<int>(edit.by * slider_steps));
+    slider->setValue(static_cast<int>(std::lround(factor_of(edit) * slider_steps)));
+    slider->setToolTip(tr("factor, from −2 to 2; 0 zeroes, 1 changes nothing"));
     slider->setAccessibleName(tr("Factor of %1").arg(enabled->text()));
     layout->addWidget(slider);
     connect(slider, &QSlider::valueChanged, this, [this, index, enabled](int value) {
       change(
           index,
           [&](Edit& e) {
-            e.by = static_cast<double>(value) / slider_steps;
+            set_factor(e, static_cast<double>(value) / slider_steps);
             enabled->setText(QString::fromStdString(to_text(e)));
           },
           QStringLiteral("slider-%1").arg(index));

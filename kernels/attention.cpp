@@ -12,7 +12,7 @@ namespace {
 
 Error bad(const std::string& what) { return make_error(ErrorCode::invalid_argument, "attention: " + what); }
 
-Result<void> check_shape(const AttentionShape& s, const AttentionMask& mask, float scale) {
+Result<void> check_shape(const AttentionShape& s, const AttentionMask& mask, const AttentionScores& scores) {
   if (s.n_query < 0 || s.n_key < 0 || s.n_head < 1 || s.n_kv_head < 1 || s.d_head < 1 || s.first_query < 0)
     return bad(fmt::format(
         "expected sizes of at least 1 and positions of at least 0, found {} queries from {}, {} keys, "
@@ -23,8 +23,12 @@ Result<void> check_shape(const AttentionShape& s, const AttentionMask& mask, flo
   if (mask.window < 0) return bad(fmt::format("window {} is negative", mask.window));
   if (!mask.knockouts.empty() && mask.knockouts.size() != static_cast<size_t>(s.n_head))
     return bad(fmt::format("{} lists of knocked-out edges for {} heads", mask.knockouts.size(), s.n_head));
-  if (!std::isfinite(scale) || scale <= 0.0f)
-    return bad(fmt::format("scale {} is not a positive number", scale));
+  if (!std::isfinite(scores.scale) || scores.scale <= 0.0f)
+    return bad(fmt::format("scale {} is not a positive number", scores.scale));
+  if (!std::isfinite(scores.softcap) || scores.softcap < 0.0f)
+    return bad(fmt::format("soft cap {} is neither 0 nor a positive number", scores.softcap));
+  if (!scores.slopes.empty() && scores.slopes.size() != static_cast<size_t>(s.n_head))
+    return bad(fmt::format("{} ALiBi slopes for {} heads", scores.slopes.size(), s.n_head));
   return {};
 }
 
@@ -42,7 +46,7 @@ Result<void> check_view(const char* name, const float* data, int64_t token_strid
 template <class Input>
 Result<void> check_input(const Input& in) {
   const AttentionShape& s = in.shape;
-  SACCADE_CHECK(check_shape(s, in.mask, in.scale));
+  SACCADE_CHECK(check_shape(s, in.mask, in.scores));
   SACCADE_CHECK(
       check_view("q", in.q.data, in.q.token_stride, in.q.head_stride, s.n_query, s.n_head, s.d_head));
   SACCADE_CHECK(

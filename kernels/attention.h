@@ -2,7 +2,8 @@
 // regeneration of any part of any map afterwards.
 //
 // For query row i and key j of one head (query head h reads KV head h / (n_head / n_kv_head)):
-//   s_ij = scale * q_i . k_j                    if key j is visible to row i, -inf otherwise
+//   s_ij = cap(scale * q_i . k_j) - slope |first_query + i - j|   if key j is visible to row i, else -inf
+//   cap(s) = softcap tanh(s / softcap), s without a softcap; slope of the head, 0 without ALiBi
 //   lse_i = log sum_j exp(s_ij)                 p_ij = exp(s_ij - lse_i)
 //   z_i = sum_j p_ij v_j                        (einsum "hqk,khd->qhd")
 // Key j is visible to row i iff (not causal or j <= first_query + i), (window == 0 or
@@ -60,10 +61,17 @@ struct AttentionMask {
   std::span<const std::vector<EdgeRect>> knockouts;
 };
 
+// What becomes of q_i . k_j before the softmax.
+struct AttentionScores {
+  float scale = 1.0f;
+  float softcap = 0.0f;           // 0 = none (Gemma 2, arXiv 2408.00118)
+  std::span<const float> slopes;  // ALiBi, per query head (arXiv 2108.12409); empty = none
+};
+
 struct AttentionInput {
   AttentionShape shape;
   AttentionMask mask;
-  float scale = 1.0f;
+  AttentionScores scores;
   HeadsView q, k, v;  // k and v have n_kv_head heads
 };
 
@@ -105,7 +113,7 @@ struct TileOutput {
 struct TileInput {
   AttentionShape shape;
   AttentionMask mask;
-  float scale = 1.0f;
+  AttentionScores scores;
   HeadsView q, k;
   const float* lse = nullptr;  // [head, query], from the forward pass
 };

@@ -75,8 +75,12 @@ MappedFile::~MappedFile() {
   if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
 }
 
-void MappedFile::release_pages() const {
-  if (!bytes_.empty()) ::madvise(const_cast<std::byte*>(bytes_.data()), bytes_.size(), MADV_DONTNEED);
+void MappedFile::release_pages(size_t begin, size_t size) const {
+  const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  const size_t first = (begin + page - 1) / page * page;
+  const bool to_the_end = begin + size >= bytes_.size();
+  const size_t last = to_the_end ? bytes_.size() : (begin + size) / page * page;
+  if (last > first) ::madvise(const_cast<std::byte*>(bytes_.data()) + first, last - first, MADV_DONTNEED);
 }
 
 Result<std::string> read_text_file(const std::filesystem::path& path, size_t limit) {

@@ -25,7 +25,8 @@ class MappedFile {
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
   // Gives the pages back to the system: they stop counting as resident and are read again when touched. For
   // whoever looked at scattered places (the system maps neighbours along with every touched page).
-  void release_pages() const;
+  void release_pages() const { release_pages(0, bytes_.size()); }
+  void release_pages(size_t begin, size_t size) const;  // those that lie wholly inside
 
  private:
   MappedFile() = default;

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "core/run/layer_attention.h"
+
 namespace saccade {
 namespace {
 
@@ -46,9 +48,9 @@ Result<AttentionMap> AttentionMap::of(std::shared_ptr<const Capture> capture, He
   map.head_ = head;
   map.kernels_ = &kernels;
   map.input_.shape = {n, n, spec.n_head, spec.n_kv_head, d, 0};
-  map.input_.mask.causal = true;
+  map.input_.mask = mask_of(spec, l);
   map.input_.mask.knockouts = layer->knockouts;
-  map.input_.scale = static_cast<float>(spec.attention_scale);
+  map.input_.scores = scores_of(spec, l);
   map.input_.q = {layer->q.data(), spec.n_head * d, d};
   map.input_.k = {layer->k.data(), spec.n_kv_head * d, d};
   map.input_.lse = layer->lse.data();

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "core/capture/encoding.h"
+#include "core/run/layer_attention.h"
 
 namespace saccade {
 namespace {
@@ -21,6 +22,8 @@ class Scores {
   Scores(const Capture& capture, HeadId head)
       : spec_(capture.spec),
         layer_(*capture.layers[static_cast<size_t>(head.layer.value)]),
+        mask_(mask_of(capture.spec, head.layer.value)),
+        scores_(scores_of(capture.spec, head.layer.value)),
         head_(head.head.value) {}
 
   // Turns the probabilities of queries [begin, end) and keys [0, columns) into scores, in place.
@@ -38,7 +41,7 @@ class Scores {
 
  private:
   [[nodiscard]] bool visible(int64_t query, int64_t key) const {
-    if (key > query) return false;
+    if ((mask_.causal && key > query) || (mask_.window > 0 && query - key >= mask_.window)) return false;
     if (layer_.knockouts.empty()) return true;
     const std::vector<EdgeRect>& rects = layer_.knockouts[static_cast<size_t>(head_)];
     return std::none_of(rects.begin(), rects.end(), [&](const EdgeRect& rect) {
@@ -52,11 +55,18 @@ class Scores {
     const float* k = layer_.k.data() + (key * spec_.n_kv_head + kv_head) * d;
     double sum = 0.0;
     for (int64_t c = 0; c < d; ++c) sum += static_cast<double>(q[c]) * k[c];
-    return static_cast<float>(sum * spec_.attention_scale);
+    double s = sum * static_cast<double>(scores_.scale);
+    if (const double cap = scores_.softcap; cap > 0.0) s = cap * std::tanh(s / cap);
+    if (!scores_.slopes.empty())
+      s -= static_cast<double>(scores_.slopes[static_cast<size_t>(head_)]) *
+           static_cast<double>(std::abs(query - key));
+    return static_cast<float>(s);
   }
 
   const ModelSpec& spec_;
   const LayerCapture& layer_;
+  AttentionMask mask_;
+  AttentionScores scores_;
   int32_t head_;
 };
 
@@ -92,7 +102,8 @@ Result<void> write_maps(h5::Writer& file, const std::shared_ptr<const Capture>& 
     SACCADE_TRY(const AttentionMap map, AttentionMap::of(capture, head, kernels));
     for (int64_t begin = 0; begin < n; begin += spec.chunk[1]) {
       const int64_t end = std::min(begin + spec.chunk[1], n);
-      const int64_t columns = std::min((end + chunk_columns - 1) / chunk_columns * chunk_columns, n);
+      const int64_t seen = capture->spec.causal ? end : n;
+      const int64_t columns = std::min((seen + chunk_columns - 1) / chunk_columns * chunk_columns, n);
       block.resize(static_cast<size_t>((end - begin) * columns));
       SACCADE_CHECK(map.rows(begin, end, columns, block));
       if (scores)

@@ -12,10 +12,13 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::array norms{"layer_norm", "rms_norm"};
-constexpr std::array positions{"none", "learned", "rotary"};
+constexpr std::array positions{"none", "learned", "rotary", "alibi"};
+constexpr std::array blocks{"sequential", "parallel", "post_norm"};
+constexpr std::array qkv_layouts{"concatenated", "per_kv_head"};
+constexpr std::array qk_norms{"none", "per_head", "whole_width"};
 constexpr std::array pairings{"halves", "interleaved"};
-constexpr std::array scalings{"none", "linear", "llama3"};
-constexpr std::array activations{"gelu", "gelu_tanh", "silu", "relu"};
+constexpr std::array scalings{"none", "linear", "dynamic", "yarn", "llama3", "longrope"};
+constexpr std::array activations{"gelu", "gelu_tanh", "gelu_quick", "silu", "relu", "relu_squared"};
 constexpr int32_t largest_size = 1 << 24, most_layers = 10000;
 
 Error bad(const std::string& key, const std::string& expected, const Json& found) {
@@ -36,6 +39,7 @@ class ToJson {
   void choice(const char* key, const Enum& value, const std::array<const char*, n>& names) {
     document[key] = names[static_cast<size_t>(value)];
   }
+  void later() {}
   Json document = Json::object();
 };
 
@@ -56,8 +60,12 @@ class FromJson {
   }
   void field(const char* key, double& value) {
     take(key, "a number", &Json::is_number, value);
-    if (!error_ && !std::isfinite(value)) fail(key, "a finite number", document_[key]);
+    if (!error_ && !std::isfinite(value)) fail(key, "a finite number", value);
   }
+  void field(const char* key, std::vector<double>& value) { numbers(key, value); }
+  void field(const char* key, std::vector<float>& value) { numbers(key, value); }
+  // From here on a missing key keeps its default: dumps of earlier versions do not have them.
+  void later() { may_lack_ = true; }
   void size(const char* key, int32_t& value, int32_t least, int32_t most) {
     const Json* found = find(key);
     if (!found) return;
@@ -89,11 +97,21 @@ class FromJson {
   const Json* find(const char* key) {
     const auto found = document_.find(key);
     if (found != document_.end()) return &*found;
-    fail(key, "a value", nullptr);
+    if (!may_lack_) fail(key, "a value", nullptr);
     return nullptr;
   }
   void fail(const char* key, const std::string& expected, const Json& found) {
     if (!error_) error_ = bad(key, expected, found);
+  }
+  template <class Number>
+  void numbers(const char* key, std::vector<Number>& value) {
+    const Json* found = find(key);
+    if (!found) return;
+    const auto finite = [](const Json& v) { return v.is_number() && std::isfinite(v.get<double>()); };
+    if (!found->is_array() || !std::all_of(found->begin(), found->end(), finite))
+      fail(key, "a list of numbers", *found);
+    else
+      value = found->get<std::vector<Number>>();
   }
   template <class Value>
   void take(const char* key, const char* expected, bool (Json::*fits)() const noexcept, Value& value) {
@@ -107,6 +125,7 @@ class FromJson {
 
   const Json& document_;
   std::optional<Error> error_;
+  bool may_lack_ = false;
 };
 
 template <class Visitor, class Rotary>
@@ -119,6 +138,41 @@ void visit_rotary(Visitor& visitor, Rotary& rotary) {
   visitor.field("rotary_low_frequency_factor", rotary.low_frequency_factor);
   visitor.field("rotary_high_frequency_factor", rotary.high_frequency_factor);
   visitor.size("rotary_original_context", rotary.original_context, 0, std::numeric_limits<int32_t>::max());
+}
+
+// What more architectures than the first two need.
+template <class Visitor, class Spec>
+void visit_variants(Visitor& visitor, Spec& spec) {
+  visitor.field("causal", spec.causal);
+  visitor.choice("block", spec.block, blocks);
+  visitor.field("norm_offset", spec.norm_offset);
+  visitor.choice("qk_norm", spec.qk_norm, qk_norms);
+  visitor.size("d_embed", spec.d_embed, 0, largest_size);
+  visitor.size("position_offset", spec.position_offset, 0, largest_size);
+  visitor.field("rotary_attention_factor", spec.rotary.attention_factor);
+  visitor.field("rotary_truncate", spec.rotary.truncate);
+  visitor.field("rotary_short_factors", spec.rotary.short_factors);
+  visitor.field("rotary_long_factors", spec.rotary.long_factors);
+  visitor.field("local_rotary_base", spec.local_rotary.base);
+  visitor.size("local_rotary_dimensions", spec.local_rotary.dimensions, 0, largest_size);
+  visitor.field("alibi_slopes", spec.alibi_slopes);
+  visitor.field("windows", spec.windows);
+  visitor.field("layer_rotary", spec.layer_rotary);
+  visitor.choice("qkv_layout", spec.qkv_layout, qkv_layouts);
+  visitor.field("scale_by_layer", spec.scale_by_layer);
+  visitor.field("attention_softcap", spec.attention_softcap);
+  visitor.field("qkv_clip", spec.qkv_clip);
+  visitor.size("n_expert", spec.experts.n_expert, 0, largest_size);
+  visitor.size("n_expert_used", spec.experts.n_used, 0, largest_size);
+  visitor.size("d_expert", spec.experts.d_mlp, 0, largest_size);
+  visitor.size("d_shared_expert", spec.experts.d_shared, 0, largest_size);
+  visitor.field("normalise_expert_weights", spec.experts.normalise_weights);
+  visitor.field("dense_layers", spec.dense_layers);
+  visitor.field("embed_scale", spec.embed_scale);
+  visitor.field("residual_scale", spec.residual_scale);
+  visitor.size("n_token_type", spec.n_token_type, 0, largest_size);
+  visitor.field("logit_scale", spec.logit_scale);
+  visitor.field("logit_softcap", spec.logit_softcap);
 }
 
 template <class Visitor, class Spec>
@@ -147,6 +201,8 @@ void visit(Visitor& visitor, Spec& spec) {
   visitor.field("bos_ids", spec.bos_ids);
   visitor.field("eos_ids", spec.eos_ids);
   visitor.field("weight_dtype", spec.weight_dtype);
+  visitor.later();
+  visit_variants(visitor, spec);
 }
 
 }  // namespace
@@ -165,6 +221,16 @@ Result<ModelSpec> spec_from_json(const Json& document) {
   if (reader.error()) return *reader.error();
   if (spec.n_head % spec.n_kv_head != 0)
     return bad("n_kv_head", fmt::format("a divisor of n_head, {}", spec.n_head), spec.n_kv_head);
+  const auto fits = [](size_t found, int32_t wanted) {
+    return found == 0 || found == static_cast<size_t>(wanted);
+  };
+  if (!fits(spec.windows.size(), spec.n_layer) || !fits(spec.layer_rotary.size(), spec.n_layer))
+    return bad("windows", fmt::format("one number for each of {} layers", spec.n_layer), spec.windows);
+  if (!fits(spec.alibi_slopes.size(), spec.n_head))
+    return bad("alibi_slopes", fmt::format("one number for each of {} heads", spec.n_head),
+               spec.alibi_slopes);
+  if (std::any_of(spec.windows.begin(), spec.windows.end(), [](int32_t w) { return w < 0; }))
+    return bad("windows", "no negative number", spec.windows);
   return spec;
 }
 

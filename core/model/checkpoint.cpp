@@ -249,4 +249,13 @@ Result<std::shared_ptr<const Checkpoint>> Checkpoint::open(const std::filesystem
   return std::shared_ptr<const Checkpoint>(std::move(checkpoint));
 }
 
+void Checkpoint::release(const TensorView& tensor) const {
+  for (const auto& file : files_) {
+    const std::span<const std::byte> bytes = file->bytes();
+    if (tensor.data >= bytes.data() && tensor.data < bytes.data() + bytes.size())
+      file->release_pages(static_cast<size_t>(tensor.data - bytes.data()),
+                          static_cast<size_t>(tensor.bytes()));
+  }
+}
+
 }  // namespace saccade

@@ -42,6 +42,8 @@ class Checkpoint {
 
   [[nodiscard]] const TensorView* find(std::string_view name) const;  // null when absent
   [[nodiscard]] const std::map<std::string, TensorView, std::less<>>& tensors() const { return tensors_; }
+  // Gives the pages of one mapped tensor back to the system; see MappedFile::release_pages().
+  void release(const TensorView& tensor) const;
   [[nodiscard]] int64_t file_bytes() const { return file_bytes_; }
   // What could not stay mapped because it was not aligned; 0 for files of current writers.
   [[nodiscard]] int64_t copied_bytes() const { return copied_bytes_; }

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
 #include <map>
 
 namespace saccade {
@@ -50,6 +52,52 @@ Result<double> ConfigReader::positive(const char* key, double fallback) const {
   return value->get<double>();
 }
 
+Result<double> ConfigReader::number(const char* key, double fallback) const {
+  const Json* value = find(key);
+  if (!value) return fallback;
+  if (!value->is_number() || !std::isfinite(value->get<double>())) return wrong(key, "a number", *value);
+  return value->get<double>();
+}
+
+Result<std::vector<double>> ConfigReader::positives(const char* key, size_t size) const {
+  const Json* value = find(key);
+  const auto positive = [](const Json& v) { return v.is_number() && v.get<double>() > 0.0; };
+  if (!value || !value->is_array() || value->size() != size ||
+      !std::all_of(value->begin(), value->end(), positive))
+    return wrong(key, fmt::format("a list of {} positive numbers", size), value ? *value : Json());
+  return value->get<std::vector<double>>();
+}
+
+Result<std::vector<std::string>> ConfigReader::texts(const char* key) const {
+  const Json* value = find(key);
+  if (!value) return std::vector<std::string>();
+  const auto is_text = [](const Json& v) { return v.is_string(); };
+  if (!value->is_array() || !std::all_of(value->begin(), value->end(), is_text))
+    return wrong(key, "a list of texts", *value);
+  return value->get<std::vector<std::string>>();
+}
+
+Result<std::vector<bool>> ConfigReader::flags(const char* key, int32_t n) const {
+  std::vector<bool> flags;
+  const Json* value = find(key);
+  if (!value) return flags;
+  const auto fits = [](const Json& v) { return v.is_boolean() || v.is_number_integer(); };
+  if (!value->is_array() || value->size() != static_cast<size_t>(n) ||
+      !std::all_of(value->begin(), value->end(), fits))
+    return wrong(key, fmt::format("a list of {} times 0 or 1", n), *value);
+  for (const Json& v : *value) flags.push_back(v.is_boolean() ? v.get<bool>() : v.get<int64_t>() != 0);
+  return flags;
+}
+
+Result<void> ConfigReader::only(const char* key, const Json& value) const {
+  const Json* found = find(key);
+  if (!found || *found == value) return {};
+  Error error = wrong(key, value.dump(), *found);
+  error.code = ErrorCode::unsupported;
+  error.message += ": such a model is not read";
+  return error;
+}
+
 Result<bool> ConfigReader::flag(const char* key, bool fallback) const {
   const Json* value = find(key);
   if (!value) return fallback;
@@ -69,13 +117,17 @@ Result<Activation> ConfigReader::activation(const char* key, const std::string& 
                                                        {"gelu_new", Activation::gelu_tanh},
                                                        {"gelu_pytorch_tanh", Activation::gelu_tanh},
                                                        {"gelu_fast", Activation::gelu_tanh},
+                                                       {"quick_gelu", Activation::gelu_quick},
+                                                       {"gelu_python", Activation::gelu},
                                                        {"silu", Activation::silu},
                                                        {"swish", Activation::silu},
+                                                       {"relu2", Activation::relu_squared},
                                                        {"relu", Activation::relu}};
   SACCADE_TRY(const std::string name, text(key, fallback));
   const auto found = names.find(name);
   if (found == names.end())
-    return wrong(key, "gelu, gelu_new, gelu_pytorch_tanh, gelu_fast, silu, swish or relu", Json(name));
+    return wrong(key, "gelu, gelu_new, gelu_pytorch_tanh, gelu_fast, quick_gelu, silu, swish, relu or relu2",
+                 Json(name));
   return found->second;
 }
 

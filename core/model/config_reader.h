@@ -24,6 +24,12 @@ class ConfigReader {
   Result<int32_t> count(std::initializer_list<const char*> keys, int32_t fallback = 0,
                         int32_t most = 1 << 24) const;
   Result<double> positive(const char* key, double fallback) const;  // `fallback` 0 = required
+  Result<double> number(const char* key, double fallback) const;    // any finite one
+  // A list of `size` positive numbers.
+  Result<std::vector<double>> positives(const char* key, size_t size) const;
+  Result<std::vector<std::string>> texts(const char* key) const;  // empty when absent
+  // A list of 0/1 or false/true, one per layer; empty when absent.
+  Result<std::vector<bool>> flags(const char* key, int32_t n) const;
   Result<bool> flag(const char* key, bool fallback) const;
   Result<std::string> text(const char* key, const std::string& fallback) const;
   Result<Activation> activation(const char* key, const std::string& fallback) const;
@@ -31,6 +37,8 @@ class ConfigReader {
   Result<std::vector<int32_t>> ids(const char* key) const;
   // The object under a key, null when absent or null.
   Result<const nlohmann::json*> object(const char* key) const;
+  // An error when `key` is there with another value: the model would not be computed as it was meant.
+  Result<void> only(const char* key, const nlohmann::json& value) const;
   [[nodiscard]] bool has(const char* key) const { return find(key) != nullptr; }
 
   // "config.json: 'rope_scaling.factor': expected a positive number, found -1"

@@ -151,6 +151,12 @@ Result<std::shared_ptr<Model>> Model::open_at(const std::filesystem::path& folde
   return model;
 }
 
+void Model::release_vocabulary() const {
+  const TensorView* output = weights_.get(Slot::unembed).tensor;
+  if (!output) output = weights_.get(Slot::embed).tensor;
+  checkpoint_->release(*output);
+}
+
 std::filesystem::path resources_folder() {
   if (const char* given = std::getenv("SACCADE_RESOURCES"); given && *given) return given;
   std::error_code failed;

@@ -30,6 +30,9 @@ class Model {
   // Things worth saying that are no errors: unused tensors, a vocabulary that does not match the tokenizer.
   [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
   [[nodiscard]] bool has_tokenizer() const { return has_tokenizer_; }
+  // Lets the pages of the unembedding go: they are read again when touched. A fifth of a small model is
+  // vocabulary, and it is needed only at the end of a run.
+  void release_vocabulary() const;
   [[nodiscard]] bool adds_bos() const { return adds_bos_; }  // whether encode() puts BOS first
 
  private:

@@ -9,22 +9,41 @@
 namespace saccade {
 
 enum class NormKind { layer_norm, rms_norm };
-enum class PositionKind { none, learned, rotary };
+enum class PositionKind { none, learned, rotary, alibi };
 // Which dimensions are rotated together: halves = (i, i + d/2) as in Llama, interleaved = (2i, 2i + 1) as in
 // GPT-J.
 enum class RotaryPairing { halves, interleaved };
-enum class RotaryScaling { none, linear, llama3 };
-enum class Activation { gelu, gelu_tanh, silu, relu };
+enum class RotaryScaling { none, linear, dynamic, yarn, llama3, longrope };
+// gelu_quick: x sigmoid(1.702 x); relu_squared: max(x, 0)^2
+enum class Activation { gelu, gelu_tanh, gelu_quick, silu, relu, relu_squared };
+// How a layer adds its two parts to the residual x:
+//   sequential  y = x + attn(norm1 x),  y + mlp(norm2 y)
+//   parallel    x + attn(norm1 x) + mlp(norm2 x); without a second norm both read norm1 x
+//   post_norm   y = norm1(x + attn x),  norm2(y + mlp y)
+enum class BlockKind { sequential, parallel, post_norm };
+// The rows of a fused q, k, v matrix: all q, all k, all v; or per KV head its query heads, its k, its v.
+enum class QkvLayout { concatenated, per_kv_head };
+// What q and k are normalised over before they are rotated: each head on its own, or all heads at once.
+enum class QkNorm { none, per_head, whole_width };
 
 struct RotarySpec {
   double base = 10000.0;
   int32_t dimensions = 0;  // how many of d_head are rotated
   RotaryPairing pairing = RotaryPairing::halves;
   RotaryScaling scaling = RotaryScaling::none;
-  double factor = 1.0;                // linear, llama3
-  double low_frequency_factor = 1.0;  // llama3
-  double high_frequency_factor = 4.0;
-  int32_t original_context = 0;
+  double factor = 1.0;                 // linear, dynamic, yarn, llama3
+  double low_frequency_factor = 1.0;   // llama3; of yarn: beta_slow
+  double high_frequency_factor = 4.0;  // llama3; of yarn: beta_fast
+  int32_t original_context = 0;        // positions it was trained on: dynamic, yarn, llama3, longrope
+  double attention_factor = 1.0;       // yarn, longrope: cos and sin are multiplied by it
+  bool truncate = true;                // yarn: whole dimensions bound the ramp
+  std::vector<double> short_factors, long_factors;  // longrope, [dimensions / 2]
+};
+
+struct ExpertSpec {
+  int32_t n_expert = 0, n_used = 0;  // 0 experts: a plain MLP everywhere
+  int32_t d_mlp = 0, d_shared = 0;   // of one expert; of the shared one, 0 = there is none
+  bool normalise_weights = false;    // the used experts' weights sum to 1
 };
 
 struct ModelSpec {
@@ -32,22 +51,63 @@ struct ModelSpec {
   std::string model_type;  // as the config spells it
   int32_t n_layer = 0, n_head = 0, n_kv_head = 0;
   int32_t d_model = 0, d_head = 0, d_mlp = 0;
+  int32_t d_embed = 0;  // of the embedding when it is projected to d_model (OPT); 0 = d_model
   int32_t n_vocab = 0;
-  int32_t n_context = 0;  // largest number of positions
+  int32_t n_token_type = 0;  // rows of the token type embedding (BERT)
+  int32_t n_context = 0;     // largest number of positions
+  bool causal = true;        // false: every position sees every other (BERT)
+
+  BlockKind block = BlockKind::sequential;
   NormKind norm = NormKind::layer_norm;
   double norm_epsilon = 1e-5;
+  double norm_offset = 0.0;  // added to the weights of every norm (Gemma: 1)
+  QkNorm qk_norm = QkNorm::none;
+
   PositionKind position = PositionKind::learned;
+  int32_t position_offset = 0;  // row of the first position in the table (OPT, RoBERTa)
   RotarySpec rotary;
+  RotarySpec local_rotary;            // of layers with a window, where they differ (Gemma 3)
+  std::vector<float> alibi_slopes;    // [head], Press et al. 2022 (arXiv 2108.12409)
+  std::vector<int32_t> windows;       // [layer], keys a row looks back on, itself included; 0 = all
+  std::vector<int32_t> layer_rotary;  // [layer], 0 = none, 1 = rotary, 2 = local_rotary; empty = rotary
+
+  QkvLayout qkv_layout = QkvLayout::concatenated;
+  double attention_scale = 0.0;    // multiplies q.k
+  bool scale_by_layer = false;     // layer l: attention_scale / (l + 1)
+  double attention_softcap = 0.0;  // s -> cap tanh(s / cap); 0 = none
+  double qkv_clip = 0.0;           // q, k, v are clamped to +-clip; 0 = none
+
   Activation activation = Activation::gelu_tanh;
   bool gated_mlp = false;
+  ExpertSpec experts;
+  std::vector<int32_t> dense_layers;  // layers with a plain MLP in a model of experts
+
+  double embed_scale = 1.0, residual_scale = 1.0;
+  double logit_scale = 1.0, logit_softcap = 0.0;  // logits -> cap tanh(scale logits / cap)
   bool tied_unembedding = true;
   bool qkv_bias = true, attention_out_bias = true, mlp_bias = true;
-  double attention_scale = 0.0;  // multiplies q.k
   std::vector<int32_t> bos_ids, eos_ids;
   std::string weight_dtype;  // as stored: "float32", "bfloat16", "float16"; filled in by the checkpoint
 
   [[nodiscard]] int32_t n_heads_total() const { return n_layer * n_head; }
   [[nodiscard]] int32_t kv_head_of(int32_t head) const { return head / (n_head / n_kv_head); }
+  [[nodiscard]] int32_t window_of(int32_t layer) const {
+    return windows.empty() ? 0 : windows[static_cast<size_t>(layer)];
+  }
+  // Null when q and k of this layer are not rotated.
+  [[nodiscard]] const RotarySpec* rotary_of(int32_t layer) const {
+    const int32_t kind = layer_rotary.empty() ? 1 : layer_rotary[static_cast<size_t>(layer)];
+    if (position != PositionKind::rotary || kind == 0) return nullptr;
+    return kind == 2 ? &local_rotary : &rotary;
+  }
+  [[nodiscard]] double attention_scale_of(int32_t layer) const {
+    return scale_by_layer ? attention_scale / (layer + 1) : attention_scale;
+  }
+  [[nodiscard]] bool has_experts(int32_t layer) const {
+    for (const int32_t dense : dense_layers)
+      if (dense == layer) return false;
+    return experts.n_expert > 0;
+  }
 };
 
 }  // namespace saccade

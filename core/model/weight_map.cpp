@@ -4,72 +4,74 @@
 #include <fnmatch.h>
 
 #include <algorithm>
-#include <set>
+#include <array>
 
 namespace saccade {
 
+// In the order of the enum.
 const char* to_string(Slot slot) {
-  switch (slot) {
-    case Slot::embed:
-      return "token embedding";
-    case Slot::pos_embed:
-      return "position embedding";
-    case Slot::final_norm_weight:
-      return "final norm weight";
-    case Slot::final_norm_bias:
-      return "final norm bias";
-    case Slot::unembed:
-      return "unembedding";
-    case Slot::norm1_weight:
-      return "first norm weight";
-    case Slot::norm1_bias:
-      return "first norm bias";
-    case Slot::norm2_weight:
-      return "second norm weight";
-    case Slot::norm2_bias:
-      return "second norm bias";
-    case Slot::qkv_weight:
-      return "fused q, k, v weight";
-    case Slot::qkv_bias:
-      return "fused q, k, v bias";
-    case Slot::q_weight:
-      return "q weight";
-    case Slot::q_bias:
-      return "q bias";
-    case Slot::k_weight:
-      return "k weight";
-    case Slot::k_bias:
-      return "k bias";
-    case Slot::v_weight:
-      return "v weight";
-    case Slot::v_bias:
-      return "v bias";
-    case Slot::o_weight:
-      return "attention output weight";
-    case Slot::o_bias:
-      return "attention output bias";
-    case Slot::mlp_in_weight:
-      return "MLP input weight";
-    case Slot::mlp_in_bias:
-      return "MLP input bias";
-    case Slot::mlp_gate_weight:
-      return "MLP gate weight";
-    case Slot::mlp_gate_bias:
-      return "MLP gate bias";
-    case Slot::mlp_out_weight:
-      return "MLP output weight";
-    case Slot::mlp_out_bias:
-      return "MLP output bias";
-  }
-  return "";
+  static constexpr std::array names{"token embedding",
+                                    "position embedding",
+                                    "token type embedding",
+                                    "embedding norm weight",
+                                    "embedding norm bias",
+                                    "embedding projection",
+                                    "output projection",
+                                    "final norm weight",
+                                    "final norm bias",
+                                    "prediction head weight",
+                                    "prediction head bias",
+                                    "prediction head norm weight",
+                                    "prediction head norm bias",
+                                    "unembedding",
+                                    "unembedding bias",
+                                    "first norm weight",
+                                    "first norm bias",
+                                    "second norm weight",
+                                    "second norm bias",
+                                    "norm weight of the attention output",
+                                    "norm weight of the MLP output",
+                                    "q norm weight",
+                                    "k norm weight",
+                                    "q norm bias",
+                                    "k norm bias",
+                                    "fused q, k, v weight",
+                                    "fused q, k, v bias",
+                                    "q weight",
+                                    "q bias",
+                                    "k weight",
+                                    "k bias",
+                                    "v weight",
+                                    "v bias",
+                                    "attention output weight",
+                                    "attention output bias",
+                                    "MLP input weight",
+                                    "MLP input bias",
+                                    "MLP gate weight",
+                                    "MLP gate bias",
+                                    "MLP output weight",
+                                    "MLP output bias",
+                                    "expert router",
+                                    "expert input weight",
+                                    "expert gate weight",
+                                    "expert output weight",
+                                    "shared expert input weight",
+                                    "shared expert gate weight",
+                                    "shared expert output weight",
+                                    "shared expert router"};
+  static_assert(names.size() == static_cast<size_t>(Slot::shared_router) + 1);
+  return names[static_cast<size_t>(slot)];
 }
 
 namespace {
 
-std::string for_layer(const std::string& name, int32_t layer) {
-  std::string text = name;
-  if (const size_t at = text.find("{l}"); at != std::string::npos) text.replace(at, 3, std::to_string(layer));
+std::string with_number(std::string text, const char* mark, int32_t number) {
+  if (const size_t at = text.find(mark); at != std::string::npos) text.replace(at, 3, std::to_string(number));
   return text;
+}
+
+std::string name_at(const std::string& name, int32_t layer, int32_t part) {
+  return with_number(with_number(name, "{l}", layer), "{p}", part);
 }
 
 bool is_per_layer(const WeightRule& rule) { return rule.name.find("{l}") != std::string::npos; }
@@ -82,13 +84,17 @@ const TensorView* find_with_prefix(const Checkpoint& checkpoint, const std::vect
   return nullptr;
 }
 
+const std::vector<int64_t>& stored_shape(const WeightRule& rule) {
+  return rule.stored_shape.empty() ? rule.shape : rule.stored_shape;
+}
+
 Error missing(const std::string& name, const WeightRule& rule, const std::vector<std::string>& prefixes) {
   std::string also;
   for (const std::string& prefix : prefixes)
     if (!prefix.empty()) also += fmt::format(", also as '{}{}'", prefix, name);
   return make_error(ErrorCode::not_found,
                     fmt::format("tensor '{}' ({}) is missing: expected shape [{}]{}", name,
-                                to_string(rule.slot), fmt::join(rule.shape, ", "), also));
+                                to_string(rule.slot), fmt::join(stored_shape(rule), ", "), also));
 }
 
 Result<void> check(const TensorView& tensor, const WeightRule& rule) {
@@ -96,15 +102,52 @@ Result<void> check(const TensorView& tensor, const WeightRule& rule) {
     return make_error(ErrorCode::unsupported,
                       fmt::format("tensor '{}' ({}): expected float32, float16 or bfloat16, found {}",
                                   tensor.name, to_string(rule.slot), to_string(tensor.dtype)));
-  if (tensor.shape != rule.shape)
-    return make_error(
-        ErrorCode::bad_format,
-        fmt::format("tensor '{}' ({}): expected shape [{}] from config.json, found [{}]", tensor.name,
-                    to_string(rule.slot), fmt::join(rule.shape, ", "), fmt::join(tensor.shape, ", ")));
+  if (tensor.shape != stored_shape(rule))
+    return make_error(ErrorCode::bad_format,
+                      fmt::format("tensor '{}' ({}): expected shape [{}] from config.json, found [{}]",
+                                  tensor.name, to_string(rule.slot), fmt::join(stored_shape(rule), ", "),
+                                  fmt::join(tensor.shape, ", ")));
   return {};
 }
 
+// The rule's rows of the tensor, as a view of their own.
+TensorView slice_of(const TensorView& tensor, const WeightRule& rule, int32_t part) {
+  TensorView slice = tensor;
+  slice.shape = rule.shape;
+  const int64_t columns = rule.shape.size() > 1 ? rule.shape.back() : 1;
+  const int64_t first = (rule.first_row + part * rule.part_rows) * columns;
+  slice.data += first * width_of(tensor.dtype);
+  return slice;
+}
+
+bool applies_to(const WeightRule& rule, int32_t layer) {
+  return rule.layers.empty() || std::find(rule.layers.begin(), rule.layers.end(), layer) != rule.layers.end();
+}
+
 }  // namespace
+
+Result<void> WeightMap::bind_rule(const Checkpoint& checkpoint, const ModelSpec& spec, const WeightRule& rule,
+                                  const std::vector<std::string>& prefixes, int32_t layer,
+                                  std::set<std::string>& used) {
+  for (int32_t part = 0; part < rule.parts; ++part) {
+    const std::string name = name_at(rule.name, layer, part);
+    const TensorView* tensor = find_with_prefix(checkpoint, prefixes, name);
+    if (!tensor && !rule.or_name.empty()) tensor = checkpoint.find(rule.or_name);
+    if (!tensor) {
+      if (!rule.required) return {};
+      return missing(name, rule, prefixes);
+    }
+    SACCADE_CHECK(check(*tensor, rule));
+    used.insert(tensor->name);
+    if (!rule.stored_shape.empty()) {
+      slices_.push_back(std::make_shared<const TensorView>(slice_of(*tensor, rule, part)));
+      tensor = slices_.back().get();
+    }
+    weights_[{layer, rule.slot, part}] = {tensor, rule.layout};
+    if (rule.slot != Slot::unembed || !spec.tied_unembedding) parameters_ += tensor->elements();
+  }
+  return {};
+}
 
 Result<WeightMap> WeightMap::bind(const Checkpoint& checkpoint, const ModelSpec& spec,
                                   const std::vector<WeightRule>& rules,
@@ -114,19 +157,8 @@ Result<WeightMap> WeightMap::bind(const Checkpoint& checkpoint, const ModelSpec&
   std::set<std::string> used;
   for (const WeightRule& rule : rules) {
     const bool per_layer = is_per_layer(rule);
-    for (int32_t l = per_layer ? 0 : -1; l < (per_layer ? spec.n_layer : 0); ++l) {
-      const std::string name = for_layer(rule.name, l);
-      const TensorView* tensor = find_with_prefix(checkpoint, prefixes, name);
-      if (!tensor && !rule.or_name.empty()) tensor = checkpoint.find(rule.or_name);
-      if (!tensor) {
-        if (!rule.required) continue;
-        return missing(name, rule, prefixes);
-      }
-      SACCADE_CHECK(check(*tensor, rule));
-      used.insert(tensor->name);
-      map.weights_[{l, rule.slot}] = {tensor, rule.layout};
-      if (rule.slot != Slot::unembed || !spec.tied_unembedding) map.parameters_ += tensor->elements();
-    }
+    for (int32_t l = per_layer ? 0 : -1; l < (per_layer ? spec.n_layer : 0); ++l)
+      if (applies_to(rule, l)) SACCADE_CHECK(map.bind_rule(checkpoint, spec, rule, prefixes, l, used));
   }
   for (const auto& entry : checkpoint.tensors()) {
     const std::string& name = entry.first;
@@ -139,9 +171,15 @@ Result<WeightMap> WeightMap::bind(const Checkpoint& checkpoint, const ModelSpec&
   return map;
 }
 
-Weight WeightMap::get(Slot slot, int32_t layer) const {
-  const auto found = weights_.find({layer, slot});
+Weight WeightMap::get(Slot slot, int32_t layer, int32_t part) const {
+  const auto found = weights_.find({layer, slot, part});
   return found == weights_.end() ? Weight{} : found->second;
+}
+
+int32_t WeightMap::parts(Slot slot, int32_t layer) const {
+  int32_t parts = 0;
+  while (weights_.contains({layer, slot, parts})) ++parts;
+  return parts;
 }
 
 }  // namespace saccade

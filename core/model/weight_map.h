@@ -3,8 +3,10 @@
 
 #include <cstdint>
 #include <map>
-#include <optional>
+#include <memory>
+#include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "core/model/checkpoint.h"
@@ -15,17 +17,33 @@ namespace saccade {
 
 // Matrices multiply activations from the right: y = x W^T for out_in, y = x W for in_out.
 enum class Slot {
-  embed,      // [n_vocab, d_model]
-  pos_embed,  // [n_context, d_model]
+  embed,       // [n_vocab, d_embed]
+  pos_embed,   // [n_context + position_offset, d_model]
+  type_embed,  // [types, d_model]; row 0 is added (BERT)
+  embed_norm_weight,
+  embed_norm_bias,  // [d_model]
+  embed_in,         // d_embed -> d_model
+  embed_out,        // d_model -> d_embed
   final_norm_weight,
   final_norm_bias,  // [d_model]
-  unembed,          // [n_vocab, d_model]; absent when tied
+  head_weight,
+  head_bias,  // d_model -> d_model, before the unembedding of masked language models
+  head_norm_weight,
+  head_norm_bias,
+  unembed,       // [n_vocab, d_embed]; absent when tied
+  unembed_bias,  // [n_vocab]
   norm1_weight,
   norm1_bias,
   norm2_weight,
   norm2_bias,  // [d_model], per layer
+  attn_out_norm_weight,
+  mlp_out_norm_weight,  // [d_model]: what attention and MLP give is normalised before it is added
+  q_norm_weight,
+  k_norm_weight,  // [d_head], [heads * d_head], or one part [d_head] per head
+  q_norm_bias,
+  k_norm_bias,
   qkv_weight,
-  qkv_bias,  // fused, columns q | k | v; a model has either these or the three pairs below
+  qkv_bias,  // fused, rows as ModelSpec::qkv_layout says; a model has either these or the three pairs below
   q_weight,
   q_bias,
   k_weight,
@@ -40,23 +58,37 @@ enum class Slot {
   mlp_gate_bias,
   mlp_out_weight,
   mlp_out_bias,
+  router,  // d_model -> n_expert
+  expert_in,
+  expert_gate,
+  expert_out,  // one part per expert
+  shared_in,
+  shared_gate,
+  shared_out,
+  shared_router,  // d_model -> 1: the shared expert's weight before the sigmoid
 };
 [[nodiscard]] const char* to_string(Slot slot);
 
 enum class MatrixLayout { out_in, in_out };  // torch Linear, GPT-2's Conv1D
 
-// One row of a family's table. "{l}" in the name stands for the layer.
+// One row of a family's table. In the name "{l}" stands for the layer, "{p}" for the part (an expert, a
+// head). A rule may take a range of a tensor's rows: a fused matrix is then several slots, none copied.
 struct WeightRule {
   Slot slot;
-  std::string name;  // e.g. "h.{l}.attn.c_attn.weight"
-  std::vector<int64_t> shape;
+  std::string name;            // e.g. "h.{l}.attn.c_attn.weight"
+  std::vector<int64_t> shape;  // of what fills the slot
   MatrixLayout layout = MatrixLayout::out_in;
   bool required = true;
   std::string or_name = {};  // taken when there is no `name`; empty = nothing else will do
+  int32_t parts = 1;         // tensors that fill the slot, each of that shape
+  // Of a tensor [..., all_rows, columns] the rows [first_row + part * part_rows, + shape[0]); 0 = the whole.
+  int64_t first_row = 0, part_rows = 0;
+  std::vector<int64_t> stored_shape = {};  // of the whole tensor, when rows are taken from it
+  std::vector<int32_t> layers = {};        // only in these layers; empty = in all
 };
 
 struct Weight {
-  const TensorView* tensor = nullptr;
+  const TensorView* tensor = nullptr;  // lives as long as the map and its checkpoint
   MatrixLayout layout = MatrixLayout::out_in;
 };
 
@@ -72,12 +104,18 @@ class WeightMap {
                                 const std::vector<std::string>& ignorable);
 
   // Null tensor when the slot is absent. layer = -1 for slots outside the layers.
-  [[nodiscard]] Weight get(Slot slot, int32_t layer = -1) const;
+  [[nodiscard]] Weight get(Slot slot, int32_t layer = -1, int32_t part = 0) const;
+  [[nodiscard]] int32_t parts(Slot slot, int32_t layer) const;
   [[nodiscard]] const std::vector<std::string>& unused() const { return unused_; }
   [[nodiscard]] int64_t parameters() const { return parameters_; }
 
  private:
-  std::map<std::pair<int32_t, Slot>, Weight> weights_;  // (layer, slot)
+  Result<void> bind_rule(const Checkpoint& checkpoint, const ModelSpec& spec, const WeightRule& rule,
+                         const std::vector<std::string>& prefixes, int32_t layer,
+                         std::set<std::string>& used);
+
+  std::map<std::tuple<int32_t, Slot, int32_t>, Weight> weights_;  // (layer, slot, part)
+  std::vector<std::shared_ptr<const TensorView>> slices_;         // rows taken from fused tensors
   std::vector<std::string> unused_;
   int64_t parameters_ = 0;
 };

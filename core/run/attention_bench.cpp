@@ -56,7 +56,7 @@ Result<std::vector<AttentionBench>> measure_attention(const KernelSet& kernels, 
     HostTensor z({n, heads, d_head}, false);
     AttentionInput input;
     input.shape = {n, n, heads, heads, d_head, 0};
-    input.scale = 1.0f / std::sqrt(static_cast<float>(d_head));
+    input.scores.scale = 1.0f / std::sqrt(static_cast<float>(d_head));
     input.q = {q.data(), heads * d_head, d_head};
     input.k = {k.data(), heads * d_head, d_head};
     input.v = {v.data(), heads * d_head, d_head};

@@ -1,12 +1,13 @@
 #include "core/run/forward.h"
 
 #include <algorithm>
-#include <cstring>
+
+#include "core/run/layer_attention.h"
 
 namespace saccade {
 
 ForwardPass::ForwardPass(const Model& model, const ModelWeights& weights, const KernelSet& kernels,
-                         const Parallel& parallel, RotaryTable& rotary, SiteEdits& edits,
+                         const Parallel& parallel, RotaryTables& rotary, SiteEdits& edits,
                          const CapturePlan& plan, const JobContext& job)
     : model_(model),
       spec_(model.spec()),
@@ -74,30 +75,45 @@ Result<ops::DeviceTensor> ForwardPass::linear(const ops::DeviceTensor& x, const 
 
 Result<HostTensor> ForwardPass::embed(const std::vector<int32_t>& ids, int64_t first_position) {
   const auto rows = static_cast<int64_t>(ids.size());
-  const ops::DeviceTensor embedded = ops::gather_rows(weights_.embed, ids);
+  ops::DeviceTensor embedded = ops::gather_rows(weights_.embed, ids);
+  ops::scale_in_place(embedded, spec_.embed_scale);
+  if (weights_.embed_in.defined()) {
+    SACCADE_TRY(embedded, linear(embedded, weights_.embed_in));
+  }
   SACCADE_CHECK(visit({HookSite::embed, -1}, embedded, first_position));
   HostTensor x({rows, spec_.d_model}, false);
   std::copy_n(embedded.data(), x.size(), x.mutable_values().data());
+  const ops::DeviceTensor sum = ops::view_of(x, rows, spec_.d_model);
+  if (weights_.type_embed.defined()) ops::add_row_in_place(sum, ops::gather_range(weights_.type_embed, 0, 1));
   if (weights_.pos_embed.defined()) {
-    const ops::DeviceTensor shared =
-        ops::gather_range(weights_.pos_embed, first_position, first_position + rows);
+    const int64_t first_row = first_position + spec_.position_offset;
+    const ops::DeviceTensor shared = ops::gather_range(weights_.pos_embed, first_row, first_row + rows);
     const ops::DeviceTensor position =
         ops::empty(rows, spec_.d_model);  // an edit must not write to the mapping
     std::copy_n(shared.data(), x.size(), position.data());
     SACCADE_CHECK(visit({HookSite::pos_embed, -1}, position, first_position));
-    ops::add_in_place(ops::view_of(x, rows, spec_.d_model), position);
+    ops::add_in_place(sum, position);
+  }
+  if (weights_.embed_norm.defined()) {
+    const ops::DeviceTensor normed = plain_norm(weights_.embed_norm, sum);
+    std::copy_n(normed.data(), x.size(), x.mutable_values().data());
   }
   return x;
 }
 
+ops::DeviceTensor ForwardPass::plain_norm(const Norm& norm, const ops::DeviceTensor& x) const {
+  return ops::normalise(x, spec_.norm, spec_.norm_epsilon, norm.weight, norm.bias, false).output;
+}
+
 Result<ops::DeviceTensor> ForwardPass::norm(int32_t l, int which, const ops::DeviceTensor& x) {
   const LayerWeights& w = weights_.layers[static_cast<size_t>(l)];
+  const Norm& norm = which == 1 ? w.norm1 : w.norm2;
+  if (!norm.defined()) return x;
   const SiteRef scale{which == 1 ? HookSite::ln1_scale : HookSite::ln2_scale, l};
   const SiteRef normalized{which == 1 ? HookSite::ln1_normalized : HookSite::ln2_normalized, l};
   const bool parts = recording(scale) || recording(normalized);
   const ops::Normalised result =
-      ops::normalise(x, spec_.norm, spec_.norm_epsilon, which == 1 ? w.norm1_weight : w.norm2_weight,
-                     which == 1 ? w.norm1_bias : w.norm2_bias, parts);
+      ops::normalise(x, spec_.norm, spec_.norm_epsilon, norm.weight, norm.bias, parts);
   if (parts) {
     record(scale, result.scale.data(), x.rows());
     record(normalized, result.normalized.data(), x.rows());
@@ -105,52 +121,91 @@ Result<ops::DeviceTensor> ForwardPass::norm(int32_t l, int which, const ops::Dev
   return result.output;
 }
 
-// q, k, v of the rows; q and k rotated. einsum "pd,dhe->phe" for each.
+namespace {
+
+// Where a head's numbers begin in a row of a projection.
+struct HeadPlace {
+  const float* data = nullptr;
+  int64_t row_stride = 0;
+  int64_t group = 1, group_stride = 0, head_stride = 0;  // heads in groups that lie group_stride apart
+
+  [[nodiscard]] const float* at(int64_t row, int64_t head) const {
+    return data + row * row_stride + head / group * group_stride + head % group * head_stride;
+  }
+};
+
+void copy_heads(const HeadPlace& from, int64_t rows, int64_t heads, int64_t d, HostTensor& to) {
+  to = HostTensor({rows, heads, d}, false);
+  float* out = to.mutable_values().data();
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t h = 0; h < heads; ++h, out += d) std::copy_n(from.at(i, h), d, out);
+}
+
+}  // namespace
+
+// q, k, v of the rows; q and k normalised and rotated. einsum "pd,dhe->phe" for each.
 Result<ForwardPass::Attention> ForwardPass::project(int32_t l, const ops::DeviceTensor& x,
                                                     int64_t first_position) {
   const LayerWeights& w = weights_.layers[static_cast<size_t>(l)];
   const int64_t rows = x.rows(), d = spec_.d_head;
-  const int64_t q_width = spec_.n_head * d, kv_width = spec_.n_kv_head * d;
+  const int64_t q_width = spec_.n_head * d, kv_width = spec_.n_kv_head * d, width = q_width + 2 * kv_width;
   Attention attention;
-  const float* q = nullptr;
-  const float* k = nullptr;
-  int64_t q_stride = q_width, k_stride = kv_width;
+  HeadPlace q{nullptr, q_width, 1, d, d}, k{nullptr, kv_width, 1, d, d};
   ops::DeviceTensor q_rows, k_rows;
   if (w.qkv.defined()) {
     SACCADE_TRY(attention.qkv, linear(x, w.qkv));
-    q_stride = k_stride = q_width + 2 * kv_width;
-    q = attention.qkv.data();
-    k = q + q_width;
-    attention.v = {k + kv_width, k_stride, d};
+    if (spec_.qkv_clip > 0.0) ops::clamp_in_place(attention.qkv, spec_.qkv_clip);
+    const float* data = attention.qkv.data();
+    const int64_t group = spec_.n_head / spec_.n_kv_head, group_stride = (group + 2) * d;
+    if (spec_.qkv_layout == QkvLayout::per_kv_head) {
+      q = {data, width, group, group_stride, d};
+      k = {data + group * d, width, 1, group_stride, d};
+      attention.v = {data + (group + 1) * d, width, group_stride};
+    } else {
+      q = {data, width, 1, d, d};
+      k = {data + q_width, width, 1, d, d};
+      attention.v = {data + q_width + kv_width, width, d};
+    }
   } else {
     SACCADE_TRY(q_rows, linear(x, w.q));
     SACCADE_TRY(k_rows, linear(x, w.k));
     SACCADE_TRY(attention.v_rows, linear(x, w.v));
-    q = q_rows.data();
-    k = k_rows.data();
+    q.data = q_rows.data();
+    k.data = k_rows.data();
     attention.v = {attention.v_rows.data(), kv_width, d};
   }
-  attention.q = HostTensor({rows, spec_.n_head, d}, false);
-  attention.k = HostTensor({rows, spec_.n_kv_head, d}, false);
-  rotary_.extend(first_position + rows);
-  const bool rotates = spec_.position == PositionKind::rotary;
-  const auto split = [&](const float* from, int64_t stride, int64_t heads, HostTensor& to) {
-    float* out = to.mutable_values().data();
-    for (int64_t i = 0; i < rows; ++i)
-      for (int64_t h = 0; h < heads; ++h, out += d) {
-        const float* in = from + i * stride + h * d;
-        if (rotates)
-          rotary_.rotate(in, out, d, first_position + i);
-        else
-          std::memcpy(out, in, static_cast<size_t>(d) * sizeof(float));
-      }
-  };
-  split(q, q_stride, spec_.n_head, attention.q);
-  split(k, k_stride, spec_.n_kv_head, attention.k);
+  copy_heads(q, rows, spec_.n_head, d, attention.q);
+  copy_heads(k, rows, spec_.n_kv_head, d, attention.k);
+  normalise_and_rotate(l, attention, first_position);
   record({HookSite::q, l}, attention.q.data(), rows);
   record({HookSite::k, l}, attention.k.data(), rows);
   record_heads({HookSite::v, l}, attention.v, rows, spec_.n_kv_head);
   return attention;
+}
+
+void ForwardPass::normalise_and_rotate(int32_t l, Attention& attention, int64_t first_position) {
+  const LayerWeights& w = weights_.layers[static_cast<size_t>(l)];
+  const int64_t rows = attention.q.shape()[0], d = spec_.d_head;
+  const auto normalise = [&](HostTensor& x, int64_t heads, const Norm& norm) {
+    if (!norm.defined()) return;
+    const int64_t width = spec_.qk_norm == QkNorm::whole_width ? heads * d : d;
+    ops::normalise_groups(ops::view_of(x, rows, heads * d), width, spec_.norm, spec_.norm_epsilon,
+                          norm.weight, norm.bias);
+  };
+  if (spec_.qk_norm != QkNorm::none) {
+    normalise(attention.q, spec_.n_head, w.q_norm);
+    normalise(attention.k, spec_.n_kv_head, w.k_norm);
+  }
+  RotaryTable* rotary = rotary_.of(spec_, l);
+  if (!rotary) return;
+  rotary->extend(first_position + rows);
+  const auto rotate = [&](HostTensor& x, int64_t heads) {
+    float* head = x.mutable_values().data();
+    for (int64_t i = 0; i < rows; ++i)
+      for (int64_t h = 0; h < heads; ++h, head += d) rotary->rotate(head, head, d, first_position + i);
+  };
+  rotate(attention.q, spec_.n_head);
+  rotate(attention.k, spec_.n_kv_head);
 }
 
 namespace {
@@ -173,14 +228,16 @@ float* make(HostTensor& tensor, std::vector<int64_t> shape) {
 
 }  // namespace
 
-Result<void> ForwardPass::attend(Attention& attention, const std::vector<std::vector<EdgeRect>>& knockouts,
+Result<void> ForwardPass::attend(int32_t l, Attention& attention,
+                                 const std::vector<std::vector<EdgeRect>>& knockouts,
                                  const LayerOptions& options) {
   const int64_t rows = attention.q.shape()[0], d = spec_.d_head;
   const int64_t heads = spec_.n_head, kv_heads = spec_.n_kv_head;
   AttentionInput input;
   input.shape = {rows, rows, heads, kv_heads, d, options.first_position};
+  input.mask = mask_of(spec_, l);
   input.mask.knockouts = knockouts;
-  input.scale = static_cast<float>(spec_.attention_scale);
+  input.scores = scores_of(spec_, l);
   input.q = {attention.q.data(), heads * d, d};
   input.k = {attention.k.data(), kv_heads * d, d};
   input.v = attention.v;
@@ -221,7 +278,7 @@ Result<void> ForwardPass::attend(Attention& attention, const std::vector<std::ve
   return job_.check();
 }
 
-// attn_out = z W_O + b_O. einsum "phe,hed->pd"
+// attn_out = z W_O + b_O, normalised and scaled where the model does that. einsum "phe,hed->pd"
 Result<ops::DeviceTensor> ForwardPass::attention_out(int32_t l, Attention& attention,
                                                      int64_t first_position) {
   const int64_t rows = attention.z.shape()[0], width = spec_.n_head * spec_.d_head;
@@ -236,41 +293,45 @@ Result<ops::DeviceTensor> ForwardPass::attention_out(int32_t l, Attention& atten
     recorded_[{HookSite::result, l}] = std::move(result);
   }
   SACCADE_TRY(ops::DeviceTensor out, linear(z, o));
+  if (const Norm& norm = weights_.layers[static_cast<size_t>(l)].attn_out_norm; norm.defined())
+    out = plain_norm(norm, out);
+  ops::scale_in_place(out, spec_.residual_scale);
   SACCADE_CHECK(visit({HookSite::attn_out, l}, out, first_position));
-  return out;
-}
-
-Result<ops::DeviceTensor> ForwardPass::mlp(int32_t l, const ops::DeviceTensor& x, int64_t first_position) {
-  const LayerWeights& w = weights_.layers[static_cast<size_t>(l)];
-  SACCADE_TRY(const ops::DeviceTensor h, norm(l, 2, x));
-  SACCADE_TRY(ops::DeviceTensor hidden, linear(h, spec_.gated_mlp ? w.mlp_gate : w.mlp_in));
-  SACCADE_CHECK(visit({HookSite::mlp_pre, l}, hidden, first_position));
-  ops::activate_in_place(hidden, spec_.activation);
-  if (spec_.gated_mlp) {
-    SACCADE_TRY(const ops::DeviceTensor up, linear(h, w.mlp_in));
-    ops::multiply_in_place(hidden, up);
-  }
-  SACCADE_CHECK(visit({HookSite::mlp_post, l}, hidden, first_position));
-  SACCADE_TRY(ops::DeviceTensor out, linear(hidden, w.mlp_out));
-  SACCADE_CHECK(visit({HookSite::mlp_out, l}, out, first_position));
   return out;
 }
 
 Result<HostTensor> ForwardPass::layer(int32_t l, HostTensor x, const LayerOptions& options) {
   const int64_t rows = x.shape()[0], first = options.first_position;
   if (!options.skip_resid_pre) SACCADE_CHECK(visit({HookSite::resid_pre, l}, x, rows, first));
+  const bool post_norm = spec_.block == BlockKind::post_norm;
   const ops::DeviceTensor residual = ops::view_of(x, rows, spec_.d_model);
-  SACCADE_TRY(const ops::DeviceTensor h, norm(l, 1, residual));
+  ops::DeviceTensor h = residual;
+  if (!post_norm) {
+    SACCADE_TRY(h, norm(l, 1, residual));
+  }
   SACCADE_TRY(Attention attention, project(l, h, first));
   const std::vector<std::vector<EdgeRect>> knockouts = edits_.knockouts(l);
-  SACCADE_CHECK(attend(attention, knockouts, options));
+  SACCADE_CHECK(attend(l, attention, knockouts, options));
   SACCADE_TRY(const ops::DeviceTensor attn_out, attention_out(l, attention, first));
-  const ops::DeviceTensor mid = ops::add(residual, attn_out);
+  ops::DeviceTensor mid = ops::add(residual, attn_out);
   SACCADE_CHECK(visit({HookSite::resid_mid, l}, mid, first));
-  SACCADE_TRY(const ops::DeviceTensor mlp_out, mlp(l, mid, first));
+  if (post_norm) {
+    SACCADE_TRY(mid, norm(l, 1, mid));
+    h = mid;
+  } else if (spec_.block == BlockKind::sequential) {
+    SACCADE_TRY(h, norm(l, 2, mid));
+  } else if (weights_.layers[static_cast<size_t>(l)].norm2.defined()) {
+    SACCADE_TRY(h, norm(l, 2, residual));
+  }
+  SACCADE_TRY(const ops::DeviceTensor mlp_out, mlp(l, h, first));
   HostTensor next({rows, spec_.d_model}, false);
-  ops::add_into(ops::view_of(next, rows, spec_.d_model), mid, mlp_out);
+  const ops::DeviceTensor sum = ops::view_of(next, rows, spec_.d_model);
+  ops::add_into(sum, mid, mlp_out);
   SACCADE_CHECK(visit({HookSite::resid_post, l}, next, rows, first));
+  if (post_norm) {
+    SACCADE_TRY(const ops::DeviceTensor normed, norm(l, 2, sum));
+    std::copy_n(normed.data(), next.size(), next.mutable_values().data());
+  }
   if (LayerCapture* capture = options.capture) {
     capture->knockouts = knockouts;
     if (plan_.residuals) capture->resid_pre = std::move(x);
@@ -285,24 +346,41 @@ Result<HostTensor> ForwardPass::layer(int32_t l, HostTensor x, const LayerOption
 Result<HostTensor> ForwardPass::plain_z(int32_t l, const HostTensor& resid_pre,
                                         const std::vector<std::vector<EdgeRect>>& knockouts) {
   const int64_t rows = resid_pre.shape()[0];
-  SACCADE_TRY(const ops::DeviceTensor h, norm(l, 1, ops::view_of(resid_pre, rows, spec_.d_model)));
+  ops::DeviceTensor h = ops::view_of(resid_pre, rows, spec_.d_model);
+  if (spec_.block != BlockKind::post_norm) {
+    SACCADE_TRY(h, norm(l, 1, h));
+  }
   SACCADE_TRY(Attention attention, project(l, h, 0));
-  SACCADE_CHECK(attend(attention, knockouts, {}));
+  SACCADE_CHECK(attend(l, attention, knockouts, {}));
   return attention.z;
 }
 
 Result<ops::DeviceTensor> ForwardPass::final_norm(const HostTensor& x) {
   const int64_t rows = x.shape()[0];
+  const ops::DeviceTensor in = ops::view_of(x, rows, spec_.d_model);
+  if (!weights_.final_norm.defined()) return in;
   const SiteRef scale{HookSite::ln_final_scale, -1}, normalized{HookSite::ln_final_normalized, -1};
   const bool parts = recording(scale) || recording(normalized);
-  const ops::Normalised result =
-      ops::normalise(ops::view_of(x, rows, spec_.d_model), spec_.norm, spec_.norm_epsilon,
-                     weights_.final_norm_weight, weights_.final_norm_bias, parts);
+  const ops::Normalised result = ops::normalise(in, spec_.norm, spec_.norm_epsilon,
+                                                weights_.final_norm.weight, weights_.final_norm.bias, parts);
   if (parts) {
     record(scale, result.scale.data(), rows);
     record(normalized, result.normalized.data(), rows);
   }
   return result.output;
+}
+
+Result<ops::DeviceTensor> ForwardPass::head(const HostTensor& x) {
+  SACCADE_TRY(ops::DeviceTensor h, final_norm(x));
+  if (weights_.head.defined()) {
+    SACCADE_TRY(h, linear(h, weights_.head));
+    ops::activate_in_place(h, spec_.activation);
+    h = plain_norm(weights_.head_norm, h);
+  }
+  if (weights_.embed_out.defined()) {
+    SACCADE_TRY(h, linear(h, weights_.embed_out));
+  }
+  return h;
 }
 
 }  // namespace saccade

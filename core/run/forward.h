@@ -34,14 +34,15 @@ struct LayerOptions {
 class ForwardPass {
  public:
   ForwardPass(const Model& model, const ModelWeights& weights, const KernelSet& kernels,
-              const Parallel& parallel, RotaryTable& rotary, SiteEdits& edits, const CapturePlan& plan,
+              const Parallel& parallel, RotaryTables& rotary, SiteEdits& edits, const CapturePlan& plan,
               const JobContext& job);
 
   Result<HostTensor> embed(const std::vector<int32_t>& ids, int64_t first_position);
   // x: the residual that enters the layer; edits may change it in place. Gives the residual that leaves it.
   Result<HostTensor> layer(int32_t l, HostTensor x, const LayerOptions& options);
-  // The final norm of rows [begin, end).
-  Result<ops::DeviceTensor> final_norm(const HostTensor& x);
+  // From the last residual to what is multiplied with the vocabulary: final norm, prediction head,
+  // projection. [rows, d_embed]
+  Result<ops::DeviceTensor> head(const HostTensor& x);
   // z of layer l computed from its resid_pre, without that layer's edits: [pos, head, d_head].
   Result<HostTensor> plain_z(int32_t l, const HostTensor& resid_pre,
                              const std::vector<std::vector<EdgeRect>>& knockouts);
@@ -60,19 +61,27 @@ class ForwardPass {
   void record_heads(SiteRef site, const HeadsView& heads, int64_t rows, int64_t n_head);
   [[nodiscard]] bool recording(SiteRef site) const;
   Result<ops::DeviceTensor> linear(const ops::DeviceTensor& x, const ops::Matrix& matrix) const;
+  // x itself when the layer has no such norm.
   Result<ops::DeviceTensor> norm(int32_t l, int which, const ops::DeviceTensor& x);
+  [[nodiscard]] ops::DeviceTensor plain_norm(const Norm& norm, const ops::DeviceTensor& x) const;
   Result<Attention> project(int32_t l, const ops::DeviceTensor& x, int64_t first_position);
-  Result<void> attend(Attention& attention, const std::vector<std::vector<EdgeRect>>& knockouts,
+  Result<void> attend(int32_t l, Attention& attention, const std::vector<std::vector<EdgeRect>>& knockouts,
                       const LayerOptions& options);
   Result<ops::DeviceTensor> attention_out(int32_t l, Attention& attention, int64_t first_position);
-  Result<ops::DeviceTensor> mlp(int32_t l, const ops::DeviceTensor& x, int64_t first_position);
+  void normalise_and_rotate(int32_t l, Attention& attention, int64_t first_position);
+  // h is already normalised.
+  Result<ops::DeviceTensor> mlp(int32_t l, const ops::DeviceTensor& h, int64_t first_position);
+  Result<ops::DeviceTensor> plain_mlp(int32_t l, const ops::DeviceTensor& h, int64_t first_position);
+  Result<ops::DeviceTensor> expert(const Expert& expert, const ops::DeviceTensor& x) const;
+  Result<ops::DeviceTensor> experts(int32_t l, const ops::DeviceTensor& h) const;
+  Result<ops::DeviceTensor> final_norm(const HostTensor& x);
 
   const Model& model_;
   const ModelSpec& spec_;
   const ModelWeights& weights_;
   const KernelSet& kernels_;
   const Parallel& parallel_;
-  RotaryTable& rotary_;
+  RotaryTables& rotary_;
   SiteEdits& edits_;
   const CapturePlan& plan_;
   const JobContext& job_;

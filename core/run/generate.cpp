@@ -83,6 +83,9 @@ Result<Generation> Runner::generate(const RunRequest& request, const SamplingOpt
   const auto start = std::chrono::steady_clock::now();
   const Model& model = *state_->model;
   const ModelSpec& spec = model.spec();
+  if (!spec.causal)
+    return make_error(ErrorCode::unsupported,
+                      fmt::format("{} is a masked language model, which does not generate", model.name()));
   SACCADE_CHECK(state_->check(request));
   SACCADE_CHECK(check_sampling(options));
   SiteEdits edits = state_->edits_for(request);
@@ -108,8 +111,8 @@ Result<Generation> Runner::generate(const RunRequest& request, const SamplingOpt
         SACCADE_TRY(x, pass.layer(l, std::move(x), layer));
       }
       position += static_cast<int64_t>(rows.size());
-      SACCADE_TRY(const ops::DeviceTensor h, pass.final_norm(x));
-      SACCADE_TRY(const Answer answer, unembed(h, state_->weights, spec.n_vocab, rows, false, job));
+      SACCADE_TRY(const ops::DeviceTensor h, pass.head(x));
+      SACCADE_TRY(const Answer answer, unembed(h, state_->weights, spec, rows, false, job));
       const int32_t id = sample(answer.last_logits.values(), options, random);
       if (options.stop_at_eos && ends(model, id)) {
         generation.stopped_at_eos = true;

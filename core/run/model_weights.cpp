@@ -3,46 +3,95 @@
 namespace saccade {
 namespace {
 
-ops::DeviceTensor vector_at(const WeightMap& map, Slot slot, int32_t layer = -1) {
-  const Weight weight = map.get(slot, layer);
-  return weight.tensor ? ops::vector_of(*weight.tensor) : ops::DeviceTensor();
-}
+// Binds the slots of one layer, or with layer -1 those outside the layers.
+class Binder {
+ public:
+  Binder(const Model& model, int32_t layer)
+      : map_(model.weights()), offset_(model.spec().norm_offset), layer_(layer) {}
 
-ops::Matrix matrix_at(const WeightMap& map, Slot weight_slot, Slot bias_slot, int32_t layer) {
-  const Weight weight = map.get(weight_slot, layer);
-  if (!weight.tensor) return {};
-  return {ops::stored(*weight.tensor), weight.layout, vector_at(map, bias_slot, layer)};
+  [[nodiscard]] ops::DeviceTensor table(Slot slot) const {
+    const Weight weight = map_.get(slot, layer_);
+    return weight.tensor ? ops::stored(*weight.tensor) : ops::DeviceTensor();
+  }
+  [[nodiscard]] ops::DeviceTensor vector(Slot slot, int32_t part = 0) const {
+    const Weight weight = map_.get(slot, layer_, part);
+    return weight.tensor ? ops::vector_of(*weight.tensor) : ops::DeviceTensor();
+  }
+  [[nodiscard]] ops::Matrix matrix(Slot slot, int32_t part = 0) const {
+    const Weight weight = map_.get(slot, layer_, part);
+    if (!weight.tensor) return {};
+    return {ops::stored(*weight.tensor), weight.layout, {}};
+  }
+  [[nodiscard]] ops::Matrix matrix(Slot weight, Slot bias) const {
+    ops::Matrix made = matrix(weight);
+    if (made.defined()) made.bias = vector(bias);
+    return made;
+  }
+  // A norm that is stored head by head becomes [heads, d_head].
+  [[nodiscard]] Norm norm(Slot weight, Slot bias) const {
+    return {stacked(weight, offset_), stacked(bias, 0.0)};
+  }
+  [[nodiscard]] Norm norm(Slot weight) const { return {stacked(weight, offset_), {}}; }
+  [[nodiscard]] Expert expert(Slot in, Slot gate, Slot out, int32_t part) const {
+    return {matrix(in, part), matrix(gate, part), matrix(out, part)};
+  }
+  [[nodiscard]] int32_t parts(Slot slot) const { return map_.parts(slot, layer_); }
+
+ private:
+  [[nodiscard]] ops::DeviceTensor stacked(Slot slot, double offset) const {
+    std::vector<ops::DeviceTensor> rows;
+    for (int32_t part = 0; part < parts(slot); ++part) rows.push_back(vector(slot, part));
+    return rows.empty() ? ops::DeviceTensor() : ops::stack_rows(rows, offset);
+  }
+
+  const WeightMap& map_;
+  double offset_;
+  int32_t layer_;
+};
+
+LayerWeights bind_layer(const Binder& bind) {
+  LayerWeights layer;
+  layer.norm1 = bind.norm(Slot::norm1_weight, Slot::norm1_bias);
+  layer.norm2 = bind.norm(Slot::norm2_weight, Slot::norm2_bias);
+  layer.attn_out_norm = bind.norm(Slot::attn_out_norm_weight);
+  layer.mlp_out_norm = bind.norm(Slot::mlp_out_norm_weight);
+  layer.q_norm = bind.norm(Slot::q_norm_weight, Slot::q_norm_bias);
+  layer.k_norm = bind.norm(Slot::k_norm_weight, Slot::k_norm_bias);
+  layer.qkv = bind.matrix(Slot::qkv_weight, Slot::qkv_bias);
+  layer.q = bind.matrix(Slot::q_weight, Slot::q_bias);
+  layer.k = bind.matrix(Slot::k_weight, Slot::k_bias);
+  layer.v = bind.matrix(Slot::v_weight, Slot::v_bias);
+  layer.o = bind.matrix(Slot::o_weight, Slot::o_bias);
+  layer.mlp_in = bind.matrix(Slot::mlp_in_weight, Slot::mlp_in_bias);
+  layer.mlp_gate = bind.matrix(Slot::mlp_gate_weight, Slot::mlp_gate_bias);
+  layer.mlp_out = bind.matrix(Slot::mlp_out_weight, Slot::mlp_out_bias);
+  layer.router = bind.matrix(Slot::router);
+  layer.shared_router = bind.matrix(Slot::shared_router);
+  for (int32_t e = 0; e < bind.parts(Slot::expert_in); ++e)
+    layer.experts.push_back(bind.expert(Slot::expert_in, Slot::expert_gate, Slot::expert_out, e));
+  layer.shared = bind.expert(Slot::shared_in, Slot::shared_gate, Slot::shared_out, 0);
+  return layer;
 }
 
 }  // namespace
 
 ModelWeights bind_weights(const Model& model) {
-  const WeightMap& map = model.weights();
+  const Binder bind(model, -1);
   ModelWeights weights;
-  weights.embed = ops::stored(*map.get(Slot::embed).tensor);
-  if (const Weight pos = map.get(Slot::pos_embed); pos.tensor) weights.pos_embed = ops::stored(*pos.tensor);
-  weights.final_norm_weight = vector_at(map, Slot::final_norm_weight);
-  weights.final_norm_bias = vector_at(map, Slot::final_norm_bias);
-  const Weight unembed = map.get(Slot::unembed);
-  const TensorView* output = unembed.tensor ? unembed.tensor : map.get(Slot::embed).tensor;
-  weights.unembed.weight = ops::stored(*output);
-  weights.narrow_unembed = output->dtype != DType::f32;
-  for (int32_t l = 0; l < model.spec().n_layer; ++l) {
-    LayerWeights layer;
-    layer.norm1_weight = vector_at(map, Slot::norm1_weight, l);
-    layer.norm1_bias = vector_at(map, Slot::norm1_bias, l);
-    layer.norm2_weight = vector_at(map, Slot::norm2_weight, l);
-    layer.norm2_bias = vector_at(map, Slot::norm2_bias, l);
-    layer.qkv = matrix_at(map, Slot::qkv_weight, Slot::qkv_bias, l);
-    layer.q = matrix_at(map, Slot::q_weight, Slot::q_bias, l);
-    layer.k = matrix_at(map, Slot::k_weight, Slot::k_bias, l);
-    layer.v = matrix_at(map, Slot::v_weight, Slot::v_bias, l);
-    layer.o = matrix_at(map, Slot::o_weight, Slot::o_bias, l);
-    layer.mlp_in = matrix_at(map, Slot::mlp_in_weight, Slot::mlp_in_bias, l);
-    layer.mlp_gate = matrix_at(map, Slot::mlp_gate_weight, Slot::mlp_gate_bias, l);
-    layer.mlp_out = matrix_at(map, Slot::mlp_out_weight, Slot::mlp_out_bias, l);
-    weights.layers.push_back(std::move(layer));
-  }
+  weights.embed = bind.table(Slot::embed);
+  weights.pos_embed = bind.table(Slot::pos_embed);
+  weights.type_embed = bind.table(Slot::type_embed);
+  weights.embed_norm = bind.norm(Slot::embed_norm_weight, Slot::embed_norm_bias);
+  weights.embed_in = bind.matrix(Slot::embed_in);
+  weights.embed_out = bind.matrix(Slot::embed_out);
+  weights.final_norm = bind.norm(Slot::final_norm_weight, Slot::final_norm_bias);
+  weights.head = bind.matrix(Slot::head_weight, Slot::head_bias);
+  weights.head_norm = bind.norm(Slot::head_norm_weight, Slot::head_norm_bias);
+  const Slot output = model.weights().get(Slot::unembed).tensor ? Slot::unembed : Slot::embed;
+  weights.unembed = bind.matrix(output);
+  weights.unembed_bias = bind.vector(Slot::unembed_bias);
+  weights.narrow_unembed = model.weights().get(output).tensor->dtype != DType::f32;
+  for (int32_t l = 0; l < model.spec().n_layer; ++l) weights.layers.push_back(bind_layer(Binder(model, l)));
   return weights;
 }
 

@@ -8,20 +8,38 @@
 
 namespace saccade {
 
+struct Norm {
+  ops::DeviceTensor weight,
+      bias;  // [1, width], the spec's norm_offset already added; the bias may be undefined
+  [[nodiscard]] bool defined() const { return weight.defined(); }
+};
+
+struct Expert {
+  ops::Matrix in, gate, out;
+};
+
 struct LayerWeights {
-  ops::DeviceTensor norm1_weight, norm1_bias, norm2_weight, norm2_bias;  // [1, d_model]
-  ops::Matrix qkv;                                                       // fused, columns q | k | v; or
-  ops::Matrix q, k, v;                                                   // separate
+  Norm norm1, norm2;  // [1, d_model]; undefined where the layer has none
+  Norm attn_out_norm, mlp_out_norm;
+  Norm q_norm, k_norm;  // [1, d_head], [1, heads * d_head], or [heads, d_head]
+  ops::Matrix qkv;      // fused as the spec's qkv_layout says; or
+  ops::Matrix q, k, v;  // separate
   ops::Matrix o;
   ops::Matrix mlp_in, mlp_gate, mlp_out;
+  ops::Matrix router, shared_router;
+  std::vector<Expert> experts;
+  Expert shared;
 };
 
 struct ModelWeights {
-  ops::DeviceTensor embed;      // [n_vocab, d_model], as stored
-  ops::DeviceTensor pos_embed;  // [n_context, d_model]; undefined without learned positions
-  ops::DeviceTensor final_norm_weight, final_norm_bias;
-  ops::Matrix unembed;          // out_in [n_vocab, d_model]
-  bool narrow_unembed = false;  // stored narrower than float32: widened slice by slice
+  ops::DeviceTensor embed;      // [n_vocab, d_embed], as stored
+  ops::DeviceTensor pos_embed;  // [n_context + position_offset, d_model]; undefined without learned positions
+  ops::DeviceTensor type_embed;  // [types, d_model]
+  Norm embed_norm, final_norm, head_norm;
+  ops::Matrix embed_in, embed_out, head;
+  ops::Matrix unembed;             // out_in [n_vocab, d_embed]
+  ops::DeviceTensor unembed_bias;  // [1, n_vocab]
+  bool narrow_unembed = false;     // stored narrower than float32: widened slice by slice
   std::vector<LayerWeights> layers;
 };
 

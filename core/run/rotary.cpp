@@ -1,5 +1,6 @@
 #include "core/run/rotary.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <numbers>
@@ -18,37 +19,86 @@ double llama3_frequency(double frequency, const RotarySpec& rotary) {
   return (1.0 - blend) * frequency / rotary.factor + blend * frequency;
 }
 
-double scaled(double frequency, const RotarySpec& rotary) {
+// The pair that turns `rotations` times over the original context (Peng et al. 2023, arXiv 2309.00071,
+// sec. 3.2).
+double pair_with_rotations(double rotations, const RotarySpec& rotary) {
+  return rotary.dimensions * std::log(rotary.original_context / (rotations * 2.0 * std::numbers::pi)) /
+         (2.0 * std::log(rotary.base));
+}
+
+// YaRN: fast pairs are kept, slow ones interpolated, a linear ramp between.
+double yarn_frequency(double frequency, int32_t pair, const RotarySpec& rotary) {
+  double low = pair_with_rotations(rotary.high_frequency_factor, rotary);
+  double high = pair_with_rotations(rotary.low_frequency_factor, rotary);
+  if (rotary.truncate) {
+    low = std::floor(low);
+    high = std::ceil(high);
+  }
+  low = std::max(low, 0.0);
+  high = std::min(high, rotary.dimensions - 1.0);
+  if (low == high) high += 0.001;
+  const double slow = std::clamp((pair - low) / (high - low), 0.0, 1.0);
+  return slow * frequency / rotary.factor + (1.0 - slow) * frequency;
+}
+
+// NTK-aware scaling by length: the base grows once the text is longer than the original context.
+double dynamic_base(const RotarySpec& rotary, int64_t n_position) {
+  const double length = static_cast<double>(std::max<int64_t>(n_position, rotary.original_context));
+  const double stretch = rotary.factor * length / rotary.original_context - (rotary.factor - 1.0);
+  return rotary.base * std::pow(stretch, rotary.dimensions / (rotary.dimensions - 2.0));
+}
+
+double scaled(double frequency, int32_t pair, const RotarySpec& rotary, int64_t n_position) {
   switch (rotary.scaling) {
     case RotaryScaling::none:
+    case RotaryScaling::dynamic:  // its base is
       return frequency;
     case RotaryScaling::linear:
       return frequency / rotary.factor;
+    case RotaryScaling::yarn:
+      return yarn_frequency(frequency, pair, rotary);
     case RotaryScaling::llama3:
       return llama3_frequency(frequency, rotary);
+    case RotaryScaling::longrope: {
+      const bool is_long = n_position > rotary.original_context;
+      return frequency / (is_long ? rotary.long_factors : rotary.short_factors)[static_cast<size_t>(pair)];
+    }
   }
   return frequency;
 }
 
 }  // namespace
 
-std::vector<double> rotary_frequencies(const RotarySpec& rotary) {
+std::vector<double> rotary_frequencies(const RotarySpec& rotary, int64_t n_position) {
+  const bool dynamic = rotary.scaling == RotaryScaling::dynamic && rotary.dimensions > 2;
+  const double base = dynamic ? dynamic_base(rotary, n_position) : rotary.base;
   std::vector<double> frequencies;
-  for (int32_t i = 0; i < rotary.dimensions; i += 2)
-    frequencies.push_back(scaled(std::pow(rotary.base, -static_cast<double>(i) / rotary.dimensions), rotary));
+  for (int32_t i = 0; i < rotary.dimensions; i += 2) {
+    const double frequency = std::pow(base, -static_cast<double>(i) / rotary.dimensions);
+    frequencies.push_back(scaled(frequency, i / 2, rotary, n_position));
+  }
   return frequencies;
 }
 
-RotaryTable::RotaryTable(const RotarySpec& rotary)
-    : rotary_(rotary), frequencies_(rotary_frequencies(rotary)) {}
+RotaryTable::RotaryTable(RotarySpec rotary)
+    : rotary_(std::move(rotary)), frequencies_(rotary_frequencies(rotary_)) {}
 
 void RotaryTable::extend(int64_t n) {
   const auto pairs = static_cast<int64_t>(frequencies_.size());
   if (pairs == 0) return;
+  const bool by_length =
+      rotary_.scaling == RotaryScaling::dynamic || rotary_.scaling == RotaryScaling::longrope;
+  if (by_length && std::max<int64_t>(n, rotary_.original_context) != regime_) {
+    regime_ = std::max<int64_t>(n, rotary_.original_context);
+    frequencies_ = rotary_frequencies(rotary_, n);
+    cos_.clear();
+    sin_.clear();
+  }
   for (auto position = static_cast<int64_t>(cos_.size()) / pairs; position < n; ++position)
     for (const double frequency : frequencies_) {
-      cos_.push_back(static_cast<float>(std::cos(static_cast<double>(position) * frequency)));
-      sin_.push_back(static_cast<float>(std::sin(static_cast<double>(position) * frequency)));
+      const double angle = static_cast<double>(position) * frequency;
+      cos_.push_back(static_cast<float>(std::cos(angle) * rotary_.attention_factor));
+      sin_.push_back(static_cast<float>(std::sin(angle) * rotary_.attention_factor));
     }
 }
 
@@ -66,7 +116,7 @@ void RotaryTable::rotate(const float* in, float* out, int64_t d_head, int64_t po
   }
   const int64_t rotated = 2 * pairs;
   if (d_head > rotated)
-    std::memcpy(out + rotated, in + rotated, static_cast<size_t>(d_head - rotated) * sizeof(float));
+    std::memmove(out + rotated, in + rotated, static_cast<size_t>(d_head - rotated) * sizeof(float));
 }
 
 }  // namespace saccade

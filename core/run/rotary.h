@@ -8,21 +8,37 @@
 
 namespace saccade {
 
-// Angular frequency of each rotated pair, after the family's scaling. [dimensions / 2], radians per position
-[[nodiscard]] std::vector<double> rotary_frequencies(const RotarySpec& rotary);
+// Angular frequency of each rotated pair, after the family's scaling. [dimensions / 2], radians per position.
+// Dynamic and longrope scaling depend on how many positions there are; the others ignore `n_position`.
+[[nodiscard]] std::vector<double> rotary_frequencies(const RotarySpec& rotary, int64_t n_position = 0);
 
 class RotaryTable {
  public:
-  explicit RotaryTable(const RotarySpec& rotary);
-  // Makes positions [0, n) available.
+  explicit RotaryTable(RotarySpec rotary);
+  // Makes positions [0, n) available, with the frequencies of a text of n positions. Where those depend on n,
+  // keys that a cache holds keep the rotation they were given, as in the models' own implementations.
   void extend(int64_t n);
   // Copies one head's vector [d_head] from `in` to `out`, rotating its first `dimensions` for `position`.
+  // in == out is fine.
   void rotate(const float* in, float* out, int64_t d_head, int64_t position) const;
 
  private:
   RotarySpec rotary_;
+  int64_t regime_ = 0;  // the length that the frequencies stand for
   std::vector<double> frequencies_;
   std::vector<float> cos_, sin_;  // [position, dimensions / 2]
+};
+
+// The tables of one model: most have one, Gemma 3 a second for its layers with a window.
+struct RotaryTables {
+  explicit RotaryTables(const ModelSpec& spec) : main(spec.rotary), local(spec.local_rotary) {}
+  RotaryTable main, local;
+  // Null when the layer does not rotate.
+  [[nodiscard]] RotaryTable* of(const ModelSpec& spec, int32_t layer) {
+    const RotarySpec* rotary = spec.rotary_of(layer);
+    if (!rotary) return nullptr;
+    return rotary == &spec.local_rotary ? &local : &main;
+  }
 };
 
 }  // namespace saccade

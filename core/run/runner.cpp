@@ -90,10 +90,8 @@ Result<std::unique_ptr<Runner>> Runner::create(std::shared_ptr<const Model> mode
   SACCADE_CHECK(ops::guarded([&]() -> Result<void> {
     Parallel parallel = ops::use_threads(threads);
     ModelWeights weights = bind_weights(*model);
-    RotarySpec rotary = model->spec().rotary;
-    if (model->spec().position != PositionKind::rotary) rotary.dimensions = 0;
-    state.reset(
-        new State{model, kernels, threads, std::move(parallel), std::move(weights), RotaryTable(rotary)});
+    state.reset(new State{model, kernels, threads, std::move(parallel), std::move(weights),
+                          RotaryTables(model->spec())});
     return {};
   }));
   return std::unique_ptr<Runner>(new Runner(std::move(state)));
@@ -228,8 +226,10 @@ Result<std::shared_ptr<const Run>> Runner::run(const RunRequest& request,
     }
     if (request.capture.residuals) capture->final_resid = x;
     job.progress(static_cast<double>(spec.n_layer) / (spec.n_layer + 1), "next-token logits");
-    SACCADE_TRY(const ops::DeviceTensor h, pass.final_norm(x));
-    SACCADE_TRY(Answer answer, unembed(h, state_->weights, spec.n_vocab, ids, request.capture.loss, job));
+    SACCADE_TRY(const ops::DeviceTensor h, pass.head(x));
+    const bool with_loss = request.capture.loss && spec.causal;  // a masked model predicts no next token
+    SACCADE_TRY(Answer answer, unembed(h, state_->weights, spec, ids, with_loss, job));
+    state_->model->release_vocabulary();
     capture->last_logits = std::move(answer.last_logits);
     capture->loss = std::move(answer.loss);
     capture->sites = std::move(pass.recorded());

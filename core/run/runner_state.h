@@ -15,7 +15,7 @@ struct Runner::State {
   int threads;
   Parallel parallel;
   ModelWeights weights;
-  RotaryTable rotary;
+  RotaryTables rotary;
 
   // Refuses what cannot run, before any work.
   [[nodiscard]] Result<void> check(const RunRequest& request) const;

@@ -136,7 +136,9 @@ DeviceTensor linear(const DeviceTensor& x, const Matrix& matrix) {
 }
 
 Matrix vocabulary_slice(const Matrix& matrix, int64_t begin, int64_t end) {
-  return {handle(widened(tensor_of(matrix.weight).narrow(0, begin, end - begin))), matrix.layout, {}};
+  Matrix slice{handle(widened(tensor_of(matrix.weight).narrow(0, begin, end - begin))), matrix.layout, {}};
+  if (matrix.bias.defined()) slice.bias = handle(tensor_of(matrix.bias).narrow(1, begin, end - begin));
+  return slice;
 }
 
 void head_product(const DeviceTensor& x, const Matrix& matrix, int64_t begin, int64_t width, float* out,
@@ -204,16 +206,49 @@ void activate_in_place(const DeviceTensor& x, Activation activation) {
     case Activation::gelu_tanh:
       t.copy_(at::gelu(t, "tanh"));
       return;
+    case Activation::gelu_quick:
+      t.mul_(at::sigmoid(t * 1.702));
+      return;
     case Activation::silu:
       t.copy_(at::silu(t));
       return;
     case Activation::relu:
       t.relu_();
       return;
+    case Activation::relu_squared:
+      t.relu_().square_();
+      return;
   }
 }
 
 void multiply_in_place(const DeviceTensor& x, const DeviceTensor& y) { tensor_of(x).mul_(tensor_of(y)); }
+
+void scale_in_place(const DeviceTensor& x, double factor) {
+  if (factor != 1.0) tensor_of(x).mul_(factor);
+}
+
+void clamp_in_place(const DeviceTensor& x, double limit) { tensor_of(x).clamp_(-limit, limit); }
+
+void soft_cap_in_place(const DeviceTensor& x, double cap) { tensor_of(x).div_(cap).tanh_().mul_(cap); }
+
+void add_row_in_place(const DeviceTensor& x, const DeviceTensor& row) { tensor_of(x).add_(tensor_of(row)); }
+
+DeviceTensor stack_rows(const std::vector<DeviceTensor>& rows, double offset) {
+  std::vector<at::Tensor> parts;
+  parts.reserve(rows.size());
+  for (const DeviceTensor& row : rows) parts.push_back(tensor_of(row));
+  if (parts.size() == 1 && offset == 0.0) return rows.front();
+  return handle(at::cat(parts, 0) + offset);
+}
+
+void normalise_groups(const DeviceTensor& x, int64_t width, NormKind kind, double epsilon,
+                      const DeviceTensor& weight, const DeviceTensor& bias) {
+  const at::Tensor groups = tensor_of(x).view({x.rows(), -1, width});
+  const at::Tensor centred = kind == NormKind::layer_norm ? groups - groups.mean(2, true) : groups;
+  at::Tensor made = centred / (centred.square().mean(2, true) + epsilon).sqrt() * tensor_of(weight);
+  if (bias.defined()) made += tensor_of(bias);
+  groups.copy_(made);
+}
 
 int64_t first_nan_row(const DeviceTensor& x) {
   const at::Tensor& t = tensor_of(x);

@@ -88,7 +88,16 @@ void add_in_place(const DeviceTensor& x, const DeviceTensor& y);  // x += y
 [[nodiscard]] DeviceTensor add(const DeviceTensor& x, const DeviceTensor& y);
 void add_into(const DeviceTensor& out, const DeviceTensor& x, const DeviceTensor& y);  // out = x + y
 void activate_in_place(const DeviceTensor& x, Activation activation);
-void multiply_in_place(const DeviceTensor& x, const DeviceTensor& y);  // x *= y
+void multiply_in_place(const DeviceTensor& x, const DeviceTensor& y);   // x *= y
+void scale_in_place(const DeviceTensor& x, double factor);              // nothing for factor 1
+void clamp_in_place(const DeviceTensor& x, double limit);               // to [-limit, limit]
+void soft_cap_in_place(const DeviceTensor& x, double cap);              // x = cap tanh(x / cap)
+void add_row_in_place(const DeviceTensor& x, const DeviceTensor& row);  // x += row [1, columns]
+// Rows put under each other, `offset` added to every number. [rows, columns]
+[[nodiscard]] DeviceTensor stack_rows(const std::vector<DeviceTensor>& rows, double offset);
+// Normalises every group of `width` columns on its own, in place. weight: [1, width], or a row per group.
+void normalise_groups(const DeviceTensor& x, int64_t width, NormKind kind, double epsilon,
+                      const DeviceTensor& weight, const DeviceTensor& bias);
 // The first row that holds a NaN, or -1.
 [[nodiscard]] int64_t first_nan_row(const DeviceTensor& x);
 

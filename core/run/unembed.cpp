@@ -35,9 +35,9 @@ void gather(const ops::DeviceTensor& logits, int64_t first, int64_t begin, int64
 
 }  // namespace
 
-Result<Answer> unembed(const ops::DeviceTensor& h, const ModelWeights& weights, int64_t n_vocab,
+Result<Answer> unembed(const ops::DeviceTensor& h, const ModelWeights& weights, const ModelSpec& spec,
                        const std::vector<int32_t>& ids, bool with_loss, const JobContext& job) {
-  const int64_t n = h.rows(), last = n - 1;
+  const int64_t n = h.rows(), last = n - 1, n_vocab = spec.n_vocab;
   Answer answer;
   answer.last_logits = HostTensor({n_vocab}, false);
   Sums sums{std::vector<double>(static_cast<size_t>(n), -std::numeric_limits<double>::infinity()),
@@ -46,11 +46,14 @@ Result<Answer> unembed(const ops::DeviceTensor& h, const ModelWeights& weights, 
   const int64_t slice = weights.narrow_unembed ? 8192 : n_vocab;
   for (int64_t begin = 0; begin < n_vocab; begin += slice) {
     const int64_t end = std::min(begin + slice, n_vocab);
-    const ops::Matrix part = ops::vocabulary_slice(weights.unembed, begin, end);
+    const ops::Matrix part = ops::vocabulary_slice(
+        {weights.unembed.weight, weights.unembed.layout, weights.unembed_bias}, begin, end);
     for (int64_t first = with_loss ? 0 : last; first < n; first += rows_at_once) {
       SACCADE_CHECK(job.check());
       const int64_t stop = std::min(first + rows_at_once, n);
       const ops::DeviceTensor logits = ops::linear(ops::rows_of(h, first, stop), part);
+      ops::scale_in_place(logits, spec.logit_scale);
+      if (spec.logit_softcap > 0.0) ops::soft_cap_in_place(logits, spec.logit_softcap);
       if (with_loss) gather(logits, first, begin, end, ids, sums);
       if (stop == n)
         std::copy_n(logits.data() + (stop - first - 1) * logits.columns(), end - begin,

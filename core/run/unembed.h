@@ -13,8 +13,8 @@ struct Answer {
   std::vector<float> loss;  // [pos - 1] nats; empty unless asked for
 };
 
-// h: [pos, d_model], after the final norm; ids: the tokens of those positions.
-Result<Answer> unembed(const ops::DeviceTensor& h, const ModelWeights& weights, int64_t n_vocab,
+// h: [pos, d_embed], as ForwardPass::head() gives it; ids: the tokens of those positions.
+Result<Answer> unembed(const ops::DeviceTensor& h, const ModelWeights& weights, const ModelSpec& spec,
                        const std::vector<int32_t>& ids, bool with_loss, const JobContext& job);
 
 }  // namespace saccade

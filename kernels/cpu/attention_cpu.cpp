@@ -59,14 +59,15 @@ inline RowResult finish_row(const AttentionInput& in, const AttentionOutput& out
                             float* strip, int64_t keys, Columns& columns) {
   const int64_t query = in.shape.first_query + row;
   Visible seen = visible_keys(in.shape, in.mask, query);
+  const int64_t n = seen.end - seen.begin;
+  const float scale = shape_scores(in.scores, head, query, seen.begin, n, strip + seen.begin);
   if (const auto* cuts = knockouts_of(in.mask, head)) cut_edges(*cuts, query, 0, keys, strip);
   std::fill(strip, strip + seen.begin, 0.0f);
   std::fill(strip + seen.end, strip + keys, 0.0f);
-  const RowResult r =
-      exponentiate(strip + seen.begin, seen.end - seen.begin, in.scale, out.entropy != nullptr);
+  const RowResult r = exponentiate(strip + seen.begin, n, scale, out.entropy != nullptr);
   row_statistics(out, strip, seen, r, query, head * in.shape.n_query + row);
   if ((out.received || out.received_max) && r.highest != minus_infinity)
-    add_to_columns(strip + seen.begin, seen.end - seen.begin, 1.0f / r.sum,
+    add_to_columns(strip + seen.begin, n, 1.0f / r.sum,
                    out.received ? columns.received.data() + seen.begin : nullptr,
                    out.received_max ? columns.received_max.data() + seen.begin : nullptr);
   return r;
@@ -187,14 +188,15 @@ inline void weights_of_row(const TileInput& in, int64_t head, int64_t query, int
     std::fill(row, row + count, 0.0f);
     return;
   }
+  const float factor = shape_scores(in.scores, head, query, first + begin, end - begin, row + begin);
   if (const auto* cuts = knockouts_of(in.mask, head)) cut_edges(*cuts, query, first, count, row);
   std::fill(row, row + begin, 0.0f);
   std::fill(row + end, row + count, 0.0f);
-  const auto scale = hn::Set(d, in.scale), shift = hn::Set(d, lse);
+  const auto scale = hn::Set(d, factor), shift = hn::Set(d, lse);
   int64_t j = begin;
   for (; j + lanes <= end; j += lanes)
     hn::StoreU(hn::Exp(d, hn::Sub(hn::Mul(hn::LoadU(d, row + j), scale), shift)), d, row + j);
-  for (; j < end; ++j) row[j] = std::exp(row[j] * in.scale - lse);
+  for (; j < end; ++j) row[j] = std::exp(row[j] * factor - lse);
 }
 
 // Adds one row of weights to the blocks of one output row.

@@ -47,6 +47,32 @@ inline void cut_edges(const std::vector<EdgeRect>& cuts, int64_t query, int64_t 
         row[j - first] = minus_infinity;
 }
 
+// Caps the scores of keys [first_key, first_key + n) of one row and adds their ALiBi bias. Gives the scale
+// that is still to be applied. Heads without either pay nothing.
+inline float shape_scores(const AttentionScores& how, int64_t head, int64_t query, int64_t first_key,
+                          int64_t n, float* HWY_RESTRICT row) {
+  if (how.softcap == 0.0f && how.slopes.empty()) return how.scale;
+  const Floats d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  const float slope = how.slopes.empty() ? 0.0f : how.slopes[static_cast<size_t>(head)];
+  const float cap = how.softcap, before = cap > 0.0f ? how.scale / cap : how.scale;
+  const auto factor = hn::Set(d, before), ceiling = hn::Set(d, cap), down = hn::Set(d, -slope);
+  const auto origin = hn::Set(d, static_cast<float>(query - first_key));
+  int64_t j = 0;
+  for (; j + lanes <= n; j += lanes) {
+    auto s = hn::Mul(hn::LoadU(d, row + j), factor);
+    if (cap > 0.0f) s = hn::Mul(hn::Tanh(d, s), ceiling);
+    const auto distance = hn::Abs(hn::Sub(origin, hn::Iota(d, static_cast<float>(j))));
+    hn::StoreU(hn::MulAdd(down, distance, s), d, row + j);
+  }
+  for (; j < n; ++j) {
+    float s = row[j] * before;
+    if (cap > 0.0f) s = std::tanh(s) * cap;
+    row[j] = s - slope * static_cast<float>(std::abs(query - first_key - j));
+  }
+  return 1.0f;
+}
+
 struct RowResult {
   float highest = minus_infinity;  // of the scaled scores; -inf: the row sees nothing
   float sum = 0.0f;                // of exp(s - highest)

@@ -17,13 +17,19 @@ bool visible(const AttentionInput& in, int64_t head, int64_t query, int64_t key)
   });
 }
 
+// The score as attention.h defines it.
 double score(const AttentionInput& in, int64_t head, int64_t row, int64_t key) {
   const int64_t kv_head = head / (in.shape.n_head / in.shape.n_kv_head);
   const float* q = in.q.data + row * in.q.token_stride + head * in.q.head_stride;
   const float* k = in.k.data + key * in.k.token_stride + kv_head * in.k.head_stride;
   double sum = 0.0;
   for (int64_t d = 0; d < in.shape.d_head; ++d) sum += static_cast<double>(q[d]) * k[d];
-  return sum * static_cast<double>(in.scale);
+  double s = sum * static_cast<double>(in.scores.scale);
+  if (const double cap = in.scores.softcap; cap > 0.0) s = cap * std::tanh(s / cap);
+  if (!in.scores.slopes.empty())
+    s -= static_cast<double>(in.scores.slopes[static_cast<size_t>(head)]) *
+         static_cast<double>(std::abs(in.shape.first_query + row - key));
+  return s;
 }
 
 }  // namespace

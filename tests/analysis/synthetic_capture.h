@@ -44,7 +44,7 @@ inline void fill_statistics(LayerCapture& layer, const Capture& capture) {
   AttentionInput input;
   input.shape = {n, n, heads, heads, d, 0};
   input.mask.knockouts = layer.knockouts;
-  input.scale = static_cast<float>(capture.spec.attention_scale);
+  input.scores.scale = static_cast<float>(capture.spec.attention_scale);
   input.q = {layer.q.data(), heads * d, d};
   input.k = {layer.k.data(), heads * d, d};
   input.v = {v.data(), heads * d, d};

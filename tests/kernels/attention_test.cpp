@@ -37,6 +37,8 @@ struct Case {
   int64_t window = 0;
   float magnitude = 1.0f;
   std::vector<EdgeRect> cuts = {};  // of head 0
+  float softcap = 0.0f;
+  bool alibi = false;
 };
 
 std::vector<Case> cases() {
@@ -57,6 +59,19 @@ std::vector<Case> cases() {
   list.push_back(
       {"knocked_out_edges", {60, 60, 2, 2, 32, 0}, true, 0, 1.0f, {{10, 50, 3, 9}, {0, 60, 20, 21}}});
   list.push_back({"rows_that_see_nothing", {60, 60, 2, 2, 32, 0}, true, 0, 1.0f, {{5, 9, 0, 60}}});
+  list.push_back({"soft_cap", {60, 60, 2, 2, 32, 0}, true, 0, 3.0f, {}, 5.0f});
+  list.push_back({"soft_cap_while_decoding", {1, 77, 2, 1, 32, 76}, true, 9, 3.0f, {}, 5.0f});
+  list.push_back({"alibi", {130, 130, 4, 2, 32, 0}, true, 0, 1.0f, {}, 0.0f, true});
+  list.push_back({"alibi_while_decoding", {1, 130, 4, 2, 32, 129}, true, 0, 1.0f, {}, 0.0f, true});
+  list.push_back({"alibi_both_ways", {50, 50, 4, 4, 16, 0}, false, 0, 1.0f, {}, 0.0f, true});
+  list.push_back({"alibi_cap_window_and_cuts",
+                  {60, 60, 2, 2, 32, 0},
+                  true,
+                  20,
+                  3.0f,
+                  {{10, 50, 3, 9}, {0, 60, 20, 21}},
+                  5.0f,
+                  true});
   list.push_back({"no_queries", {0, 10, 2, 2, 16, 0}, false});
   list.push_back({"no_keys", {5, 0, 2, 2, 16, 0}, false});
   return list;
@@ -73,7 +88,11 @@ struct Problem {
     in.shape = shape;
     in.mask.causal = c.causal;
     in.mask.window = c.window;
-    in.scale = 1.0f / std::sqrt(static_cast<float>(shape.d_head));
+    in.scores.scale = 1.0f / std::sqrt(static_cast<float>(shape.d_head));
+    in.scores.softcap = c.softcap;
+    for (int64_t h = 0; c.alibi && h < shape.n_head; ++h)
+      slopes.push_back(std::exp2(-0.7f * static_cast<float>(h + 1)));
+    in.scores.slopes = slopes;
     in.q = {fused.data(), stride, shape.d_head};
     in.k = {fused.data() + shape.n_head * shape.d_head, stride, shape.d_head};
     in.v = {fused.data() + (shape.n_head + shape.n_kv_head) * shape.d_head, stride, shape.d_head};
@@ -110,11 +129,11 @@ struct Problem {
     out.top_weight = top_weight.data();
     out.top_key = top_key.data();
   }
-  [[nodiscard]] TileInput tile_input() const { return {shape, in.mask, in.scale, in.q, in.k, lse.data()}; }
+  [[nodiscard]] TileInput tile_input() const { return {shape, in.mask, in.scores, in.q, in.k, lse.data()}; }
 
   AttentionShape shape;
   std::vector<float> fused, z, lse, entropy, max_weight, sink_mass, local_mass, mean_distance, received,
-      received_max, top_weight;
+      received_max, top_weight, slopes;
   std::vector<int32_t> max_key, top_key;
   std::vector<std::vector<EdgeRect>> cuts;
   AttentionInput in;
@@ -329,7 +348,13 @@ TEST_P(EveryKernelSet, shapes_that_do_not_fit_are_refused_with_the_numbers) {
   EXPECT_THAT(refusal([](Problem& p) { p.in.v.token_stride = 3; }), HasSubstr("v: strides 3"));
   EXPECT_THAT(refusal([](Problem& p) { p.out.z.data = nullptr; }), HasSubstr("z is null"));
   EXPECT_THAT(refusal([](Problem& p) { p.out.top_k = 99; }), HasSubstr("99"));
-  EXPECT_THAT(refusal([](Problem& p) { p.in.scale = NAN; }), HasSubstr("scale"));
+  EXPECT_THAT(refusal([](Problem& p) { p.in.scores.scale = NAN; }), HasSubstr("scale"));
+  EXPECT_THAT(refusal([](Problem& p) { p.in.scores.softcap = -1.0f; }), HasSubstr("soft cap"));
+  EXPECT_THAT(refusal([](Problem& p) {
+                static const float one = 1.0f;
+                p.in.scores.slopes = {&one, 1};
+              }),
+              HasSubstr("1 ALiBi slopes for 4 heads"));
   Problem p({"plain", {8, 8, 4, 2, 16, 0}});
   p.ask_for_everything();
   ASSERT_TRUE(kernels().forward(p.in, p.out, serial()).ok());

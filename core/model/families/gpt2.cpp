@@ -1,7 +1,5 @@
 // GPT-2 (Radford et al. 2019): LayerNorm before each block, learned positions, Conv1D weights [in, out],
 // fused q|k|v.
-#include <fmt/format.h>
-
 #include <cmath>
 
 #include "core/model/config_reader.h"
@@ -30,13 +28,8 @@ Result<ModelSpec> read_config(const nlohmann::json& json) {
   SACCADE_TRY(spec.activation, config.activation("activation_function", "gelu_new"));
   SACCADE_TRY(spec.tied_unembedding, config.flag("tie_word_embeddings", true));
   SACCADE_TRY(const bool scaled, config.flag("scale_attn_weights", true));
-  for (const char* key : {"scale_attn_by_inverse_layer_idx", "add_cross_attention"}) {
-    SACCADE_TRY(const bool wanted, config.flag(key, false));
-    if (wanted)
-      return make_error(
-          ErrorCode::unsupported,
-          fmt::format("config.json: '{}': expected false, found true: such a GPT-2 is not read", key));
-  }
+  SACCADE_TRY(spec.scale_by_layer, config.flag("scale_attn_by_inverse_layer_idx", false));
+  SACCADE_CHECK(config.only("add_cross_attention", false));
   spec.attention_scale = scaled ? 1.0 / std::sqrt(static_cast<double>(spec.d_head)) : 1.0;
   SACCADE_TRY(spec.bos_ids, config.ids("bos_token_id"));
   SACCADE_TRY(spec.eos_ids, config.ids("eos_token_id"));

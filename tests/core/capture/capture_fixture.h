@@ -79,7 +79,7 @@ inline LayerCapture random_layer(const ModelSpec& spec, int64_t n, std::mt19937&
   AttentionInput input;
   input.shape = {n, n, spec.n_head, spec.n_kv_head, d, 0};
   input.mask.knockouts = layer.knockouts;
-  input.scale = static_cast<float>(spec.attention_scale);
+  input.scores.scale = static_cast<float>(spec.attention_scale);
   input.q = {layer.q.data(), spec.n_head * d, d};
   input.k = {layer.k.data(), spec.n_kv_head * d, d};
   input.v = {v.data(), spec.n_kv_head * d, d};

@@ -34,12 +34,50 @@ TEST(SpecJson, ComesBackTheSame) {
   }
 }
 
-TEST(SpecJson, EveryKeyIsNeededAndNamedWhenItIsWrong) {
+TEST(SpecJson, EveryKeyOfTheFirstVersionIsNeededLaterOnesHaveTheirDefaultsAndAllAreNamedWhenWrong) {
+  const std::set<std::string> first{"family",
+                                    "model_type",
+                                    "n_layer",
+                                    "n_head",
+                                    "n_kv_head",
+                                    "d_model",
+                                    "d_head",
+                                    "d_mlp",
+                                    "n_vocab",
+                                    "n_context",
+                                    "norm",
+                                    "norm_epsilon",
+                                    "position",
+                                    "rotary_base",
+                                    "rotary_dimensions",
+                                    "activation",
+                                    "gated_mlp",
+                                    "qkv_bias",
+                                    "tied_unembedding",
+                                    "attention_out_bias",
+                                    "rotary_factor",
+                                    "rotary_scaling",
+                                    "mlp_bias",
+                                    "rotary_pairing",
+                                    "attention_scale",
+                                    "bos_ids",
+                                    "rotary_original_context",
+                                    "eos_ids",
+                                    "weight_dtype",
+                                    "rotary_low_frequency_factor",
+                                    "rotary_high_frequency_factor"};
+  const nlohmann::json defaults = spec_to_json(ModelSpec{});
   const nlohmann::json good = spec_to_json(fixtures::spec_of(3, 4, 2));
   for (const auto& [key, value] : good.items()) {
     nlohmann::json without = good, wrong = good;
     without.erase(key);
     wrong[key] = {{"an", "object"}};
+    if (!first.contains(key)) {
+      const auto spec = spec_from_json(without);
+      ASSERT_TRUE(spec.ok()) << key;
+      EXPECT_EQ(spec_to_json(*spec)[key], defaults[key]);
+      without = wrong;
+    }
     for (const nlohmann::json& bad : {without, wrong}) {
       const auto spec = spec_from_json(bad);
       ASSERT_FALSE(spec.ok()) << key;
@@ -62,7 +100,10 @@ TEST(SpecJson, RefusesSizesThatNoModelHas) {
   EXPECT_THAT(message("n_head", -4), HasSubstr("found -4"));
   EXPECT_THAT(message("n_head", uint64_t{1} << 63), HasSubstr("'n_head'"));
   EXPECT_THAT(message("n_kv_head", 3), HasSubstr("a divisor of n_head, 4"));
-  EXPECT_THAT(message("activation", "tanh"), HasSubstr("gelu, gelu_tanh, silu, relu"));
+  EXPECT_THAT(message("activation", "tanh"), HasSubstr("gelu, gelu_tanh, gelu_quick, silu, relu"));
+  EXPECT_THAT(message("windows", {4, 4}), HasSubstr("one number for each of 3 layers"));
+  EXPECT_THAT(message("windows", {4, 4, -1}), HasSubstr("no negative number"));
+  EXPECT_THAT(message("alibi_slopes", {0.5}), HasSubstr("one number for each of 4 heads"));
   EXPECT_THAT(message("attention_scale", nullptr), HasSubstr("a number"));
   EXPECT_FALSE(spec_from_json(nlohmann::json::array()).ok());
 }

@@ -55,7 +55,7 @@ struct Capture {
   int64_t sink_keys = 1, local_width = 8;
   std::vector<std::shared_ptr<const LayerCapture>> layers;
   HostTensor final_resid;   // [pos, d_model], before the final norm; empty when not asked for
-  HostTensor last_logits;   // [n_vocab], at the last position
+  HostTensor last_logits;   // [n_vocab], at the last position (masked language models: at the mask)
   std::vector<float> loss;  // [pos - 1] nats: -ln p(token i+1 | tokens 0..i); empty when not asked for
   std::map<SiteRef, HostTensor> sites;  // recorded in full, shapes as shape_of()
 

@@ -51,6 +51,15 @@ int32_t resume_layer(const std::shared_ptr<const Run>& base, const RunRequest& r
   return layer;
 }
 
+// Where the model is asked: at the last token; a masked language model at its first mask, if there is one.
+int64_t answer_row(const TokenSequence& tokens, const ModelSpec& spec) {
+  const auto is_mask = [](const Token& token) {
+    return token.special && (token.text == "[MASK]" || token.text == "<mask>");
+  };
+  const auto mask = std::find_if(tokens.tokens.begin(), tokens.tokens.end(), is_mask);
+  return spec.causal || mask == tokens.tokens.end() ? tokens.size() - 1 : mask - tokens.tokens.begin();
+}
+
 std::string now_utc() {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
                      fmt::gmtime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now())));
@@ -228,7 +237,9 @@ Result<std::shared_ptr<const Run>> Runner::run(const RunRequest& request,
     job.progress(static_cast<double>(spec.n_layer) / (spec.n_layer + 1), "next-token logits");
     SACCADE_TRY(const ops::DeviceTensor h, pass.head(x));
     const bool with_loss = request.capture.loss && spec.causal;  // a masked model predicts no next token
-    SACCADE_TRY(Answer answer, unembed(h, state_->weights, spec, ids, with_loss, job));
+    const int64_t row = answer_row(request.tokens, spec);
+    SACCADE_TRY(Answer answer, unembed(spec.causal ? h : ops::rows_of(h, row, row + 1), state_->weights, spec,
+                                       ids, with_loss, job));
     state_->model->release_vocabulary();
     capture->last_logits = std::move(answer.last_logits);
     capture->loss = std::move(answer.loss);

@@ -12,6 +12,12 @@
 namespace saccade {
 namespace {
 
+// Masked language models have none.
+QString losses_text(const Capture& a, const Capture& b) {
+  if (a.loss.empty() || b.loss.empty()) return {};
+  return QObject::tr(" · mean loss %1 → %2 nats").arg(a.mean_loss(), 0, 'f', 3).arg(b.mean_loss(), 0, 'f', 3);
+}
+
 // A signed bar behind the number, from the middle of the cell; the sign is in the text, too.
 class ChangeDelegate : public QStyledItemDelegate {
  public:
@@ -218,11 +224,10 @@ void AnswerView::refresh() {
   if (!a)
     divergence_->setText(tr("What the model would say next will be here."));
   else if (comparison)
-    divergence_->setText(tr("KL %1 nats · JS %2 nats · mean loss %3 → %4 nats%5")
+    divergence_->setText(tr("KL %1 nats · JS %2 nats%3%4")
                              .arg(comparison->kl, 0, 'g', 3)
                              .arg(comparison->js, 0, 'g', 3)
-                             .arg(a->capture->mean_loss(), 0, 'f', 3)
-                             .arg(b->capture->mean_loss(), 0, 'f', 3)
+                             .arg(losses_text(*a->capture, *b->capture))
                              .arg(workbench().answer_is_stale() ? tr(" · computing…") : QString()));
   else
     divergence_->setText(a->capture->loss.empty()

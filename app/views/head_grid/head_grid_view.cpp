@@ -205,9 +205,11 @@ QImage HeadGridCanvas::image_of(const Tile& tile) const {
   const Rgb unseen = palette().color(QPalette::Window).lightness() < 128 ? masked_colour_dark : masked_colour;
   const auto values = tile.block_max.values();
   const int64_t lod = tile.request.lod;
+  const bool causal = !workbench_.run_a() || workbench_.run_a()->capture->spec.causal;
   for (int64_t r = 0; r < tile.rows; ++r)
     for (int64_t c = 0; c < tile.columns; ++c) {
-      const bool masked = c > r || (scale.mode >= SinkMode::hide_sinks && c * lod < scale.sink_keys);
+      const bool masked =
+          (causal && c > r) || (scale.mode >= SinkMode::hide_sinks && c * lod < scale.sink_keys);
       const Rgb rgb = masked ? unseen : scale.colour(values[static_cast<size_t>(r * tile.columns + c)]);
       image.setPixel(static_cast<int>(c), static_cast<int>(r), qRgb(rgb.r, rgb.g, rgb.b));
     }

@@ -144,6 +144,7 @@ void MapCanvas::paint_tiles() {
   MapLook look;
   look.scale = scale_;
   look.difference = other_.has_value();
+  look.causal = map_->capture().spec.causal;
   look.masked = palette().color(QPalette::Window).lightness() < 128 ? masked_colour_dark : masked_colour;
   look.sink_mass = sink_mass_.empty() ? nullptr : &sink_mass_;
   renderer_->begin(look, camera_, frame(), size(), devicePixelRatioF());
@@ -206,7 +207,7 @@ void MapCanvas::paint_overlay() {
 }
 
 std::optional<float> MapCanvas::known_value(int64_t query, int64_t key) const {
-  if (key > query) return std::nullopt;
+  if (map_->capture().spec.causal && key > query) return std::nullopt;
   const TileKey tile_key{0, query / TileCache::side, key / TileCache::side};
   const auto tile = cache_->find(tile_key);
   if (!tile || tile->values.empty()) return std::nullopt;

@@ -49,7 +49,7 @@ void MapCanvas::hud_pointer() {
                 token_text(capture, pointer_->query).c_str());
     ImGui::Text("key %lld  %s", static_cast<long long>(pointer_->key),
                 token_text(capture, pointer_->key).c_str());
-    if (pointer_->key > pointer_->query)
+    if (capture.spec.causal && pointer_->key > pointer_->query)
       ImGui::TextDisabled("masked: a query sees no later key");
     else
       ImGui::Text("probability %.4g   score %.4g", pointer_weight_, pointer_score_);
@@ -61,7 +61,7 @@ void MapCanvas::hud_pointer() {
 
 void MapCanvas::paint_hud() {
   const QRectF area = frame();
-  // Above the diagonal nothing is drawn: the HUD stands there.
+  // Above the diagonal a causal map has nothing to draw: the HUD stands there.
   ImGui::SetNextWindowPos({static_cast<float>(area.right()) - 8, static_cast<float>(area.top()) + 8},
                           ImGuiCond_Always, {1.0f, 0.0f});
   ImGui::SetNextWindowSize({292, 0});

@@ -64,7 +64,7 @@ class DumpReader {
     SACCADE_CHECK(knockouts());
     const SiteRef final_resid = dump::final_resid(capture_->spec);
     SACCADE_TRY(capture_->final_resid, tensor(full_name(final_resid), shape_of(final_resid)));
-    SACCADE_TRY(capture_->last_logits, tensor(dump::last_logits, {capture_->spec.n_vocab}));
+    SACCADE_TRY(capture_->last_logits, tensor(dump::last_logits, {capture_->spec.n_logits()}));
     SACCADE_CHECK(loss());
     SACCADE_CHECK(sites());
     capture_->layers.assign(layers_.begin(), layers_.end());

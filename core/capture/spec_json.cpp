@@ -171,6 +171,9 @@ void visit_variants(Visitor& visitor, Spec& spec) {
   visitor.field("embed_scale", spec.embed_scale);
   visitor.field("residual_scale", spec.residual_scale);
   visitor.size("n_token_type", spec.n_token_type, 0, largest_size);
+  visitor.size("n_output", spec.n_output, 0, largest_size);
+  visitor.field("no_norms", spec.no_norms);
+  visitor.field("weightless_norms", spec.weightless_norms);
   visitor.field("logit_scale", spec.logit_scale);
   visitor.field("logit_softcap", spec.logit_softcap);
 }

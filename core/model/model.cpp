@@ -10,8 +10,7 @@
 
 #include "core/base/digest.h"
 #include "core/base/memory.h"
-#include "core/model/config_reader.h"
-#include "core/model/family.h"
+#include "core/model/family_match.h"
 
 namespace saccade {
 namespace {
@@ -49,19 +48,6 @@ Result<Place> find_place(const std::string& where) {
   return make_error(
       ErrorCode::unsupported,
       fmt::format("{}: expected a folder with config.json and *.safetensors, or a .safetensors file", where));
-}
-
-Result<const Family*> family_of(const nlohmann::json& config) {
-  const ConfigReader reader(config);
-  SACCADE_TRY(const std::string type, reader.text("model_type", ""));
-  if (const Family* family = find_family(type)) return family;
-  std::string known;
-  for (const Family& family : families())
-    for (const std::string_view name : family.model_types)
-      known += (known.empty() ? "" : ", ") + std::string(name);
-  return make_error(ErrorCode::unsupported,
-                    fmt::format("config.json: 'model_type': expected one of {}, found {}", known,
-                                type.empty() ? "nothing" : "'" + type + "'"));
 }
 
 Result<nlohmann::json> read_config(const Path& folder, std::string& text) {
@@ -124,16 +110,14 @@ Result<std::shared_ptr<Model>> Model::open_at(const std::filesystem::path& folde
   job.progress(0.0, "config.json");
   std::string config_text;
   SACCADE_TRY(const nlohmann::json config, read_config(folder, config_text));
-  SACCADE_TRY(const Family* family, family_of(config));
-  SACCADE_TRY(model->spec_, family->read_config(config));
-  model->spec_.model_type = config["model_type"].get<std::string>();
   SACCADE_CHECK(job.check());
 
   job.progress(0.3, "weights");
   SACCADE_TRY(model->checkpoint_, Checkpoint::open(weights));
-  SACCADE_TRY(model->weights_,
-              WeightMap::bind(*model->checkpoint_, model->spec_, family->weight_rules(model->spec_),
-                              family->prefixes, family->ignorable));
+  SACCADE_TRY(FamilyMatch match, match_family(config, *model->checkpoint_));
+  model->spec_ = std::move(match.spec);
+  model->weights_ = std::move(match.weights);
+  model->spec_.model_type = config.value("model_type", "");
   model->spec_.weight_dtype = to_string(model->weights_.get(Slot::embed).tensor->dtype);
   SACCADE_CHECK(job.check());
 
@@ -144,6 +128,7 @@ Result<std::shared_ptr<Model>> Model::open_at(const std::filesystem::path& folde
   model->tokenizer_ = tokenizer.ok() ? std::move(*tokenizer) : make_id_tokenizer(model->spec_.n_vocab);
   model->notes_ = notes_on(model->spec_, *model->checkpoint_, model->weights_,
                            model->has_tokenizer_ ? model->tokenizer_.get() : nullptr);
+  if (!match.note.empty()) model->notes_.insert(model->notes_.begin(), match.note);
   if (const auto probe = model->tokenizer_->encode("a", {}); probe.ok() && !probe->tokens.empty())
     model->adds_bos_ = model->tokenizer_->bos() && probe->tokens[0].id == *model->tokenizer_->bos();
   model->digest_ = Digest().add(config_text).add(model->checkpoint_->digest()).hex();

@@ -50,9 +50,10 @@ struct ModelSpec {
   std::string family;      // "gpt2", "llama": the file in core/model/families
   std::string model_type;  // as the config spells it
   int32_t n_layer = 0, n_head = 0, n_kv_head = 0;
-  int32_t d_model = 0, d_head = 0, d_mlp = 0;
+  int32_t d_model = 0, d_head = 0, d_mlp = 0;  // d_mlp 0: layers of attention only
   int32_t d_embed = 0;  // of the embedding when it is projected to d_model (OPT); 0 = d_model
   int32_t n_vocab = 0;
+  int32_t n_output = 0;      // logits, where they are not one per token of the vocabulary; 0 = n_vocab
   int32_t n_token_type = 0;  // rows of the token type embedding (BERT)
   int32_t n_context = 0;     // largest number of positions
   bool causal = true;        // false: every position sees every other (BERT)
@@ -60,7 +61,8 @@ struct ModelSpec {
   BlockKind block = BlockKind::sequential;
   NormKind norm = NormKind::layer_norm;
   double norm_epsilon = 1e-5;
-  double norm_offset = 0.0;  // added to the weights of every norm (Gemma: 1)
+  bool no_norms = false, weightless_norms = false;  // toy models: none at all; nothing to multiply with
+  double norm_offset = 0.0;                         // added to the weights of every norm (Gemma: 1)
   QkNorm qk_norm = QkNorm::none;
 
   PositionKind position = PositionKind::learned;
@@ -89,6 +91,9 @@ struct ModelSpec {
   std::vector<int32_t> bos_ids, eos_ids;
   std::string weight_dtype;  // as stored: "float32", "bfloat16", "float16"; filled in by the checkpoint
 
+  [[nodiscard]] int32_t n_logits() const { return n_output > 0 ? n_output : n_vocab; }
+  // Whether logits at one position are about the token at the next: there is a loss per token only then.
+  [[nodiscard]] bool predicts_next_token() const { return causal && n_logits() >= n_vocab; }
   [[nodiscard]] int32_t n_heads_total() const { return n_layer * n_head; }
   [[nodiscard]] int32_t kv_head_of(int32_t head) const { return head / (n_head / n_kv_head); }
   [[nodiscard]] int32_t window_of(int32_t layer) const {

@@ -51,6 +51,7 @@ const char* to_string(Slot slot) {
                                     "MLP gate bias",
                                     "MLP output weight",
                                     "MLP output bias",
+                                    "MLP product bias",
                                     "expert router",
                                     "expert input weight",
                                     "expert gate weight",
@@ -70,9 +71,13 @@ std::string with_number(std::string text, const char* mark, int32_t number) {
   return text;
 }
 
+}  // namespace
+
 std::string name_at(const std::string& name, int32_t layer, int32_t part) {
   return with_number(with_number(name, "{l}", layer), "{p}", part);
 }
+
+namespace {
 
 bool is_per_layer(const WeightRule& rule) { return rule.name.find("{l}") != std::string::npos; }
 bool is_floating(DType dtype) { return dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16; }

@@ -58,7 +58,8 @@ enum class Slot {
   mlp_gate_bias,
   mlp_out_weight,
   mlp_out_bias,
-  router,  // d_model -> n_expert
+  mlp_product_bias,  // [d_mlp]: added to the product of gate and input (TransformerLens)
+  router,            // d_model -> n_expert
   expert_in,
   expert_gate,
   expert_out,  // one part per expert
@@ -69,7 +70,8 @@ enum class Slot {
 };
 [[nodiscard]] const char* to_string(Slot slot);
 
-enum class MatrixLayout { out_in, in_out };  // torch Linear, GPT-2's Conv1D
+// torch Linear; GPT-2's Conv1D (also [head, d_head, out]); TransformerLens's [head, in, d_head]
+enum class MatrixLayout { out_in, in_out, per_head_in_out };
 
 // One row of a family's table. In the name "{l}" stands for the layer, "{p}" for the part (an expert, a
 // head). A rule may take a range of a tensor's rows: a fused matrix is then several slots, none copied.
@@ -86,6 +88,9 @@ struct WeightRule {
   std::vector<int64_t> stored_shape = {};  // of the whole tensor, when rows are taken from it
   std::vector<int32_t> layers = {};        // only in these layers; empty = in all
 };
+
+// The name of a rule's tensor in one layer and part.
+[[nodiscard]] std::string name_at(const std::string& name, int32_t layer, int32_t part);
 
 struct Weight {
   const TensorView* tensor = nullptr;  // lives as long as the map and its checkpoint

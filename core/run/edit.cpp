@@ -85,11 +85,10 @@ Result<void> check_edits(std::span<const Edit> edits, const ModelSpec& spec, int
       const SiteRef site = std::get<SiteRef>(edit.target);
       const HookSiteInfo& info = info_of(site.site);
       if (!info.editable) return bad_edit(edit, refusal_of(site));
-      if (site.site == HookSite::pos_embed && spec.position != PositionKind::learned)
-        return bad_edit(edit, "the model has no learned positions");
       if (info.per_layer && (site.layer < 0 || site.layer >= spec.n_layer))
         return bad_edit(edit,
                         fmt::format("the model has layers 0-{}, found {}", spec.n_layer - 1, site.layer));
+      if (!exists(site, spec)) return bad_edit(edit, fmt::format("the model has no {}", full_name(site)));
       if (edit.verb == EditVerb::knockout) return bad_edit(edit, "knockout needs heads, such as 9.9");
     }
     if (!std::isfinite(edit.by)) return bad_edit(edit, "by= must be a finite number");

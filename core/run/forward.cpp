@@ -323,10 +323,14 @@ Result<HostTensor> ForwardPass::layer(int32_t l, HostTensor x, const LayerOption
   } else if (weights_.layers[static_cast<size_t>(l)].norm2.defined()) {
     SACCADE_TRY(h, norm(l, 2, residual));
   }
-  SACCADE_TRY(const ops::DeviceTensor mlp_out, mlp(l, h, first));
   HostTensor next({rows, spec_.d_model}, false);
   const ops::DeviceTensor sum = ops::view_of(next, rows, spec_.d_model);
-  ops::add_into(sum, mid, mlp_out);
+  if (spec_.d_mlp > 0) {
+    SACCADE_TRY(const ops::DeviceTensor mlp_out, mlp(l, h, first));
+    ops::add_into(sum, mid, mlp_out);
+  } else {
+    std::copy_n(mid.data(), next.size(), next.mutable_values().data());
+  }
   SACCADE_CHECK(visit({HookSite::resid_post, l}, next, rows, first));
   if (post_norm) {
     SACCADE_TRY(const ops::DeviceTensor normed, norm(l, 2, sum));

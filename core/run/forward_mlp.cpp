@@ -94,6 +94,7 @@ Result<ops::DeviceTensor> ForwardPass::plain_mlp(int32_t l, const ops::DeviceTen
   if (spec_.gated_mlp) {
     SACCADE_TRY(const ops::DeviceTensor up, linear(h, w.mlp_in));
     ops::multiply_in_place(hidden, up);
+    if (w.mlp_product_bias.defined()) ops::add_row_in_place(hidden, w.mlp_product_bias);
   }
   SACCADE_CHECK(visit({HookSite::mlp_post, l}, hidden, first_position));
   return linear(hidden, w.mlp_out);

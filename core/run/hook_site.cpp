@@ -90,6 +90,40 @@ Result<SiteRef> parse_site(std::string_view name) {
                     fmt::format("no hook site is called '{}'; there are {}", name, all_names()));
 }
 
+bool exists(SiteRef site, const ModelSpec& spec) {
+  const bool mlp = spec.d_mlp > 0, experts = spec.experts.n_expert > 0;
+  switch (site.site) {
+    case HookSite::pos_embed:
+      return spec.position == PositionKind::learned;
+    case HookSite::mlp_out:
+    case HookSite::ln2_scale:
+    case HookSite::ln2_normalized:
+      return mlp && !(spec.no_norms && site.site != HookSite::mlp_out);
+    case HookSite::mlp_pre:
+    case HookSite::mlp_post:
+      return mlp && !(experts && spec.has_experts(site.layer));
+    case HookSite::ln1_scale:
+    case HookSite::ln1_normalized:
+    case HookSite::ln_final_scale:
+    case HookSite::ln_final_normalized:
+      return !spec.no_norms;
+    case HookSite::embed:
+    case HookSite::resid_pre:
+    case HookSite::resid_mid:
+    case HookSite::resid_post:
+    case HookSite::q:
+    case HookSite::k:
+    case HookSite::v:
+    case HookSite::z:
+    case HookSite::attn_scores:
+    case HookSite::pattern:
+    case HookSite::result:
+    case HookSite::attn_out:
+      return true;
+  }
+  return true;
+}
+
 Result<std::vector<SiteRef>> match_sites(std::string_view filter, const ModelSpec& spec) {
   std::vector<SiteRef> found;
   while (!filter.empty()) {
@@ -99,8 +133,8 @@ Result<std::vector<SiteRef>> match_sites(std::string_view filter, const ModelSpe
     if (word.empty()) continue;
     const size_t before = found.size();
     for (const HookSiteInfo& info : table) {
-      if (info.site == HookSite::pos_embed && spec.position != PositionKind::learned) continue;
       for (int32_t l = info.per_layer ? 0 : -1; l < (info.per_layer ? spec.n_layer : 0); ++l) {
+        if (!exists({info.site, l}, spec)) continue;
         const SiteRef site{info.site, l};
         const std::string hook = "hook_" + std::string(info.short_name);
         if (word == info.short_name || word == hook ||

@@ -60,6 +60,9 @@ struct SiteRef {
 [[nodiscard]] std::string full_name(SiteRef site);
 // One full name; an unknown one is an error that lists near matches.
 [[nodiscard]] Result<SiteRef> parse_site(std::string_view name);
+// Whether the model passes this site: one without learned positions has no pos_embed, a layer of experts no
+// mlp_pre.
+[[nodiscard]] bool exists(SiteRef site, const ModelSpec& spec);
 // A comma-separated filter of full names, wildcards ("blocks.*.attn.hook_pattern") and short names
 // ("pattern", "z").
 [[nodiscard]] Result<std::vector<SiteRef>> match_sites(std::string_view filter, const ModelSpec& spec);

@@ -7,7 +7,10 @@ namespace {
 class Binder {
  public:
   Binder(const Model& model, int32_t layer)
-      : map_(model.weights()), offset_(model.spec().norm_offset), layer_(layer) {}
+      : map_(model.weights()),
+        offset_(model.spec().norm_offset),
+        ones_(model.spec().weightless_norms ? model.spec().d_model : 0),
+        layer_(layer) {}
 
   [[nodiscard]] ops::DeviceTensor table(Slot slot) const {
     const Weight weight = map_.get(slot, layer_);
@@ -29,6 +32,7 @@ class Binder {
   }
   // A norm that is stored head by head becomes [heads, d_head].
   [[nodiscard]] Norm norm(Slot weight, Slot bias) const {
+    if (ones_ > 0) return {ops::row_of_ones(ones_), {}};
     return {stacked(weight, offset_), stacked(bias, 0.0)};
   }
   [[nodiscard]] Norm norm(Slot weight) const { return {stacked(weight, offset_), {}}; }
@@ -46,17 +50,22 @@ class Binder {
 
   const WeightMap& map_;
   double offset_;
+  int64_t ones_;  // the width of norms without weights, 0 where norms have them
   int32_t layer_;
 };
 
-LayerWeights bind_layer(const Binder& bind) {
+LayerWeights bind_layer(const Model& model, int32_t l) {
+  const Binder bind(model, l);
   LayerWeights layer;
   layer.norm1 = bind.norm(Slot::norm1_weight, Slot::norm1_bias);
-  layer.norm2 = bind.norm(Slot::norm2_weight, Slot::norm2_bias);
+  if (bind.parts(Slot::mlp_in_weight) > 0 || bind.parts(Slot::router) > 0)
+    layer.norm2 = bind.norm(Slot::norm2_weight, Slot::norm2_bias);
   layer.attn_out_norm = bind.norm(Slot::attn_out_norm_weight);
   layer.mlp_out_norm = bind.norm(Slot::mlp_out_norm_weight);
-  layer.q_norm = bind.norm(Slot::q_norm_weight, Slot::q_norm_bias);
-  layer.k_norm = bind.norm(Slot::k_norm_weight, Slot::k_norm_bias);
+  if (model.spec().qk_norm != QkNorm::none) {
+    layer.q_norm = bind.norm(Slot::q_norm_weight, Slot::q_norm_bias);
+    layer.k_norm = bind.norm(Slot::k_norm_weight, Slot::k_norm_bias);
+  }
   layer.qkv = bind.matrix(Slot::qkv_weight, Slot::qkv_bias);
   layer.q = bind.matrix(Slot::q_weight, Slot::q_bias);
   layer.k = bind.matrix(Slot::k_weight, Slot::k_bias);
@@ -65,6 +74,7 @@ LayerWeights bind_layer(const Binder& bind) {
   layer.mlp_in = bind.matrix(Slot::mlp_in_weight, Slot::mlp_in_bias);
   layer.mlp_gate = bind.matrix(Slot::mlp_gate_weight, Slot::mlp_gate_bias);
   layer.mlp_out = bind.matrix(Slot::mlp_out_weight, Slot::mlp_out_bias);
+  layer.mlp_product_bias = bind.vector(Slot::mlp_product_bias);
   layer.router = bind.matrix(Slot::router);
   layer.shared_router = bind.matrix(Slot::shared_router);
   for (int32_t e = 0; e < bind.parts(Slot::expert_in); ++e)
@@ -81,17 +91,18 @@ ModelWeights bind_weights(const Model& model) {
   weights.embed = bind.table(Slot::embed);
   weights.pos_embed = bind.table(Slot::pos_embed);
   weights.type_embed = bind.table(Slot::type_embed);
-  weights.embed_norm = bind.norm(Slot::embed_norm_weight, Slot::embed_norm_bias);
+  if (model.weights().get(Slot::embed_norm_weight).tensor)
+    weights.embed_norm = bind.norm(Slot::embed_norm_weight, Slot::embed_norm_bias);
   weights.embed_in = bind.matrix(Slot::embed_in);
   weights.embed_out = bind.matrix(Slot::embed_out);
   weights.final_norm = bind.norm(Slot::final_norm_weight, Slot::final_norm_bias);
   weights.head = bind.matrix(Slot::head_weight, Slot::head_bias);
-  weights.head_norm = bind.norm(Slot::head_norm_weight, Slot::head_norm_bias);
+  if (weights.head.defined()) weights.head_norm = bind.norm(Slot::head_norm_weight, Slot::head_norm_bias);
   const Slot output = model.weights().get(Slot::unembed).tensor ? Slot::unembed : Slot::embed;
   weights.unembed = bind.matrix(output);
   weights.unembed_bias = bind.vector(Slot::unembed_bias);
   weights.narrow_unembed = model.weights().get(output).tensor->dtype != DType::f32;
-  for (int32_t l = 0; l < model.spec().n_layer; ++l) weights.layers.push_back(bind_layer(Binder(model, l)));
+  for (int32_t l = 0; l < model.spec().n_layer; ++l) weights.layers.push_back(bind_layer(model, l));
   return weights;
 }
 

@@ -26,6 +26,7 @@ struct LayerWeights {
   ops::Matrix q, k, v;  // separate
   ops::Matrix o;
   ops::Matrix mlp_in, mlp_gate, mlp_out;
+  ops::DeviceTensor mlp_product_bias;  // [1, d_mlp]
   ops::Matrix router, shared_router;
   std::vector<Expert> experts;
   Expert shared;

@@ -236,7 +236,7 @@ Result<std::shared_ptr<const Run>> Runner::run(const RunRequest& request,
     if (request.capture.residuals) capture->final_resid = x;
     job.progress(static_cast<double>(spec.n_layer) / (spec.n_layer + 1), "next-token logits");
     SACCADE_TRY(const ops::DeviceTensor h, pass.head(x));
-    const bool with_loss = request.capture.loss && spec.causal;  // a masked model predicts no next token
+    const bool with_loss = request.capture.loss && spec.predicts_next_token();
     const int64_t row = answer_row(request.tokens, spec);
     SACCADE_TRY(Answer answer, unembed(spec.causal ? h : ops::rows_of(h, row, row + 1), state_->weights, spec,
                                        ids, with_loss, job));

@@ -70,6 +70,20 @@ at::Tensor multiply(const at::Tensor& x, const at::Tensor& w_out_in, const at::T
   return bias ? at::addmm(*bias, x, w_out_in.t()) : at::mm(x, w_out_in.t());
 }
 
+// The matrix as [out, in], float32.
+at::Tensor out_in(const Matrix& matrix) {
+  const at::Tensor weight = widened(tensor_of(matrix.weight));
+  switch (matrix.layout) {
+    case MatrixLayout::out_in:
+      return weight;
+    case MatrixLayout::in_out:
+      return (weight.dim() == 3 ? weight.flatten(0, 1) : weight).t();
+    case MatrixLayout::per_head_in_out:
+      return weight.permute({0, 2, 1}).flatten(0, 1);
+  }
+  return weight;
+}
+
 void set_blas_threads(int threads) {
   using SetThreads = void (*)(int);
   if (auto* set = reinterpret_cast<SetThreads>(dlsym(RTLD_DEFAULT, "openblas_set_num_threads"))) set(threads);
@@ -130,21 +144,20 @@ DeviceTensor vector_of(const TensorView& tensor) {
 }
 
 DeviceTensor linear(const DeviceTensor& x, const Matrix& matrix) {
-  const at::Tensor weight = widened(tensor_of(matrix.weight));
-  const at::Tensor out_in = matrix.layout == MatrixLayout::out_in ? weight : weight.t();
-  return handle(multiply(tensor_of(x), out_in, matrix.bias.defined() ? &tensor_of(matrix.bias) : nullptr));
+  return handle(
+      multiply(tensor_of(x), out_in(matrix), matrix.bias.defined() ? &tensor_of(matrix.bias) : nullptr));
 }
 
 Matrix vocabulary_slice(const Matrix& matrix, int64_t begin, int64_t end) {
-  Matrix slice{handle(widened(tensor_of(matrix.weight).narrow(0, begin, end - begin))), matrix.layout, {}};
+  const int64_t axis = matrix.layout == MatrixLayout::out_in ? 0 : 1;
+  Matrix slice{handle(widened(tensor_of(matrix.weight).narrow(axis, begin, end - begin))), matrix.layout, {}};
   if (matrix.bias.defined()) slice.bias = handle(tensor_of(matrix.bias).narrow(1, begin, end - begin));
   return slice;
 }
 
 void head_product(const DeviceTensor& x, const Matrix& matrix, int64_t begin, int64_t width, float* out,
                   int64_t out_stride) {
-  const at::Tensor weight = widened(tensor_of(matrix.weight));
-  const at::Tensor in_out = matrix.layout == MatrixLayout::in_out ? weight : weight.t();
+  const at::Tensor in_out = out_in(matrix).t();
   const at::Tensor part = at::mm(tensor_of(x).narrow(1, begin, width), in_out.narrow(0, begin, width));
   at::from_blob(out, {part.size(0), part.size(1)}, {out_stride, 1}, at::kFloat).copy_(part);
 }
@@ -232,6 +245,8 @@ void clamp_in_place(const DeviceTensor& x, double limit) { tensor_of(x).clamp_(-
 void soft_cap_in_place(const DeviceTensor& x, double cap) { tensor_of(x).div_(cap).tanh_().mul_(cap); }
 
 void add_row_in_place(const DeviceTensor& x, const DeviceTensor& row) { tensor_of(x).add_(tensor_of(row)); }
+
+DeviceTensor row_of_ones(int64_t columns) { return handle(at::ones({1, columns})); }
 
 DeviceTensor stack_rows(const std::vector<DeviceTensor>& rows, double offset) {
   std::vector<at::Tensor> parts;

@@ -63,7 +63,7 @@ struct Matrix {
 
 // x W^T + b or x W + b. [rows, in] -> [rows, out]
 [[nodiscard]] DeviceTensor linear(const DeviceTensor& x, const Matrix& matrix);
-// Rows [begin, end) of an out_in matrix, widened to float32: a slice of the vocabulary.
+// Outputs [begin, end) of an out_in or in_out matrix, widened to float32: a slice of the vocabulary.
 [[nodiscard]] Matrix vocabulary_slice(const Matrix& matrix, int64_t begin, int64_t end);
 // x[:, begin:begin+width] times those rows of W (one head's share of z W_O), no bias, into strided rows of
 // `out`.
@@ -93,6 +93,7 @@ void scale_in_place(const DeviceTensor& x, double factor);              // nothi
 void clamp_in_place(const DeviceTensor& x, double limit);               // to [-limit, limit]
 void soft_cap_in_place(const DeviceTensor& x, double cap);              // x = cap tanh(x / cap)
 void add_row_in_place(const DeviceTensor& x, const DeviceTensor& row);  // x += row [1, columns]
+[[nodiscard]] DeviceTensor row_of_ones(int64_t columns);
 // Rows put under each other, `offset` added to every number. [rows, columns]
 [[nodiscard]] DeviceTensor stack_rows(const std::vector<DeviceTensor>& rows, double offset);
 // Normalises every group of `width` columns on its own, in place. weight: [1, width], or a row per group.

@@ -37,7 +37,7 @@ void gather(const ops::DeviceTensor& logits, int64_t first, int64_t begin, int64
 
 Result<Answer> unembed(const ops::DeviceTensor& h, const ModelWeights& weights, const ModelSpec& spec,
                        const std::vector<int32_t>& ids, bool with_loss, const JobContext& job) {
-  const int64_t n = h.rows(), last = n - 1, n_vocab = spec.n_vocab;
+  const int64_t n = h.rows(), last = n - 1, n_vocab = spec.n_logits();
   Answer answer;
   answer.last_logits = HostTensor({n_vocab}, false);
   Sums sums{std::vector<double>(static_cast<size_t>(n), -std::numeric_limits<double>::infinity()),

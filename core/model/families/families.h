@@ -31,6 +31,7 @@ namespace saccade {
 [[nodiscard]] Family cohere2_family();
 [[nodiscard]] Family smollm3_family();
 [[nodiscard]] Family granite_family();
+[[nodiscard]] Family hooked_transformer_family();
 [[nodiscard]] Family bert_family();
 [[nodiscard]] Family roberta_family();
 [[nodiscard]] Family distilbert_family();

@@ -187,8 +187,9 @@ TEST_F(ModelFolder, each_config_mistake_names_the_key_what_was_expected_and_what
       {"gpt2-tiny", [](Json& c) { c["n_head"] = 5; }, "n_head", "5"},
       {"gpt2-tiny", [](Json& c) { c["activation_function"] = "swoosh"; }, "activation_function", "swoosh"},
       {"gpt2-tiny", [](Json& c) { c["layer_norm_epsilon"] = -1; }, "layer_norm_epsilon", "-1"},
-      {"gpt2-tiny", [](Json& c) { c["model_type"] = "perceptron"; }, "perceptron", "llama"},
-      {"gpt2-tiny", [](Json& c) { c.erase("model_type"); }, "model_type", "gpt2"},
+      {"gpt2-tiny", [](Json& c) { c["model_type"] = "perceptron", c["n_layer"] = 9; }, "perceptron",
+       "nearest is gpt2, but tensor 'h.2.ln_1.weight' (first norm weight) is missing"},
+      {"gpt2-tiny", [](Json& c) { c.erase("model_type"), c.erase("n_embd"); }, "model_type", "mixtral"},
       {"llama-tiny", [](Json& c) { c["num_key_value_heads"] = 3; }, "num_key_value_heads", "3"},
       {"llama-tiny", [](Json& c) { c["rope_scaling"]["rope_type"] = "spiral"; }, "spiral", "llama3"},
       {"llama-tiny", [](Json& c) { c["rope_scaling"] = 7; }, "rope_scaling", "7"},
@@ -196,6 +197,15 @@ TEST_F(ModelFolder, each_config_mistake_names_the_key_what_was_expected_and_what
   };
   for (const auto& [shape, spoil, key, found] : cases)
     EXPECT_THAT(open_with(shape, spoil), AllOf(HasSubstr("config.json"), HasSubstr(key), HasSubstr(found)));
+}
+
+TEST_F(ModelFolder, an_unknown_type_whose_tensors_fit_a_known_layout_is_read_as_that_and_said_so) {
+  ASSERT_EQ(open_with("llama-tiny", [](Json& c) { c["model_type"] = "llama_of_ours"; }), "opened");
+  const auto model = Model::open((folder_ / "spoiled").string());
+  ASSERT_TRUE(model.ok());
+  EXPECT_EQ((*model)->spec().family, "llama");
+  EXPECT_EQ((*model)->spec().model_type, "llama_of_ours");
+  EXPECT_THAT((*model)->notes().front(), AllOf(HasSubstr("'llama_of_ours'"), HasSubstr("fit llama")));
 }
 
 TEST_F(ModelFolder, missing_and_wrongly_shaped_tensors_are_named_with_both_shapes) {

@@ -1,0 +1,23 @@
+// Which family reads a checkpoint: by the config's model_type, or, where that is not known, by its tensors.
+// Private to core/model.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "core/model/checkpoint.h"
+#include "core/model/family.h"
+
+namespace saccade {
+
+struct FamilyMatch {
+  ModelSpec spec;
+  WeightMap weights;
+  std::string note;  // empty, or that the model is read as another family's layout
+};
+
+// An unknown model_type is read as the family whose keys and tensors all fit, the one that leaves the fewest
+// tensors over first. When none fits, the error names the nearest family and what it misses.
+Result<FamilyMatch> match_family(const nlohmann::json& config, const Checkpoint& checkpoint);
+
+}  // namespace saccade

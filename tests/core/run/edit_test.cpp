@@ -220,7 +220,7 @@ TEST(Edit, APositionEmbeddingCanOnlyBeEditedWhereThereIsOne) {
   EXPECT_TRUE(check_edits(edits, spec(), 5).ok());
   const auto checked = check_edits(edits, rotary, 5);
   ASSERT_FALSE(checked.ok());
-  EXPECT_THAT(checked.error().message, HasSubstr("no learned positions"));
+  EXPECT_THAT(checked.error().message, HasSubstr("the model has no hook_pos_embed"));
 }
 
 TEST(Edit, NamesTheHeadsOfATargetInOrder) {

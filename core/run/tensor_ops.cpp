@@ -2,8 +2,8 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <c10/core/InferenceMode.h>
 #include <dlfcn.h>
-#include <fmt/format.h>
 #include <torch/version.h>
 
 #include <algorithm>
@@ -97,7 +97,7 @@ float* DeviceTensor::data() const { return impl_->tensor.data_ptr<float>(); }
 
 Result<void> guarded(const std::function<Result<void>()>& work) {
   try {
-    const at::NoGradGuard no_gradient;
+    const c10::InferenceMode inference;
     return work();
   } catch (const c10::Error& error) {
     const std::string text = error.what_without_backtrace();
@@ -124,7 +124,7 @@ Parallel use_threads(int threads) {
           }};
 }
 
-std::string version() { return fmt::format("LibTorch {}", TORCH_VERSION); }
+std::string version() { return std::string("LibTorch ") + TORCH_VERSION; }
 
 DeviceTensor empty(int64_t rows, int64_t columns) { return handle(at::empty({rows, columns}, at::kFloat)); }
 

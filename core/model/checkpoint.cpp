@@ -12,6 +12,7 @@
 #include "core/base/digest.h"
 #include "core/base/memory.h"
 #include "core/model/safetensors_header.h"
+#include "core/model/torch_file.h"
 
 namespace saccade {
 
@@ -77,8 +78,9 @@ using Path = std::filesystem::path;
 
 // One safetensors file: 8 bytes little-endian header length, JSON header, data.
 struct Contents {
-  std::span<const std::byte> header;  // with its length
+  std::span<const std::byte> header;  // with its length; of other formats, what describes the tensors
   std::vector<TensorView> tensors;
+  std::vector<std::shared_ptr<const std::byte[]>> copies = {};
 };
 
 Result<Contents> read_safetensors(const MappedFile& file) {
@@ -108,6 +110,18 @@ Result<Contents> read_safetensors(const MappedFile& file) {
     contents.tensors.push_back(
         {std::move(entry.name), entry.dtype, std::move(entry.shape), data.data() + entry.begin});
   return contents;
+}
+
+// What a file is, its first bytes say.
+Result<Contents> read_contents(const MappedFile& file) {
+  if (!is_torch_file(file.bytes())) return read_safetensors(file);
+  auto read = read_torch_file(file.bytes());
+  if (!read.ok()) {
+    Error error = std::move(read).error();
+    error.message = file.path().string() + ": " + error.message;
+    return error;
+  }
+  return Contents{read->pickle, std::move(read->tensors), std::move(read->copies)};
 }
 
 bool is_aligned(const TensorView& tensor) {
@@ -149,9 +163,11 @@ Result<std::shared_ptr<const std::byte[]>> align_tensors(const MappedFile& file,
   return owner;
 }
 
-Result<std::vector<std::filesystem::path>> shards_of(const std::filesystem::path& folder, const Json& index,
+Result<std::vector<std::filesystem::path>> shards_of(const std::filesystem::path& index_path,
+                                                     const Json& index,
                                                      std::map<std::string, std::string>& file_of) {
-  const std::string name = (folder / "model.safetensors.index.json").string();
+  const std::string name = index_path.string();
+  const std::filesystem::path folder = index_path.parent_path();
   if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object())
     return make_error(ErrorCode::bad_format,
                       name + ": expected an object 'weight_map' from tensors to files");
@@ -191,21 +207,24 @@ Result<bool> is_folder(const Path& path) {
   return status.type() == std::filesystem::file_type::directory;
 }
 
-// The safetensors files of a folder; fills in which tensor the index, if there is one, says is where.
-Result<std::vector<Path>> files_of(const Path& path, std::map<std::string, std::string>& file_of) {
+// The files of a folder: safetensors before PyTorch's own; fills in which tensor the index, if there is one,
+// says is where.
+Result<std::vector<Path>> files_of(const Path& path, Path& index,
+                                   std::map<std::string, std::string>& file_of) {
   SACCADE_TRY(const bool folder, is_folder(path));
   if (!folder) return std::vector<Path>{path};
   std::error_code ignored;
-  if (std::filesystem::exists(path / "model.safetensors", ignored))
-    return std::vector<Path>{path / "model.safetensors"};
-  const Path index = path / "model.safetensors.index.json";
-  if (!std::filesystem::exists(index, ignored))
-    return make_error(
-        ErrorCode::not_found,
-        fmt::format("{}: expected model.safetensors or model.safetensors.index.json, found neither",
-                    path.string()));
-  SACCADE_TRY(const std::string text, read_text_file(index));
-  return shards_of(path, Json::parse(text, nullptr, false), file_of);
+  for (const char* name : {"model.safetensors", "pytorch_model.bin"}) {
+    if (std::filesystem::exists(path / name, ignored)) return std::vector<Path>{path / name};
+    index = path / (std::string(name) + ".index.json");
+    if (!std::filesystem::exists(index, ignored)) continue;
+    SACCADE_TRY(const std::string text, read_text_file(index));
+    return shards_of(index, Json::parse(text, nullptr, false), file_of);
+  }
+  return make_error(ErrorCode::not_found,
+                    fmt::format("{}: expected model.safetensors or pytorch_model.bin, or one of them with "
+                                ".index.json and its shards, found none of these",
+                                path.string()));
 }
 
 }  // namespace
@@ -217,12 +236,14 @@ const TensorView* Checkpoint::find(std::string_view name) const {
 
 Result<std::shared_ptr<const Checkpoint>> Checkpoint::open(const std::filesystem::path& path) {
   std::map<std::string, std::string> file_of;
-  SACCADE_TRY(const std::vector<Path> files, files_of(path, file_of));
+  Path index;
+  SACCADE_TRY(const std::vector<Path> files, files_of(path, index, file_of));
   auto checkpoint = std::make_shared<Checkpoint>();
   Digest digest;
   for (const Path& file : files) {
     SACCADE_TRY(const auto mapped, MappedFile::open(file));
-    SACCADE_TRY(Contents contents, read_safetensors(*mapped));
+    SACCADE_TRY(Contents contents, read_contents(*mapped));
+    for (auto& copy : contents.copies) checkpoint->copies_.push_back(std::move(copy));
     SACCADE_TRY(auto copies, align_tensors(*mapped, contents.tensors, checkpoint->copied_bytes_));
     if (copies) checkpoint->copies_.push_back(std::move(copies));
     for (TensorView& tensor : contents.tensors) {
@@ -240,9 +261,8 @@ Result<std::shared_ptr<const Checkpoint>> Checkpoint::open(const std::filesystem
   }
   if (!file_of.empty())
     return make_error(ErrorCode::bad_format,
-                      fmt::format("{}: the index says tensor '{}' is in {}, it is not there",
-                                  (path / "model.safetensors.index.json").string(), file_of.begin()->first,
-                                  file_of.begin()->second));
+                      fmt::format("{}: the index says tensor '{}' is in {}, it is not there", index.string(),
+                                  file_of.begin()->first, file_of.begin()->second));
   add_samples(digest, checkpoint->tensors_);
   checkpoint->digest_ = digest.hex();
   for (const auto& file : checkpoint->files_) file->release_pages();

@@ -1,10 +1,11 @@
 // Checkpoint: named tensors of a Hugging Face folder, memory-mapped, in the dtype they have on disk.
 //
-// Reads model.safetensors or model.safetensors.index.json with its shards. A tensor is a view into a mapping
-// that lives as long as the Checkpoint; only tensors whose numbers are not aligned in the file (old writers
-// did not pad the header) are copied to where they are. The header is checked before any tensor is handed
-// out: length against file size, JSON, dtypes, shape * width == byte range, ranges inside the file, no
-// overlap, no hole, no duplicate names. Thread: any, immutable.
+// Reads model.safetensors or pytorch_model.bin, or either's index with its shards; PyTorch's files are
+// parsed, never run (pickle_reader.h). A tensor is a view into a mapping that lives as long as the
+// Checkpoint; only tensors whose numbers are not aligned in the file (old writers did not pad the header) are
+// copied to where they are. The header is checked before any tensor is handed out: length against file size,
+// JSON, dtypes, shape * width == byte range, ranges inside the file, no overlap, no hole, no duplicate names.
+// Thread: any, immutable.
 #pragma once
 
 #include <cstddef>
@@ -37,7 +38,7 @@ struct TensorView {
 
 class Checkpoint {
  public:
-  // A folder, or a single .safetensors file.
+  // A folder, or a single .safetensors, .bin, .pt or .pth file: its first bytes say what it is.
   static Result<std::shared_ptr<const Checkpoint>> open(const std::filesystem::path& path);
 
   [[nodiscard]] const TensorView* find(std::string_view name) const;  // null when absent

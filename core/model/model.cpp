@@ -43,11 +43,13 @@ Result<Place> find_place(const std::string& where) {
   if (failed) return make_error(ErrorCode::io, fmt::format("{}: {}", where, failed.message()));
   if (std::filesystem::is_directory(status))
     return Place{path, path, path.filename().string(), path.string()};
-  if (path.extension() == ".safetensors")
+  const std::string kind = path.extension().string();
+  if (kind == ".safetensors" || kind == ".bin" || kind == ".pt" || kind == ".pth")
     return Place{path.parent_path(), path, path.parent_path().filename().string(), path.string()};
-  return make_error(
-      ErrorCode::unsupported,
-      fmt::format("{}: expected a folder with config.json and *.safetensors, or a .safetensors file", where));
+  return make_error(ErrorCode::unsupported,
+                    fmt::format("{}: expected a folder with config.json and its weights, or a .safetensors, "
+                                ".bin, .pt or .pth file beside its config.json",
+                                where));
 }
 
 Result<nlohmann::json> read_config(const Path& folder, std::string& text) {

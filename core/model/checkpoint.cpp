@@ -11,6 +11,7 @@
 
 #include "core/base/digest.h"
 #include "core/base/memory.h"
+#include "core/model/gguf_file.h"
 #include "core/model/safetensors_header.h"
 #include "core/model/torch_file.h"
 
@@ -31,9 +32,56 @@ int64_t width_of(DType dtype) {
     case DType::i8:
     case DType::u8:
     case DType::boolean:
+    case DType::q4_0:
+    case DType::q4_1:
+    case DType::q5_0:
+    case DType::q5_1:
+    case DType::q8_0:
+    case DType::q2_k:
+    case DType::q3_k:
+    case DType::q4_k:
+    case DType::q5_k:
+    case DType::q6_k:
       return 1;
   }
   return 0;
+}
+
+BlockSize block_of(DType dtype) {
+  switch (dtype) {
+    case DType::q4_0:
+      return {32, 18};
+    case DType::q4_1:
+      return {32, 20};
+    case DType::q5_0:
+      return {32, 22};
+    case DType::q5_1:
+      return {32, 24};
+    case DType::q8_0:
+      return {32, 34};
+    case DType::q2_k:
+      return {256, 84};
+    case DType::q3_k:
+      return {256, 110};
+    case DType::q4_k:
+      return {256, 144};
+    case DType::q5_k:
+      return {256, 176};
+    case DType::q6_k:
+      return {256, 210};
+    case DType::f32:
+    case DType::f16:
+    case DType::bf16:
+    case DType::f64:
+    case DType::i64:
+    case DType::i32:
+    case DType::i16:
+    case DType::i8:
+    case DType::u8:
+    case DType::boolean:
+      break;
+  }
+  return {1, width_of(dtype)};
 }
 
 const char* to_string(DType dtype) {
@@ -58,6 +106,26 @@ const char* to_string(DType dtype) {
       return "uint8";
     case DType::boolean:
       return "bool";
+    case DType::q4_0:
+      return "Q4_0";
+    case DType::q4_1:
+      return "Q4_1";
+    case DType::q5_0:
+      return "Q5_0";
+    case DType::q5_1:
+      return "Q5_1";
+    case DType::q8_0:
+      return "Q8_0";
+    case DType::q2_k:
+      return "Q2_K";
+    case DType::q3_k:
+      return "Q3_K";
+    case DType::q4_k:
+      return "Q4_K";
+    case DType::q5_k:
+      return "Q5_K";
+    case DType::q6_k:
+      return "Q6_K";
   }
   return "";
 }
@@ -114,6 +182,15 @@ Result<Contents> read_safetensors(const MappedFile& file) {
 
 // What a file is, its first bytes say.
 Result<Contents> read_contents(const MappedFile& file) {
+  if (is_gguf(file.bytes())) {
+    auto read = read_gguf(file.bytes());
+    if (!read.ok()) {
+      Error error = std::move(read).error();
+      error.message = file.path().string() + ": " + error.message;
+      return error;
+    }
+    return Contents{read->header, std::move(read->tensors)};
+  }
   if (!is_torch_file(file.bytes())) return read_safetensors(file);
   auto read = read_torch_file(file.bytes());
   if (!read.ok()) {

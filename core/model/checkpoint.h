@@ -22,8 +22,39 @@
 
 namespace saccade {
 
-enum class DType { f32, f16, bf16, f64, i64, i32, i16, i8, u8, boolean };
-[[nodiscard]] int64_t width_of(DType dtype);  // bytes
+// From q4_0 on: blocks of a few bits a number (GGUF), widened when used; see quantised.h.
+enum class DType {
+  f32,
+  f16,
+  bf16,
+  f64,
+  i64,
+  i32,
+  i16,
+  i8,
+  u8,
+  boolean,
+  q4_0,
+  q4_1,
+  q5_0,
+  q5_1,
+  q8_0,
+  q2_k,
+  q3_k,
+  q4_k,
+  q5_k,
+  q6_k
+};
+struct BlockSize {
+  int64_t numbers = 1, bytes = 1;
+};
+[[nodiscard]] BlockSize block_of(DType dtype);
+[[nodiscard]] inline bool is_quantised(DType dtype) { return block_of(dtype).numbers > 1; }
+[[nodiscard]] int64_t width_of(
+    DType dtype);  // bytes of one number; of one in blocks 1, as they need no alignment
+[[nodiscard]] inline int64_t bytes_of(DType dtype, int64_t elements) {
+  return elements / block_of(dtype).numbers * block_of(dtype).bytes;
+}
 [[nodiscard]] const char* to_string(DType dtype);
 
 struct TensorView {
@@ -33,12 +64,12 @@ struct TensorView {
   const std::byte* data = nullptr;
 
   [[nodiscard]] int64_t elements() const;
-  [[nodiscard]] int64_t bytes() const { return elements() * width_of(dtype); }
+  [[nodiscard]] int64_t bytes() const { return bytes_of(dtype, elements()); }
 };
 
 class Checkpoint {
  public:
-  // A folder, or a single .safetensors, .bin, .pt or .pth file: its first bytes say what it is.
+  // A folder, or a single .safetensors, .bin, .pt, .pth or .gguf file: its first bytes say what it is.
   static Result<std::shared_ptr<const Checkpoint>> open(const std::filesystem::path& path);
 
   [[nodiscard]] const TensorView* find(std::string_view name) const;  // null when absent

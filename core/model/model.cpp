@@ -11,6 +11,7 @@
 #include "core/base/digest.h"
 #include "core/base/memory.h"
 #include "core/model/family_match.h"
+#include "core/model/gguf_config.h"
 
 namespace saccade {
 namespace {
@@ -44,15 +45,24 @@ Result<Place> find_place(const std::string& where) {
   if (std::filesystem::is_directory(status))
     return Place{path, path, path.filename().string(), path.string()};
   const std::string kind = path.extension().string();
-  if (kind == ".safetensors" || kind == ".bin" || kind == ".pt" || kind == ".pth")
-    return Place{path.parent_path(), path, path.parent_path().filename().string(), path.string()};
+  if (kind == ".safetensors" || kind == ".bin" || kind == ".pt" || kind == ".pth" || kind == ".gguf")
+    return Place{path.parent_path(), path,
+                 kind == ".gguf" ? path.stem().string() : path.parent_path().filename().string(),
+                 path.string()};
   return make_error(ErrorCode::unsupported,
                     fmt::format("{}: expected a folder with config.json and its weights, or a .safetensors, "
-                                ".bin, .pt or .pth file beside its config.json",
+                                ".bin, .pt or .pth file beside its config.json, or a .gguf file",
                                 where));
 }
 
-Result<nlohmann::json> read_config(const Path& folder, std::string& text) {
+Result<nlohmann::json> read_config(const Path& folder, const Path& weights, std::string& text) {
+  if (weights.extension() == ".gguf") {
+    SACCADE_TRY(const auto file, MappedFile::open(weights));
+    SACCADE_TRY(const GgufFile gguf, read_gguf(file->bytes()));
+    SACCADE_TRY(nlohmann::json config, gguf_config(gguf));
+    text = config.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    return config;
+  }
   SACCADE_TRY(text, read_text_file(folder / "config.json", size_t{16} << 20));
   try {
     nlohmann::json config = nlohmann::json::parse(text);
@@ -63,6 +73,16 @@ Result<nlohmann::json> read_config(const Path& folder, std::string& text) {
     return make_error(ErrorCode::bad_format,
                       fmt::format("config.json: expected JSON, which it stops being at byte {}", error.byte));
   }
+}
+
+// GGUF's Llama 3.1 keeps what its scaling does to each pair as a tensor.
+void read_frequency_factors(const Checkpoint& checkpoint, ModelSpec& spec) {
+  const TensorView* factors = checkpoint.find("rope_freqs.weight");
+  if (!factors || factors->dtype != DType::f32 || factors->elements() != spec.rotary.dimensions / 2) return;
+  const auto* values = reinterpret_cast<const float*>(factors->data);
+  spec.rotary.scaling = RotaryScaling::longrope;
+  spec.rotary.short_factors.assign(values, values + factors->elements());
+  spec.rotary.long_factors = spec.rotary.short_factors;
 }
 
 std::string unused_note(const std::vector<std::string>& unused) {
@@ -111,12 +131,13 @@ Result<std::shared_ptr<Model>> Model::open_at(const std::filesystem::path& folde
   auto model = std::make_shared<Model>();
   job.progress(0.0, "config.json");
   std::string config_text;
-  SACCADE_TRY(const nlohmann::json config, read_config(folder, config_text));
+  SACCADE_TRY(const nlohmann::json config, read_config(folder, weights, config_text));
   SACCADE_CHECK(job.check());
 
   job.progress(0.3, "weights");
   SACCADE_TRY(model->checkpoint_, Checkpoint::open(weights));
   SACCADE_TRY(FamilyMatch match, match_family(config, *model->checkpoint_));
+  read_frequency_factors(*model->checkpoint_, match.spec);
   model->spec_ = std::move(match.spec);
   model->weights_ = std::move(match.weights);
   model->spec_.model_type = config.value("model_type", "");

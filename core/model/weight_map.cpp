@@ -80,7 +80,9 @@ std::string name_at(const std::string& name, int32_t layer, int32_t part) {
 namespace {
 
 bool is_per_layer(const WeightRule& rule) { return rule.name.find("{l}") != std::string::npos; }
-bool is_floating(DType dtype) { return dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16; }
+bool is_floating(DType dtype) {
+  return dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16 || is_quantised(dtype);
+}
 
 const TensorView* find_with_prefix(const Checkpoint& checkpoint, const std::vector<std::string>& prefixes,
                                    const std::string& name) {
@@ -121,7 +123,7 @@ TensorView slice_of(const TensorView& tensor, const WeightRule& rule, int32_t pa
   slice.shape = rule.shape;
   const int64_t columns = rule.shape.size() > 1 ? rule.shape.back() : 1;
   const int64_t first = (rule.first_row + part * rule.part_rows) * columns;
-  slice.data += first * width_of(tensor.dtype);
+  slice.data += bytes_of(tensor.dtype, first);
   return slice;
 }
 

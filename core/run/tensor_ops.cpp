@@ -9,10 +9,14 @@
 #include <algorithm>
 #include <atomic>
 
+#include "core/model/quantised.h"
+
 namespace saccade::ops {
 
 struct DeviceTensor::Impl {
-  at::Tensor tensor;
+  at::Tensor tensor;                  // of quantised weights their bytes, [rows, bytes of a row]
+  DType dtype = DType::f32;           // of stored weights
+  int64_t columns = 0;                // of quantised weights
   std::shared_ptr<const void> owner;  // keeps viewed memory alive
 };
 
@@ -26,6 +30,7 @@ DeviceTensor handle(at::Tensor tensor, std::shared_ptr<const void> owner = nullp
 }
 
 const at::Tensor& tensor_of(const DeviceTensor& x) { return x.impl().tensor; }
+bool is_quantised(const DeviceTensor& x) { return saccade::is_quantised(x.impl().dtype); }
 
 at::ScalarType scalar_type(DType dtype) {
   switch (dtype) {
@@ -46,6 +51,16 @@ at::ScalarType scalar_type(DType dtype) {
     case DType::i8:
       return at::kChar;
     case DType::u8:
+    case DType::q4_0:  // blocks are bytes
+    case DType::q4_1:
+    case DType::q5_0:
+    case DType::q5_1:
+    case DType::q8_0:
+    case DType::q2_k:
+    case DType::q3_k:
+    case DType::q4_k:
+    case DType::q5_k:
+    case DType::q6_k:
       return at::kByte;
     case DType::boolean:
       return at::kBool;
@@ -58,8 +73,32 @@ at::Tensor map(const TensorView& view) {
                        at::TensorOptions(scalar_type(view.dtype)));
 }
 
-// Weights on disk may be narrower than the arithmetic; they are widened where they are multiplied.
 at::Tensor widened(const at::Tensor& weight) { return weight.to(at::kFloat); }
+
+// Rows [begin, end) of weights stored in blocks, as float32. Rows are widened side by side.
+at::Tensor widened_blocks(const DeviceTensor& x, int64_t begin, int64_t end) {
+  const DeviceTensor::Impl& impl = x.impl();
+  at::Tensor made = at::empty({end - begin, impl.columns}, at::kFloat);
+  const auto* bytes = reinterpret_cast<const std::byte*>(impl.tensor.data_ptr<uint8_t>());
+  const int64_t stride = impl.tensor.size(1);
+  float* out = made.data_ptr<float>();
+  at::parallel_for(0, end - begin, 16, [&](int64_t first, int64_t last) {
+    for (int64_t row = first; row < last; ++row)
+      widen_blocks(impl.dtype, bytes + (begin + row) * stride, impl.columns, out + row * impl.columns);
+  });
+  return made;
+}
+
+// Weights on disk may be narrower than the arithmetic; they are widened where they are multiplied.
+at::Tensor widened(const DeviceTensor& weight) {
+  return is_quantised(weight) ? widened_blocks(weight, 0, weight.rows()) : widened(tensor_of(weight));
+}
+// The same of a range of rows (axis 0) or columns.
+at::Tensor widened(const DeviceTensor& weight, int64_t axis, int64_t begin, int64_t end) {
+  if (is_quantised(weight) && axis == 0) return widened_blocks(weight, begin, end);
+  if (is_quantised(weight)) return widened(weight).narrow(axis, begin, end - begin);
+  return widened(tensor_of(weight).narrow(axis, begin, end - begin));
+}
 
 // y = x W^T + b. One row is a matrix-vector product, which the BLAS does faster under that name.
 at::Tensor multiply(const at::Tensor& x, const at::Tensor& w_out_in, const at::Tensor* bias) {
@@ -72,7 +111,7 @@ at::Tensor multiply(const at::Tensor& x, const at::Tensor& w_out_in, const at::T
 
 // The matrix as [out, in], float32.
 at::Tensor out_in(const Matrix& matrix) {
-  const at::Tensor weight = widened(tensor_of(matrix.weight));
+  const at::Tensor weight = widened(matrix.weight);
   switch (matrix.layout) {
     case MatrixLayout::out_in:
       return weight;
@@ -92,7 +131,7 @@ void set_blas_threads(int threads) {
 }  // namespace
 
 int64_t DeviceTensor::rows() const { return impl_->tensor.size(0); }
-int64_t DeviceTensor::columns() const { return impl_->tensor.size(1); }
+int64_t DeviceTensor::columns() const { return impl_->columns > 0 ? impl_->columns : impl_->tensor.size(1); }
 float* DeviceTensor::data() const { return impl_->tensor.data_ptr<float>(); }
 
 Result<void> guarded(const std::function<Result<void>()>& work) {
@@ -137,10 +176,20 @@ DeviceTensor rows_of(const DeviceTensor& x, int64_t begin, int64_t end) {
   return handle(tensor_of(x).narrow(0, begin, end - begin), x.impl().owner);
 }
 
-DeviceTensor stored(const TensorView& tensor) { return handle(map(tensor)); }
+DeviceTensor stored(const TensorView& tensor) {
+  if (!saccade::is_quantised(tensor.dtype)) return handle(map(tensor));
+  TensorView bytes = tensor;
+  const int64_t columns = tensor.shape.back(), rows = tensor.elements() / std::max<int64_t>(columns, 1);
+  bytes.dtype = DType::u8;
+  bytes.shape = {rows, bytes_of(tensor.dtype, columns)};
+  DeviceTensor made = handle(map(bytes));
+  made.impl().dtype = tensor.dtype;
+  made.impl().columns = columns;
+  return made;
+}
 
 DeviceTensor vector_of(const TensorView& tensor) {
-  return handle(widened(map(tensor)).reshape({1, tensor.elements()}));
+  return handle(widened(stored(tensor)).reshape({1, tensor.elements()}));
 }
 
 DeviceTensor linear(const DeviceTensor& x, const Matrix& matrix) {
@@ -150,7 +199,7 @@ DeviceTensor linear(const DeviceTensor& x, const Matrix& matrix) {
 
 Matrix vocabulary_slice(const Matrix& matrix, int64_t begin, int64_t end) {
   const int64_t axis = matrix.layout == MatrixLayout::out_in ? 0 : 1;
-  Matrix slice{handle(widened(tensor_of(matrix.weight).narrow(axis, begin, end - begin))), matrix.layout, {}};
+  Matrix slice{handle(widened(matrix.weight, axis, begin, end)), matrix.layout, {}};
   if (matrix.bias.defined()) slice.bias = handle(tensor_of(matrix.bias).narrow(1, begin, end - begin));
   return slice;
 }
@@ -162,7 +211,10 @@ void head_product(const DeviceTensor& x, const Matrix& matrix, int64_t begin, in
   at::from_blob(out, {part.size(0), part.size(1)}, {out_stride, 1}, at::kFloat).copy_(part);
 }
 
-int64_t elements(const Matrix& matrix) { return tensor_of(matrix.weight).numel(); }
+int64_t elements(const Matrix& matrix) {
+  return is_quantised(matrix.weight) ? matrix.weight.rows() * matrix.weight.columns()
+                                     : tensor_of(matrix.weight).numel();
+}
 
 std::vector<double> row_log_sum_exp(const DeviceTensor& x) {
   const at::Tensor sums = at::logsumexp(tensor_of(x), 1).to(at::kDouble).contiguous();
@@ -170,6 +222,12 @@ std::vector<double> row_log_sum_exp(const DeviceTensor& x) {
 }
 
 DeviceTensor gather_rows(const DeviceTensor& table, const std::vector<int32_t>& ids) {
+  if (is_quantised(table)) {
+    std::vector<at::Tensor> rows;
+    rows.reserve(ids.size());
+    for (const int32_t id : ids) rows.push_back(widened_blocks(table, id, id + 1));
+    return handle(at::cat(rows, 0));
+  }
   const at::Tensor index =
       at::from_blob(const_cast<int32_t*>(ids.data()), {static_cast<int64_t>(ids.size())}, at::kInt)
           .to(at::kLong);
@@ -177,7 +235,7 @@ DeviceTensor gather_rows(const DeviceTensor& table, const std::vector<int32_t>& 
 }
 
 DeviceTensor gather_range(const DeviceTensor& table, int64_t begin, int64_t end) {
-  return handle(widened(tensor_of(table).narrow(0, begin, end - begin)));
+  return handle(widened(table, 0, begin, end));
 }
 
 Normalised normalise(const DeviceTensor& x, NormKind kind, double epsilon, const DeviceTensor& weight,

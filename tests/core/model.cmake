@@ -3,6 +3,7 @@ saccade_test(core_model_tests
     base_test.cpp
     model/checkpoint_test.cpp
     model/family_test.cpp
+    model/gguf_file_test.cpp
     model/model_test.cpp
     model/random_model_test.cpp
     model/safetensors_header_test.cpp

@@ -14,11 +14,13 @@ flags=(-std=c++20 -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-saniti
 libraries=($(pkg-config --libs libpcre2-8 libxxhash libutf8proc fmt) -lz)
 base=(kernels/base/result.cpp core/base/digest.cpp core/base/files.cpp core/base/memory.cpp)
 model=(core/model/checkpoint.cpp core/model/pickle_reader.cpp core/model/safetensors_header.cpp core/model/torch_archive.cpp
-       core/model/torch_file.cpp)
+       core/model/torch_file.cpp core/model/gguf_file.cpp)
 seeds=() longest=16384
 case $target in
   safetensors) longest=65536; files=("${base[@]}" "${model[@]}"); seeds=("$source"/tests/data/goldens/llama_bf16/*.safetensors) ;;
   torch_file) files=("${base[@]}" "${model[@]}"); seeds=("$source"/tests/data/torch_files/*.{bin,pt,pth}) ;;
+  gguf) files=("${base[@]}" "${model[@]}" core/model/gguf_config.cpp core/model/quantised.cpp)
+    seeds=("$source"/tests/data/gguf/small.gguf) ;;
   config) files=("${base[@]}" "${model[@]}" $(cd "$source" && ls core/model/{config_reader,rope_config,weight_map}.cpp core/model/families/*.cpp))
     for folder in "$source"/tests/data/goldens/*/; do seeds+=("$folder/config.json"); done ;;
   tokenizer_json) files=("${base[@]}" $(cd "$source" && ls core/tokens/*.cpp))

@@ -32,6 +32,10 @@ namespace saccade {
 [[nodiscard]] Family smollm3_family();
 [[nodiscard]] Family granite_family();
 [[nodiscard]] Family hooked_transformer_family();
+[[nodiscard]] Family gguf_llama_family();
+[[nodiscard]] Family gguf_qwen2_family();
+[[nodiscard]] Family gguf_qwen3_family();
+[[nodiscard]] Family gguf_gpt2_family();
 [[nodiscard]] Family bert_family();
 [[nodiscard]] Family roberta_family();
 [[nodiscard]] Family distilbert_family();

@@ -66,7 +66,7 @@ int main(int argc, char** argv) {
   app.add_flag("--json", context.json, "one JSON document on stdout, nothing else");
   app.add_option("--threads", context.threads, "threads (default: all cores)")->check(CLI::NonNegativeNumber);
   app.add_option("--device", context.device, "cpu");
-  app.add_option("--dtype", context.dtype, "arithmetic: f32");
+  app.add_option("--dtype", context.dtype, "arithmetic of matrix products: f32, bf16");
   app.add_option("--kernels", context.kernels, "attention kernels: auto, or one of those `info` may list");
   app.add_flag("-v", verbose, "say more on stderr");
   app.add_flag("-q", quiet, "say nothing on stderr but errors");
@@ -151,7 +151,7 @@ int main(int argc, char** argv) {
   command->callback([&] { work = [&] { return dump_info(context, a); }; });
 
   command = app.add_subcommand("make-random", "a checkpoint of a known shape with random weights");
-  command->add_option("SHAPE", shape, "gpt2-small, gpt2-tiny, llama-tiny, llama-1b")->required();
+  command->add_option("SHAPE", shape, "gpt2-small, gpt2-tiny, llama-tiny, llama-1b, llama-7b")->required();
   command->add_option("DIR", folder)->required();
   command->add_option("--seed", seed);
   command->callback([&] { work = [&] { return make_random(context, shape, folder, seed); }; });

@@ -54,10 +54,10 @@ class Model {
 [[nodiscard]] std::vector<std::string> demo_names();
 
 // Writes a Hugging Face folder with random weights (normal, 0.02, norms 1, biases small non-zero), seeded.
-// Shapes: "gpt2-small", "gpt2-tiny", "llama-tiny", "llama-1b", each also as SHAPE@POSITIONS; an unknown one
-// lists them. With a vocab.json and merges.txt that read any text byte by byte. Streams to disk; never holds
-// the model in memory. A folder that already holds a model is refused. config.json comes last: what a killed
-// or cancelled call leaves is no model.
+// Shapes: "gpt2-small", "gpt2-tiny", "llama-tiny", "llama-1b", "llama-7b", each also as SHAPE@POSITIONS; an
+// unknown one lists them. With a vocab.json and merges.txt that read any text byte by byte. Streams to disk;
+// never holds the model in memory. A folder that already holds a model is refused. config.json comes last:
+// what a killed or cancelled call leaves is no model.
 Result<void> make_random_model(const std::string& shape, const std::filesystem::path& folder, uint64_t seed,
                                const JobContext& job = {});
 

@@ -76,11 +76,13 @@ Result<Json> config_of(const std::string& shape) {
   if (name == "gpt2-tiny") return gpt2_config(2, 4, 64, 512, positions(256));
   if (name == "llama-tiny") return llama_config({2, 8, 2, 128, 344, 512, positions(512)}, "float32");
   if (name == "llama-1b") return llama_config({16, 32, 8, 2048, 8192, 128256, positions(131072)}, "bfloat16");
+  if (name == "llama-7b") return llama_config({32, 32, 32, 4096, 11008, 32000, positions(4096)}, "bfloat16");
   return make_error(
       ErrorCode::invalid_argument,
-      fmt::format("no shape is called '{}'; there are gpt2-small, gpt2-tiny, llama-tiny and llama-1b, each "
-                  "also as SHAPE@POSITIONS",
-                  name));
+      fmt::format(
+          "no shape is called '{}'; there are gpt2-small, gpt2-tiny, llama-tiny, llama-1b and llama-7b, each "
+          "also as SHAPE@POSITIONS",
+          name));
 }
 
 struct Planned {

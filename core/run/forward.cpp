@@ -8,7 +8,7 @@ namespace saccade {
 
 ForwardPass::ForwardPass(const Model& model, const ModelWeights& weights, const KernelSet& kernels,
                          const Parallel& parallel, RotaryTables& rotary, SiteEdits& edits,
-                         const CapturePlan& plan, const JobContext& job)
+                         const CapturePlan& plan, const JobContext& job, ops::Precision precision)
     : model_(model),
       spec_(model.spec()),
       weights_(weights),
@@ -17,7 +17,8 @@ ForwardPass::ForwardPass(const Model& model, const ModelWeights& weights, const 
       rotary_(rotary),
       edits_(edits),
       plan_(plan),
-      job_(job) {}
+      job_(job),
+      precision_(precision) {}
 
 bool ForwardPass::recording(SiteRef site) const {
   return std::find(plan_.sites.begin(), plan_.sites.end(), site) != plan_.sites.end();
@@ -59,14 +60,14 @@ Result<ops::DeviceTensor> ForwardPass::linear(const ops::DeviceTensor& x, const 
   constexpr double block_operations = 6e9;  // some 30 ms on two cores
   const double operations = 2.0 * static_cast<double>(x.rows()) * static_cast<double>(ops::elements(matrix));
   SACCADE_CHECK(job_.check());
-  if (operations <= block_operations) return ops::linear(x, matrix);
+  if (operations <= block_operations) return ops::linear(x, matrix, precision_);
   const auto blocks = static_cast<int64_t>(operations / block_operations) + 1;
   const int64_t block_rows = std::max<int64_t>(32, (x.rows() + blocks - 1) / blocks);
   ops::DeviceTensor out;
   for (int64_t begin = 0; begin < x.rows(); begin += block_rows) {
     SACCADE_CHECK(job_.check());
     const int64_t end = std::min(begin + block_rows, x.rows());
-    const ops::DeviceTensor part = ops::linear(ops::rows_of(x, begin, end), matrix);
+    const ops::DeviceTensor part = ops::linear(ops::rows_of(x, begin, end), matrix, precision_);
     if (!out.defined()) out = ops::empty(x.rows(), part.columns());
     std::copy_n(part.data(), part.rows() * part.columns(), out.data() + begin * part.columns());
   }

@@ -35,7 +35,7 @@ class ForwardPass {
  public:
   ForwardPass(const Model& model, const ModelWeights& weights, const KernelSet& kernels,
               const Parallel& parallel, RotaryTables& rotary, SiteEdits& edits, const CapturePlan& plan,
-              const JobContext& job);
+              const JobContext& job, ops::Precision precision);
 
   Result<HostTensor> embed(const std::vector<int32_t>& ids, int64_t first_position);
   // x: the residual that enters the layer; edits may change it in place. Gives the residual that leaves it.
@@ -85,6 +85,7 @@ class ForwardPass {
   SiteEdits& edits_;
   const CapturePlan& plan_;
   const JobContext& job_;
+  ops::Precision precision_;
   std::map<SiteRef, HostTensor> recorded_;
 };
 

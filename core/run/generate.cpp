@@ -99,7 +99,7 @@ Result<Generation> Runner::generate(const RunRequest& request, const SamplingOpt
   std::vector<int32_t> added;
 
   Result<void> outcome = ops::guarded([&]() -> Result<void> {
-    ForwardPass pass = state_->pass(edits, nothing, job);
+    ForwardPass pass = state_->pass(edits, nothing, job, precision_of(request.dtype));
     std::vector<int32_t> rows = prompt;
     int64_t position = 0;
     while (static_cast<int>(added.size()) < options.max_tokens && position < spec.n_context) {
@@ -112,7 +112,8 @@ Result<Generation> Runner::generate(const RunRequest& request, const SamplingOpt
       }
       position += static_cast<int64_t>(rows.size());
       SACCADE_TRY(const ops::DeviceTensor h, pass.head(x));
-      SACCADE_TRY(const Answer answer, unembed(h, state_->weights, spec, rows, false, job));
+      SACCADE_TRY(const Answer answer,
+                  unembed(h, state_->weights, spec, rows, false, job, precision_of(request.dtype)));
       const int32_t id = sample(answer.last_logits.values(), options, random);
       if (options.stop_at_eos && ends(model, id)) {
         generation.stopped_at_eos = true;

@@ -135,10 +135,10 @@ Result<void> Runner::State::check(const RunRequest& request) const {
       return make_error(
           ErrorCode::invalid_argument,
           fmt::format("token {} has id {}, the model's vocabulary is 0-{}", i, id, spec.n_vocab - 1));
-  if (request.dtype != "f32" || request.device != "cpu")
+  if ((request.dtype != "f32" && request.dtype != "bf16") || request.device != "cpu")
     return make_error(ErrorCode::unsupported,
-                      fmt::format("this build computes in f32 on cpu; {} on {} was asked for", request.dtype,
-                                  request.device));
+                      fmt::format("this build computes in f32 or bf16 on cpu; {} on {} was asked for",
+                                  request.dtype, request.device));
   SACCADE_CHECK(check_edits(request.edits, spec, n));
   const MemoryForecast need =
       forecast_memory(spec, model->file_bytes(), request.capture, n, available_bytes());
@@ -181,7 +181,7 @@ Result<HostTensor> Runner::State::reference_z(const Capture& reference, int32_t 
   const CapturePlan nothing{false, false, false, false, 1, 8, {}};
   const JobContext no_job;
   SiteEdits edits(as_it_was, model->spec(), nullptr);
-  ForwardPass other = pass(edits, nothing, no_job);
+  ForwardPass other = pass(edits, nothing, no_job, precision_of(reference.provenance.dtype));
   SACCADE_TRY(HostTensor z,
               other.plain_z(layer, reference.layers[l]->resid_pre, reference.layers[l]->knockouts));
   SACCADE_CHECK(edits.apply({HookSite::z, layer}, z.mutable_values(), z.shape()[0], 0));
@@ -210,7 +210,7 @@ Result<std::shared_ptr<const Run>> Runner::run(const RunRequest& request,
   const int32_t first = resume_layer(base, request, spec);
   const std::vector<int32_t> ids = request.tokens.ids();
   SACCADE_CHECK(ops::guarded([&]() -> Result<void> {
-    ForwardPass pass = state_->pass(edits, request.capture, job);
+    ForwardPass pass = state_->pass(edits, request.capture, job, precision_of(request.dtype));
     HostTensor x;
     if (first < 0) {
       SACCADE_TRY(x, pass.embed(ids, 0));
@@ -239,7 +239,7 @@ Result<std::shared_ptr<const Run>> Runner::run(const RunRequest& request,
     const bool with_loss = request.capture.loss && spec.predicts_next_token();
     const int64_t row = answer_row(request.tokens, spec);
     SACCADE_TRY(Answer answer, unembed(spec.causal ? h : ops::rows_of(h, row, row + 1), state_->weights, spec,
-                                       ids, with_loss, job));
+                                       ids, with_loss, job, precision_of(request.dtype)));
     state_->model->release_vocabulary();
     capture->last_logits = std::move(answer.last_logits);
     capture->loss = std::move(answer.loss);

@@ -9,6 +9,10 @@
 
 namespace saccade {
 
+[[nodiscard]] inline ops::Precision precision_of(const std::string& dtype) {
+  return dtype == "bf16" ? ops::Precision::bf16 : ops::Precision::f32;
+}
+
 struct Runner::State {
   std::shared_ptr<const Model> model;
   const KernelSet* kernels;
@@ -22,8 +26,9 @@ struct Runner::State {
   // z of a reference run's layer, edits of that run included where they can be repeated.
   Result<HostTensor> reference_z(const Capture& reference, int32_t layer);
   [[nodiscard]] SiteEdits edits_for(const RunRequest& request);
-  [[nodiscard]] ForwardPass pass(SiteEdits& edits, const CapturePlan& plan, const JobContext& job) {
-    return {*model, weights, *kernels, parallel, rotary, edits, plan, job};
+  [[nodiscard]] ForwardPass pass(SiteEdits& edits, const CapturePlan& plan, const JobContext& job,
+                                 ops::Precision precision) {
+    return {*model, weights, *kernels, parallel, rotary, edits, plan, job, precision};
   }
 };
 

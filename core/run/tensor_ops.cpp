@@ -109,9 +109,10 @@ at::Tensor multiply(const at::Tensor& x, const at::Tensor& w_out_in, const at::T
   return bias ? at::addmm(*bias, x, w_out_in.t()) : at::mm(x, w_out_in.t());
 }
 
-// The matrix as [out, in], float32.
-at::Tensor out_in(const Matrix& matrix) {
-  const at::Tensor weight = widened(matrix.weight);
+// The matrix as [out, in], of float32 or as it is stored.
+at::Tensor out_in(const Matrix& matrix, bool as_stored = false) {
+  const at::Tensor weight =
+      as_stored && !is_quantised(matrix.weight) ? tensor_of(matrix.weight) : widened(matrix.weight);
   switch (matrix.layout) {
     case MatrixLayout::out_in:
       return weight;
@@ -192,7 +193,12 @@ DeviceTensor vector_of(const TensorView& tensor) {
   return handle(widened(stored(tensor)).reshape({1, tensor.elements()}));
 }
 
-DeviceTensor linear(const DeviceTensor& x, const Matrix& matrix) {
+DeviceTensor linear(const DeviceTensor& x, const Matrix& matrix, Precision precision) {
+  if (precision == Precision::bf16) {
+    const at::Tensor product =
+        at::linear(tensor_of(x).to(at::kBFloat16), out_in(matrix, true).to(at::kBFloat16)).to(at::kFloat);
+    return handle(matrix.bias.defined() ? product + tensor_of(matrix.bias) : product);
+  }
   return handle(
       multiply(tensor_of(x), out_in(matrix), matrix.bias.defined() ? &tensor_of(matrix.bias) : nullptr));
 }

@@ -61,8 +61,11 @@ struct Matrix {
 [[nodiscard]] DeviceTensor vector_of(
     const TensorView& tensor);  // float32 [1, n], copied when it must be widened
 
+// What matrix products are computed in; their results are float32 either way.
+enum class Precision { f32, bf16 };
 // x W^T + b or x W + b. [rows, in] -> [rows, out]
-[[nodiscard]] DeviceTensor linear(const DeviceTensor& x, const Matrix& matrix);
+[[nodiscard]] DeviceTensor linear(const DeviceTensor& x, const Matrix& matrix,
+                                  Precision precision = Precision::f32);
 // Outputs [begin, end) of an out_in or in_out matrix, widened to float32: a slice of the vocabulary.
 [[nodiscard]] Matrix vocabulary_slice(const Matrix& matrix, int64_t begin, int64_t end);
 // x[:, begin:begin+width] times those rows of W (one head's share of z W_O), no bias, into strided rows of

@@ -36,7 +36,8 @@ void gather(const ops::DeviceTensor& logits, int64_t first, int64_t begin, int64
 }  // namespace
 
 Result<Answer> unembed(const ops::DeviceTensor& h, const ModelWeights& weights, const ModelSpec& spec,
-                       const std::vector<int32_t>& ids, bool with_loss, const JobContext& job) {
+                       const std::vector<int32_t>& ids, bool with_loss, const JobContext& job,
+                       ops::Precision precision) {
   const int64_t n = h.rows(), last = n - 1, n_vocab = spec.n_logits();
   Answer answer;
   answer.last_logits = HostTensor({n_vocab}, false);
@@ -51,7 +52,7 @@ Result<Answer> unembed(const ops::DeviceTensor& h, const ModelWeights& weights, 
     for (int64_t first = with_loss ? 0 : last; first < n; first += rows_at_once) {
       SACCADE_CHECK(job.check());
       const int64_t stop = std::min(first + rows_at_once, n);
-      const ops::DeviceTensor logits = ops::linear(ops::rows_of(h, first, stop), part);
+      const ops::DeviceTensor logits = ops::linear(ops::rows_of(h, first, stop), part, precision);
       ops::scale_in_place(logits, spec.logit_scale);
       if (spec.logit_softcap > 0.0) ops::soft_cap_in_place(logits, spec.logit_softcap);
       if (with_loss) gather(logits, first, begin, end, ids, sums);

@@ -15,6 +15,7 @@ struct Answer {
 
 // h: [pos, d_embed], as ForwardPass::head() gives it; ids: the tokens of those positions.
 Result<Answer> unembed(const ops::DeviceTensor& h, const ModelWeights& weights, const ModelSpec& spec,
-                       const std::vector<int32_t>& ids, bool with_loss, const JobContext& job);
+                       const std::vector<int32_t>& ids, bool with_loss, const JobContext& job,
+                       ops::Precision precision);
 
 }  // namespace saccade

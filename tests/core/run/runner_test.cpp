@@ -277,6 +277,26 @@ TEST_P(RunnerTest, every_kernel_set_gives_the_same_answer) {
 INSTANTIATE_TEST_SUITE_P(Families, RunnerTest, testing::Values("gpt2", "llama_llama3_rope"),
                          [](const auto& info) { return std::string(info.param); });
 
+// bfloat16 has 8 bits: products of 32 numbers, two layers. Measured on this model: 0.03 at most.
+TEST(Precision, bf16_products_stay_near_float32_and_are_another_request) {
+  const auto opened = fixtures::open(fixtures::golden("llama_bf16").string());
+  ASSERT_TRUE(opened.runner);
+  RunRequest exact = fixtures::request(opened, {5, 9, 13, 17, 21, 25}), coarse = exact;
+  coarse.dtype = "bf16";
+  EXPECT_NE(exact.digest(), coarse.digest());
+  const auto a = fixtures::run(opened, exact), b = fixtures::run(opened, coarse);
+  ASSERT_TRUE(a && b);
+  double most = 0.0;
+  for (size_t i = 0; i < 96; ++i)
+    most = std::max(most, std::abs(static_cast<double>(a->capture->last_logits.values()[i]) -
+                                   b->capture->last_logits.values()[i]));
+  EXPECT_GT(most, 0.0);
+  EXPECT_LT(most, 0.1);
+  RecordProperty("largest_difference", std::to_string(most));
+  coarse.dtype = "f16";
+  EXPECT_FALSE(opened.runner->run(coarse, nullptr, {}).ok());
+}
+
 class Stories260K : public testing::Test {
  protected:
   void SetUp() override {

@@ -39,7 +39,30 @@ Result<DecoderStep> read_step(const JsonItem& item, const std::string& type) {
     SACCADE_TRY(const MetaspacePreTokenizer settings, read_metaspace(item));
     return DecoderStep(MetaspaceDecoder{settings});
   }
+  if (type == "WordPiece") {
+    WordPieceDecoder step;
+    SACCADE_TRY(step.prefix, item["prefix"].string("##"));
+    SACCADE_TRY(step.cleanup, item["cleanup"].boolean(true));
+    return DecoderStep(std::move(step));
+  }
+  if (type == "BPEDecoder") {
+    SACCADE_TRY(std::string suffix, item["suffix"].string("</w>"));
+    return DecoderStep(SuffixDecoder{std::move(suffix)});
+  }
   return unsupported_type("decoder", type, item);
+}
+
+void replace_all(std::string& text, std::string_view from, std::string_view to) {
+  if (from.empty()) return;
+  for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
+    text.replace(at, from.size(), to);
+}
+
+void clean_up(std::string& text) {
+  constexpr std::pair<const char*, const char*> pairs[] = {
+      {" .", "."},   {" ?", "?"},           {" !", "!"},   {" ,", ","},     {" ' ", "'"},   {" n't", "n't"},
+      {" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
+  for (const auto& [from, to] : pairs) replace_all(text, from, to);
 }
 
 // The byte of "<0x0A>".
@@ -126,6 +149,26 @@ struct Application {
       }
       token = replaced.append(token, done);
     }
+    return {};
+  }
+
+  Result<void> operator()(const WordPieceDecoder& step) const {
+    for (size_t i = 0; i < tokens.size(); ++i) {
+      std::string& token = tokens[i];
+      if (i > 0 || !whole) {
+        if (token.starts_with(step.prefix))
+          token.erase(0, step.prefix.size());
+        else
+          token.insert(0, " ");
+      }
+      if (step.cleanup && whole) clean_up(token);
+    }
+    return {};
+  }
+
+  Result<void> operator()(const SuffixDecoder& step) const {
+    for (size_t i = 0; i < tokens.size(); ++i)
+      replace_all(tokens[i], step.suffix, whole && i + 1 == tokens.size() ? "" : " ");
     return {};
   }
 

@@ -28,8 +28,15 @@ struct StripDecoder {
 struct MetaspaceDecoder {
   MetaspacePreTokenizer settings;
 };
+struct WordPieceDecoder {
+  std::string prefix = "##";
+  bool cleanup = true;  // takes English punctuation and contractions back to their words
+};
+struct SuffixDecoder {  // the suffix ends a word (BPEDecoder)
+  std::string suffix = "</w>";
+};
 using DecoderStep = std::variant<ByteLevelDecoder, ByteFallbackDecoder, FuseDecoder, ReplaceDecoder,
-                                 StripDecoder, MetaspaceDecoder>;
+                                 StripDecoder, MetaspaceDecoder, WordPieceDecoder, SuffixDecoder>;
 
 struct Decoder {
   bool joins_with_spaces = false;  // no decoder given: tokens are written with a space between

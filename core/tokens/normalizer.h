@@ -2,11 +2,13 @@
 // A Normalizer is a list of steps, immutable once read; thread: any.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "core/tokens/aligned_text.h"
+#include "core/tokens/charsmap.h"
 #include "core/tokens/json_item.h"
 #include "core/tokens/regex.h"
 #include "kernels/base/result.h"
@@ -27,8 +29,24 @@ struct LowercaseNormalizer {};
 struct StripNormalizer {
   bool left = true, right = true;
 };
-using NormalizerStep = std::variant<PrependNormalizer, ReplaceNormalizer, UnicodeFormNormalizer,
-                                    LowercaseNormalizer, StripNormalizer>;
+// BERT's: control characters go, every space becomes " ".
+struct CleanTextNormalizer {};
+// BERT's: CJK ideographs stand on their own.
+struct SpaceIdeographsNormalizer {};
+// Combining marks go: those that take no room (Mn), or all.
+struct RemoveMarksNormalizer {
+  bool all = false;
+};
+// SentencePiece's list of spaces and invisible characters.
+struct NmtNormalizer {};
+struct ByteLevelNormalizer {};
+struct PrecompiledNormalizer {
+  std::shared_ptr<const Charsmap> map;
+};
+using NormalizerStep =
+    std::variant<PrependNormalizer, ReplaceNormalizer, UnicodeFormNormalizer, LowercaseNormalizer,
+                 StripNormalizer, CleanTextNormalizer, SpaceIdeographsNormalizer, RemoveMarksNormalizer,
+                 NmtNormalizer, ByteLevelNormalizer, PrecompiledNormalizer>;
 
 struct Normalizer {
   std::vector<NormalizerStep> steps;

@@ -8,11 +8,11 @@
 #include <vector>
 
 #include "core/tokens/added_tokens.h"
-#include "core/tokens/bpe.h"
 #include "core/tokens/decoder.h"
 #include "core/tokens/normalizer.h"
 #include "core/tokens/post_processor.h"
 #include "core/tokens/pre_tokenizer.h"
+#include "core/tokens/token_model.h"
 #include "core/tokens/tokenizer.h"
 
 namespace saccade::tokens {
@@ -21,7 +21,7 @@ struct Pipeline {
   AddedTokens added;
   Normalizer normalizer;
   PreTokenizer pre_tokenizer;
-  BpeModel model;
+  TokenModel model;
   PostProcessor post_processor;
   Decoder decoder;
   std::optional<int32_t> bos, eos;

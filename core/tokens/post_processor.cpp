@@ -50,6 +50,34 @@ Result<TemplatePostProcessor> read_template(const JsonItem& item) {
 
 }  // namespace
 
+namespace {
+
+// ["[SEP]", 102]
+Result<int32_t> read_end(const JsonItem& item) {
+  if (!item.json().is_array() || item.json().size() != 2) return item.expected("a token and its id");
+  SACCADE_TRY(const int64_t id, item[1].integer());
+  if (id < 0 || id > INT32_MAX) return item[1].expected("a token id");
+  return static_cast<int32_t>(id);
+}
+
+// `cls` before the text and `sep` after it; RoBERTa's trims offsets first.
+Result<void> read_ends(const JsonItem& item, const std::string& type, std::vector<PostProcessorStep>& steps) {
+  if (type == "RobertaProcessing") {
+    SACCADE_TRY(const bool trim, item["trim_offsets"].boolean(true));
+    SACCADE_TRY(const bool prefix, item["add_prefix_space"].boolean(true));
+    if (trim) steps.emplace_back(TrimPostProcessor{prefix});
+  }
+  TemplatePostProcessor around;
+  SACCADE_TRY(const int32_t first, read_end(item["cls"]));
+  SACCADE_TRY(const int32_t last, read_end(item["sep"]));
+  around.before.push_back(first);
+  around.after.push_back(last);
+  steps.emplace_back(std::move(around));
+  return {};
+}
+
+}  // namespace
+
 Result<PostProcessor> PostProcessor::read(const JsonItem& item) {
   PostProcessor post;
   SACCADE_CHECK(
@@ -65,6 +93,7 @@ Result<PostProcessor> PostProcessor::read(const JsonItem& item) {
           if (trim) post.steps.emplace_back(TrimPostProcessor{prefix});
           return {};
         }
+        if (type == "BertProcessing" || type == "RobertaProcessing") return read_ends(one, type, post.steps);
         return unsupported_type("post-processor", type, one);
       }));
   return post;

@@ -60,6 +60,10 @@ Result<PreTokenizerStep> read_step(const JsonItem& item, const std::string& type
     SACCADE_TRY(const SplitBehavior behavior, read_behavior(item["behavior"], "Isolated"));
     return PreTokenizerStep(ClassPreTokenizer{CharacterClass::punctuation, behavior});
   }
+  if (type == "CharDelimiterSplit") {
+    SACCADE_TRY(std::string delimiter, item["delimiter"].string());
+    return PreTokenizerStep(SplitPreTokenizer{Pattern(std::move(delimiter)), SplitBehavior::removed, false});
+  }
   return unsupported_type("pre-tokenizer", type, item);
 }
 
@@ -233,6 +237,12 @@ Result<PreTokenizer> PreTokenizer::read(const JsonItem& item) {
   PreTokenizer pre_tokenizer;
   SACCADE_CHECK(
       read_sequence(item, "pretokenizers", [&](const JsonItem& one, const std::string& type) -> Result<void> {
+        if (type == "BertPreTokenizer") {  // spaces go, punctuation stands alone
+          pre_tokenizer.steps.emplace_back(ClassPreTokenizer{});
+          pre_tokenizer.steps.emplace_back(
+              ClassPreTokenizer{CharacterClass::punctuation, SplitBehavior::isolated});
+          return {};
+        }
         SACCADE_TRY(PreTokenizerStep step, read_step(one, type));
         pre_tokenizer.steps.push_back(std::move(step));
         return {};

@@ -69,6 +69,54 @@ Result<BpeModel> read_bpe(const JsonItem& item) {
   return BpeModel::make(std::move(vocabulary), merges, std::move(options));
 }
 
+Result<UnigramModel> read_unigram(const JsonItem& item) {
+  SACCADE_TRY(const size_t count, item["vocab"].array_size());
+  UnigramModel::Pieces pieces;
+  pieces.reserve(count);
+  for (size_t i = 0; i < count; ++i) {
+    const Json& one = item["vocab"].json()[i];
+    if (!one.is_array() || one.size() != 2 || !one[0].is_string() || !one[1].is_number())
+      return item["vocab"][i].expected("a piece and its score");
+    pieces.emplace_back(one[0].get<std::string>(), one[1].get<double>());
+  }
+  std::optional<int64_t> unknown;
+  if (!item["unk_id"].is_null()) {
+    SACCADE_TRY(unknown, item["unk_id"].integer());
+  }
+  SACCADE_TRY(const bool bytes, item["byte_fallback"].boolean(false));
+  return UnigramModel::make(std::move(pieces), unknown, bytes);
+}
+
+Result<WordPieceModel> read_word_piece(const JsonItem& item) {
+  WordPieceModel::Options options;
+  SACCADE_TRY(options.unknown, item["unk_token"].string("[UNK]"));
+  SACCADE_TRY(options.continuing_prefix, item["continuing_subword_prefix"].string("##"));
+  SACCADE_TRY(options.longest_word, item["max_input_chars_per_word"].integer(100));
+  SACCADE_TRY(Vocabulary vocabulary, read_vocabulary(item["vocab"]));
+  return WordPieceModel::make(std::move(vocabulary), std::move(options));
+}
+
+Result<TokenModel> read_model(const JsonItem& item, const std::string& type) {
+  if (type == "BPE") {
+    SACCADE_TRY(BpeModel model, read_bpe(item));
+    return TokenModel(std::move(model));
+  }
+  if (type == "Unigram") {
+    SACCADE_TRY(UnigramModel model, read_unigram(item));
+    return TokenModel(std::move(model));
+  }
+  if (type == "WordPiece") {
+    SACCADE_TRY(WordPieceModel model, read_word_piece(item));
+    return TokenModel(std::move(model));
+  }
+  if (type == "WordLevel") {
+    SACCADE_TRY(const std::string unknown, item["unk_token"].string("<unk>"));
+    SACCADE_TRY(Vocabulary vocabulary, read_vocabulary(item["vocab"]));
+    return TokenModel(WordLevelModel(std::move(vocabulary), unknown));
+  }
+  return unsupported_type("model", type, item);
+}
+
 Result<void> read_added(const JsonItem& item, const Vocabulary& vocabulary, AddedTokens& added) {
   if (item.is_null()) return {};
   SACCADE_TRY(const size_t count, item.array_size());
@@ -96,6 +144,13 @@ bool is_byte_level(const Pipeline& pipeline) {
   return false;
 }
 
+std::string kind_of(const Pipeline& pipeline, const std::string& type) {
+  const BpeModel* bpe = pipeline.model.bpe();
+  if (!bpe) return type;
+  if (is_byte_level(pipeline)) return "byte-level BPE";
+  return bpe->options().byte_fallback ? "SentencePiece-style BPE with byte fallback" : "BPE";
+}
+
 // A template in tokenizer.json has the last word on beginning and end tokens. Where there is none,
 // add_bos_token and add_eos_token count for GPT-2's two files and for the tokenizer classes that always put
 // their own template in its place.
@@ -119,18 +174,15 @@ Result<Pipeline> read_tokenizer_json(std::string_view text) {
   if (!model.json().is_object()) return model.expected("an object");
   // Files written before the type was named have BPE's members.
   SACCADE_TRY(const std::string type, model["type"].string(model["merges"].is_null() ? "" : "BPE"));
-  if (type != "BPE") return unsupported_type("model", type, model);
-  auto bpe = read_bpe(model);
-  if (!bpe.ok()) return std::move(bpe).error().with("model");
-  pipeline.model = std::move(bpe).value();
+  auto read = read_model(model, type);
+  if (!read.ok()) return std::move(read).error().with("model");
+  pipeline.model = std::move(read).value();
   SACCADE_CHECK(read_added(root["added_tokens"], pipeline.model.vocabulary(), pipeline.added));
   SACCADE_TRY(pipeline.normalizer, Normalizer::read(root["normalizer"]));
   SACCADE_TRY(pipeline.pre_tokenizer, PreTokenizer::read(root["pre_tokenizer"]));
   SACCADE_TRY(pipeline.post_processor, PostProcessor::read(root["post_processor"]));
   SACCADE_TRY(pipeline.decoder, Decoder::read(root["decoder"]));
-  pipeline.kind = is_byte_level(pipeline)                  ? "byte-level BPE"
-                  : pipeline.model.options().byte_fallback ? "SentencePiece-style BPE with byte fallback"
-                                                           : "BPE";
+  pipeline.kind = kind_of(pipeline, type);
   pipeline.source = "tokenizer.json";
   return pipeline;
 }

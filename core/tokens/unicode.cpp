@@ -140,6 +140,27 @@ bool is_unprintable(char32_t character) {
   return kind == UTF8PROC_CATEGORY_CN || kind >= UTF8PROC_CATEGORY_ZL;  // ZL, ZP, CC, CF, CS, CO come last
 }
 
+bool is_mark(char32_t character, bool all) {
+  const utf8proc_category_t kind = category(character);
+  return kind == UTF8PROC_CATEGORY_MN ||
+         (all && (kind == UTF8PROC_CATEGORY_MC || kind == UTF8PROC_CATEGORY_ME));
+}
+
+size_t cluster_length(std::string_view text) {
+  utf8proc_int32_t state = 0;
+  size_t at = utf8_length(text[0]);
+  char32_t before = character_at(text, 0);
+  while (at < text.size()) {
+    const char32_t next = character_at(text, at);
+    if (utf8proc_grapheme_break_stateful(static_cast<utf8proc_int32_t>(before),
+                                         static_cast<utf8proc_int32_t>(next), &state))
+      break;
+    before = next;
+    at += utf8_length(text[at]);
+  }
+  return std::min(at, text.size());
+}
+
 void append_lower(std::u32string& out, char32_t character) {
   if (character == 0x130) {
     out += U"i\u0307";

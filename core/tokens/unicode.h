@@ -38,6 +38,10 @@ void append_utf8(std::string& out, char32_t character);
 [[nodiscard]] bool is_word(char32_t character);         // \w: Alphabetic, M, Nd, Pc, Join_Control
 [[nodiscard]] bool is_unprintable(char32_t character);  // categories Cc, Cf, Zl, Zp, Co, Cs, Cn
 
+[[nodiscard]] bool is_mark(char32_t character, bool all);  // category Mn; with `all` Mc and Me, too
+// Bytes of the extended grapheme cluster that `text`, not empty, begins with (Unicode Standard Annex 29).
+[[nodiscard]] size_t cluster_length(std::string_view text);
+
 // Full lower case: one character, two for U+0130.
 void append_lower(std::u32string& out, char32_t character);
 

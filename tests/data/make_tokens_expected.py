@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes the small tokenizers of tests/data/tokenizers/ and what the `tokenizers` package says about them.
 
-    python3 -m venv oracle && oracle/bin/pip install tokenizers
+    python3 -m venv oracle && oracle/bin/pip install tokenizers sentencepiece protobuf
     oracle/bin/python tests/data/make_tokens_expected.py [folder with stories260K/tokenizer.json]
 
 Writes tests/data/tokens_expected.json: {"package", "texts": [...], "tokenizers": {name: {"specials": bool,
@@ -184,6 +184,65 @@ def flags(normalizer):
     return made
 
 
+def word_piece(lowercase):
+    """BERT's arrangement."""
+    made = Tokenizer(models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=40))
+    made.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    made.decoder = decoders.WordPiece()
+    trainer = trainers.WordPieceTrainer(vocab_size=400, special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"],
+                                        show_progress=False)
+    made.train_from_iterator(corpus(), trainer)
+    made.post_processor = processors.BertProcessing(("[SEP]", made.token_to_id("[SEP]")),
+                                                    ("[CLS]", made.token_to_id("[CLS]")))
+    return made
+
+
+def word_level():
+    made = Tokenizer(models.WordLevel(unk_token="<unk>"))
+    made.normalizer = normalizers.Sequence([normalizers.NFD(), normalizers.StripAccents(), normalizers.Nmt()])
+    made.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.CharDelimiterSplit(" "),
+                                                  pre_tokenizers.Punctuation("merged_with_previous")])
+    made.train_from_iterator(corpus(), trainers.WordLevelTrainer(vocab_size=200, special_tokens=["<unk>"],
+                                                                 show_progress=False))
+    return made
+
+
+def charsmap():
+    """The normalisation table of a SentencePiece model trained here (nmt_nfkc)."""
+    import io
+    import sentencepiece
+    from sentencepiece import sentencepiece_model_pb2
+    out = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(corpus()), model_writer=out, vocab_size=120,
+                                             hard_vocab_limit=False, minloglevel=2)
+    model = sentencepiece_model_pb2.ModelProto()
+    model.ParseFromString(out.getvalue())
+    return model.normalizer_spec.precompiled_charsmap
+
+
+def unigram(byte_fallback, precompiled):
+    """T5's and XLM-R's arrangement."""
+    made = Tokenizer(models.Unigram())
+    if precompiled:
+        made.normalizer = normalizers.Sequence([normalizers.Precompiled(charsmap()),
+                                                normalizers.Replace(Regex(" {2,}"), " ")])
+    made.pre_tokenizer = pre_tokenizers.Metaspace()
+    made.decoder = decoders.Metaspace()
+    special = ["<unk>", "<s>", "</s>"] + ([f"<0x{byte:02X}>" for byte in range(256)] if byte_fallback else [])
+    made.train_from_iterator(corpus(), trainers.UnigramTrainer(vocab_size=300 + len(special), special_tokens=special,
+                                                               unk_token="<unk>", show_progress=False))
+    described = json.loads(made.to_str())
+    described["model"]["byte_fallback"] = byte_fallback
+    described["added_tokens"] = [token for token in described["added_tokens"] if not token["content"].startswith("<0x")]
+    if byte_fallback:
+        described["decoder"] = json.loads(piece_like(False).to_str())["decoder"]
+    made = Tokenizer.from_str(json.dumps(described))
+    made.post_processor = processors.RobertaProcessing(("</s>", made.token_to_id("</s>")),
+                                                       ("<s>", made.token_to_id("<s>")), trim_offsets=False)
+    return made
+
+
 def pieces(pre_tokenizer, normalizer=None):
     """A character model that shows how a pre-tokenizer cuts: words not in the vocabulary are one unknown token."""
     made = Tokenizer(models.BPE(vocab={"<unk>": 0}, merges=[], unk_token="<unk>", fuse_unk=True))
@@ -204,6 +263,11 @@ def all_tokenizers():
     yield "flags_nfd_strip", flags(normalizers.Sequence([
         normalizers.Strip(), normalizers.NFD(), normalizers.Replace(Regex(r"\p{Mn}+"), ""),
         normalizers.Replace(Regex(r"\d+"), "<n>")]))
+    yield "word_piece", word_piece(True)
+    yield "word_piece_cased", word_piece(False)
+    yield "word_level", word_level()
+    yield "unigram_precompiled", unigram(False, True)
+    yield "unigram_bytes", unigram(True, False)
     yield "cut_whitespace", pieces(pre_tokenizers.Whitespace())
     yield "cut_whitespace_split", pieces(pre_tokenizers.WhitespaceSplit(), normalizers.NFC())
     yield "cut_punctuation", pieces(pre_tokenizers.Sequence([pre_tokenizers.Punctuation("contiguous"),

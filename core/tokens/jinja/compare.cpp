@@ -62,7 +62,7 @@ bool has_order(const Value& left, const Value& right) {
 }  // namespace
 
 Result<bool> equal(Machine& machine, const Value& left, const Value& right) {
-  SACCADE_CHECK(machine.work(std::min(left.size(), right.size())));
+  SACCADE_CHECK(machine.work(Machine::work_of_one + std::min(left.size(), right.size())));
   if (left.is_number() && right.is_number()) return numbers_equal(left, right);
   if (left.kind() != right.kind()) return false;
   switch (left.kind()) {

@@ -18,7 +18,7 @@ Result<Value> Evaluator::eval(const Expr& expr) {
   if (expr.kind == ExprKind::constant) return expr.value;
   const Level level(machine_);
   if (!level.entered().ok()) return located(level.entered().error(), expr.line);
-  SACCADE_CHECK(machine_.work(1));
+  SACCADE_CHECK(machine_.work(Machine::work_of_one));
   auto value = eval_kind(expr);
   if (!value.ok()) return located(std::move(value).error(), expr.line);
   return value;

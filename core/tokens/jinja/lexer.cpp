@@ -33,6 +33,16 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_name_start(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 bool is_name_part(char c) { return is_name_start(c) || is_digit(c); }
 
+// None where the text is no number.
+Result<Value> read_number(const std::string& text, bool real) {
+  if (real) {
+    SACCADE_TRY(const auto number, parse_real(text));
+    return number ? Value::of(*number) : Value();
+  }
+  SACCADE_TRY(const auto number, parse_integer(text, 0));
+  return number ? Value::of(*number) : Value();
+}
+
 class Lexer {
  public:
   explicit Lexer(std::string_view source) : source_(normalise(source)) {}
@@ -230,16 +240,10 @@ Result<void> Lexer::add_number() {
   if (!real && end == at_ + 1 && source_[at_] == '0' && end < source_.size() && is_name_start(source_[end]))
     while (end < source_.size() && is_name_part(source_[end])) ++end;
   const std::string text = source_.substr(at_, end - at_);
-  Value value;
-  if (real) {
-    SACCADE_TRY(const auto number, parse_real(text));
-    if (number) value = Value::of(*number);
-  } else {
-    SACCADE_TRY(const auto number, parse_integer(text, 0));
-    if (number) value = Value::of(*number);
-  }
-  if (value.is(Kind::none)) return at_line(line_, fmt::format("expected a number, found {}", text));
-  tokens_.push_back({TokenKind::number, text, value, line_});
+  auto value = read_number(text, real);
+  if (!value.ok()) return at_line(line_, value.error().message);
+  if (value->is(Kind::none)) return at_line(line_, fmt::format("expected a number, found {}", text));
+  tokens_.push_back({TokenKind::number, text, *value, line_});
   move_to(end);
   return {};
 }

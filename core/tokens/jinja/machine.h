@@ -33,6 +33,7 @@ class Machine {
  public:
   static constexpr int64_t max_steps = 1'000'000;
   static constexpr int64_t max_work = int64_t{512} << 20;  // bytes of text, and items, read or made
+  static constexpr size_t work_of_one = 16;                // what any expression or statement is charged
   static constexpr size_t max_namespaces = 10'000;
   static constexpr int max_depth = 400;  // expressions, statements and macro calls inside each other
 

@@ -31,6 +31,7 @@ Result<Flow> Evaluator::exec(const Block& block) {
 Result<Flow> Evaluator::exec(const Statement& statement) {
   const Level level(machine_);
   if (!level.entered().ok()) return located(level.entered().error(), statement.line);
+  SACCADE_CHECK(machine_.work(Machine::work_of_one));
   auto flow = exec_kind(statement);
   if (!flow.ok()) return located(std::move(flow).error(), statement.line);
   return flow;

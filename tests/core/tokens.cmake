@@ -8,3 +8,7 @@ saccade_test(core_tokens_test
     tokens/tokenizer_test.cpp
     tokens/unicode_test.cpp
   LIBS saccade_core nlohmann_json::nlohmann_json)
+saccade_test(core_chat_template_test
+  SOURCES
+    tokens/chat_template_test.cpp
+  LIBS saccade_core nlohmann_json::nlohmann_json)

@@ -149,7 +149,8 @@ class Percent {
   Percent(Machine& machine, std::string_view text, const Value& values)
       : machine_(machine), text_(text), values_(values) {
     is_tuple_ = values.is(Kind::sequence) && values.sequence().kind == SequenceKind::tuple;
-    is_mapping_ = values.is(Kind::dict) || (values.is(Kind::sequence) && !is_tuple_);
+    is_mapping_ =
+        values.is(Kind::dict) || values.is(Kind::undefined) || (values.is(Kind::sequence) && !is_tuple_);
   }
   Result<std::string> run();
 

@@ -249,6 +249,10 @@ Result<std::string> hash_key(const Value& value) {
       return "t" + value.text();
     case Kind::sequence:
       if (value.sequence().kind == SequenceKind::tuple) return tuple_key(value.items());
+      if (value.sequence().kind == SequenceKind::range) {
+        SACCADE_TRY(const std::string key, tuple_key(value.items()));
+        return "r" + key;
+      }
       break;
     case Kind::object:
     case Kind::callable:

@@ -66,15 +66,9 @@ Result<tokens::Pipeline> read_pipeline(const std::filesystem::path& folder,
     if (!pipeline.ok()) return std::move(pipeline).error().with(folder.string());
     return pipeline;
   }
-  if (has_file(folder / "tokenizer.model")) {
-    return make_error(
-        ErrorCode::unsupported,
-        fmt::format("{} has only a tokenizer.model, which is not supported; a tokenizer.json is",
-                    folder.string()));
-  }
   return make_error(ErrorCode::not_found,
-                    fmt::format("{} has no tokenizer: expected tokenizer.json, or vocab.json and "
-                                "merges.txt",
+                    fmt::format("{} has no tokenizer: expected tokenizer.json, or vocab.json and merges.txt, "
+                                "or tokenizer.model, or a .tiktoken file, or bpe_simple_vocab_16e6.txt.gz",
                                 folder.string()));
 }
 
@@ -121,7 +115,13 @@ Result<TokenSequence> Tokenizer::sequence(std::span<const int32_t> ids) const {
 
 Result<std::shared_ptr<const Tokenizer>> open_tokenizer(const std::filesystem::path& folder) {
   SACCADE_TRY(const tokens::TokenizerConfig config, tokens::read_tokenizer_config(folder));
-  SACCADE_TRY(tokens::Pipeline pipeline, read_pipeline(folder, config));
+  auto found = read_pipeline(folder, config);
+  if (!found.ok() && found.error().code == ErrorCode::not_found) {
+    auto other = tokens::open_other_tokenizer(folder, config);
+    return other.ok() || other.error().code != ErrorCode::not_found ? std::move(other)
+                                                                    : std::move(found).error();
+  }
+  SACCADE_TRY(tokens::Pipeline pipeline, std::move(found));
   const std::string source = pipeline.source;
   const auto finish = [&]() -> Result<std::shared_ptr<const Tokenizer>> {
     SACCADE_CHECK(tokens::apply_config(config, pipeline));

@@ -3,6 +3,7 @@ saccade_test(core_tokens_test
     tokens/bpe_test.cpp
     tokens/golden_test.cpp
     tokens/regex_test.cpp
+    tokens/sentencepiece_model_test.cpp
     tokens/stages_test.cpp
     tokens/tokenizer_files_test.cpp
     tokens/tokenizer_test.cpp

@@ -26,7 +26,8 @@ Result<TokenizerConfig> read_tokenizer_config(const std::filesystem::path& folde
 
 // The stages of a tokenizer.json; without the folder's TokenizerConfig.
 Result<Pipeline> read_tokenizer_json(std::string_view text);
-// GPT-2's two files; the added tokens come from the TokenizerConfig.
+// GPT-2's two files, or CLIP's where the TokenizerConfig's class says so; the added tokens come from the
+// TokenizerConfig.
 Result<Pipeline> read_vocab_and_merges(std::string_view vocab_json, std::string_view merges_text,
                                        const TokenizerConfig& config);
 

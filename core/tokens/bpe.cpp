@@ -12,7 +12,8 @@ namespace {
 
 using Symbol = BpeScratch::Symbol;
 
-constexpr size_t scan_up_to = 40;  // symbols; beyond it the heap is faster
+constexpr size_t scan_up_to = 40;          // symbols; beyond it the heap is faster
+constexpr size_t max_ranked_bytes = 1024;  // bounds the work per token
 constexpr char32_t indexed_characters = 0x3000;
 
 }  // namespace
@@ -32,9 +33,8 @@ void PairTable::set(int32_t left, int32_t right, Merge merge) {
 Result<BpeModel> BpeModel::make(Vocabulary vocabulary, const Merges& merges, BpeOptions options) {
   BpeModel model;
   model.vocabulary_ = std::move(vocabulary);
-  model.options_ = std::move(options);
   model.merges_.reserve(merges.size());
-  const std::string& prefix = model.options_.continuing_subword_prefix;
+  const std::string& prefix = options.continuing_subword_prefix;
   for (size_t rank = 0; rank < merges.size(); ++rank) {
     const std::string& left = merges[rank].first;
     const std::string& right = merges[rank].second;
@@ -53,16 +53,56 @@ Result<BpeModel> BpeModel::make(Vocabulary vocabulary, const Merges& merges, Bpe
     }
     model.merges_.set(id_of(left), id_of(right), {static_cast<uint32_t>(rank), id_of(joined)});
   }
-  if (model.options_.unknown) {
-    model.unknown_ = model.vocabulary_.find(*model.options_.unknown);
-    if (model.unknown_ == Vocabulary::absent) {
-      return make_error(
-          ErrorCode::bad_format,
-          fmt::format("the unknown token \"{}\" is not in the vocabulary", *model.options_.unknown));
+  SACCADE_CHECK(model.finish(std::move(options)));
+  return model;
+}
+
+Result<BpeModel> BpeModel::make_ranked(Vocabulary vocabulary, std::span<const uint32_t> ranks,
+                                       BpeOptions options) {
+  if (ranks.size() != static_cast<size_t>(vocabulary.size())) {
+    return make_error(ErrorCode::bad_format, fmt::format("the vocabulary has {} tokens, but {} ranks",
+                                                         vocabulary.size(), ranks.size()));
+  }
+  BpeModel model;
+  model.vocabulary_ = std::move(vocabulary);
+  struct Pair {
+    int32_t left, right, joined;
+  };
+  std::vector<Pair> pairs;
+  for (int32_t id = 0; id < model.vocabulary_.size(); ++id) {
+    const std::string* token = model.vocabulary_.at(id);
+    if (token == nullptr || ranks[static_cast<size_t>(id)] == never) continue;
+    if (token->size() > max_ranked_bytes) {
+      return make_error(ErrorCode::unsupported, fmt::format("token {} has {} bytes, at most {} are supported",
+                                                            id, token->size(), max_ranked_bytes));
+    }
+    const std::string_view view = *token;
+    for (size_t cut = view.empty() ? 0 : utf8_length(view[0]); cut < view.size();
+         cut += utf8_length(view[cut])) {
+      const int32_t left = model.vocabulary_.find(view.substr(0, cut));
+      if (left == Vocabulary::absent) continue;
+      const int32_t right = model.vocabulary_.find(view.substr(cut));
+      if (right != Vocabulary::absent) pairs.push_back({left, right, id});
     }
   }
-  model.index_characters();
+  model.merges_.reserve(pairs.size());
+  for (const Pair& pair : pairs)
+    model.merges_.set(pair.left, pair.right, {ranks[static_cast<size_t>(pair.joined)], pair.joined});
+  SACCADE_CHECK(model.finish(std::move(options)));
   return model;
+}
+
+Result<void> BpeModel::finish(BpeOptions options) {
+  options_ = std::move(options);
+  if (options_.unknown) {
+    unknown_ = vocabulary_.find(*options_.unknown);
+    if (unknown_ == Vocabulary::absent) {
+      return make_error(ErrorCode::bad_format,
+                        fmt::format("the unknown token \"{}\" is not in the vocabulary", *options_.unknown));
+    }
+  }
+  index_characters();
+  return {};
 }
 
 void BpeModel::index_characters() {

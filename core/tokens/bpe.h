@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -88,6 +89,12 @@ class BpeModel {
   // bad_format: a merge whose parts or result are not in the vocabulary, or are empty; an unknown token that
   // is not in the vocabulary.
   static Result<BpeModel> make(Vocabulary vocabulary, const Merges& merges, BpeOptions options);
+  // Files that rank tokens instead of merges: two neighbours are joined when the vocabulary has what they
+  // make, the lowest rank first. `ranks[id]`; `never`: the token is not made by joining. bad_format: a rank
+  // for every token is missing, or a token that is too long to be made.
+  static constexpr uint32_t never = UINT32_MAX;
+  static Result<BpeModel> make_ranked(Vocabulary vocabulary, std::span<const uint32_t> ranks,
+                                      BpeOptions options);
 
   // Appends the tokens of one word (valid UTF-8, not empty).
   void encode(std::string_view word, BpeScratch& scratch, std::vector<ModelToken>& out) const;
@@ -95,6 +102,7 @@ class BpeModel {
   [[nodiscard]] const BpeOptions& options() const { return options_; }
 
  private:
+  Result<void> finish(BpeOptions options);
   void index_characters();
   [[nodiscard]] int32_t character_id(std::string_view word, size_t begin, size_t end) const;
   void start_symbols(std::string_view word, std::vector<BpeScratch::Symbol>& symbols) const;

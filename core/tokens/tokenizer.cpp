@@ -66,15 +66,9 @@ Result<tokens::Pipeline> read_pipeline(const std::filesystem::path& folder,
     if (!pipeline.ok()) return std::move(pipeline).error().with(folder.string());
     return pipeline;
   }
-  if (has_file(folder / "tokenizer.model")) {
-    return make_error(
-        ErrorCode::unsupported,
-        fmt::format("{} has only a tokenizer.model, which is not supported; a tokenizer.json is",
-                    folder.string()));
-  }
   return make_error(ErrorCode::not_found,
-                    fmt::format("{} has no tokenizer: expected tokenizer.json, or vocab.json and "
-                                "merges.txt",
+                    fmt::format("{} has no tokenizer: expected tokenizer.json, or vocab.json and merges.txt, "
+                                "or tokenizer.model, or a .tiktoken file, or bpe_simple_vocab_16e6.txt.gz",
                                 folder.string()));
 }
 
@@ -121,13 +115,18 @@ Result<TokenSequence> Tokenizer::sequence(std::span<const int32_t> ids) const {
 
 Result<std::shared_ptr<const Tokenizer>> open_tokenizer(const std::filesystem::path& folder) {
   SACCADE_TRY(const tokens::TokenizerConfig config, tokens::read_tokenizer_config(folder));
-  SACCADE_TRY(tokens::Pipeline pipeline, read_pipeline(folder, config));
+  auto found = read_pipeline(folder, config);
+  if (!found.ok() && found.error().code == ErrorCode::not_found) {
+    auto other = tokens::open_other_tokenizer(folder, config);
+    return other.ok() || other.error().code != ErrorCode::not_found ? std::move(other)
+                                                                    : std::move(found).error();
+  }
+  if (!found.ok()) return std::move(found).error();
+  tokens::Pipeline& pipeline = *found;
   const std::string source = pipeline.source;
-  const auto finish = [&]() -> Result<std::shared_ptr<const Tokenizer>> {
-    SACCADE_CHECK(tokens::apply_config(config, pipeline));
-    return tokens::make_tokenizer(std::move(pipeline));
-  };
-  auto tokenizer = finish();
+  auto applied = tokens::apply_config(config, pipeline);
+  auto tokenizer = applied.ok() ? tokens::make_tokenizer(std::move(pipeline))
+                                : Result<std::shared_ptr<const Tokenizer>>(std::move(applied).error());
   if (!tokenizer.ok())
     return std::move(tokenizer).error().with(fmt::format("{} ({})", folder.string(), source));
   return tokenizer;

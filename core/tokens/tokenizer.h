@@ -59,8 +59,9 @@ class Tokenizer {
   [[nodiscard]] Result<TokenSequence> sequence(std::span<const int32_t> ids) const;
 };
 
-// Finds tokenizer.json, or vocab.json + merges.txt, with tokenizer_config.json and
-// special_tokens_map.json beside them; not_found when the folder has none of these.
+// Finds tokenizer.json, or vocab.json + merges.txt, or tokenizer.model, or a .tiktoken file, or CLIP's list
+// of merges, in this order, with tokenizer_config.json and special_tokens_map.json beside them; not_found
+// when the folder has none of these.
 [[nodiscard]] Result<std::shared_ptr<const Tokenizer>> open_tokenizer(const std::filesystem::path& folder);
 
 // A stand-in for models without tokenizer files: token i is "<i>"; encode is an error that says to use --ids.

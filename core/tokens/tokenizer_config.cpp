@@ -111,6 +111,7 @@ Result<void> read_main(const JsonItem& root, TokenizerConfig& config) {
   SACCADE_CHECK(read_flag("add_bos_token", config.add_bos));
   SACCADE_CHECK(read_flag("add_eos_token", config.add_eos));
   SACCADE_CHECK(read_flag("add_prefix_space", config.add_prefix_space));
+  SACCADE_CHECK(read_flag("legacy", config.legacy));
   SACCADE_CHECK(read_added_decoder(root["added_tokens_decoder"], config));
   return read_special_names(root, config);
 }

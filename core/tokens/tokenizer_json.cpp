@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include "core/tokens/clip.h"
+#include "core/tokens/merges_text.h"
 #include "core/tokens/pattern_item.h"
 #include "core/tokens/tokenizer_files.h"
 
@@ -17,17 +19,6 @@ Result<Vocabulary> read_vocabulary(const JsonItem& item) {
     entries.emplace_back(token, id);
   }
   return Vocabulary::make(std::move(entries));
-}
-
-// "a b"; the parts themselves have no space.
-Result<std::pair<std::string, std::string>> parse_merge(std::string_view line, const std::string& where) {
-  const size_t space = line.find(' ');
-  if (space == std::string_view::npos || line.find(' ', space + 1) != std::string_view::npos) {
-    return make_error(
-        ErrorCode::bad_format,
-        fmt::format("{}: expected two parts with one space between, found \"{}\"", where, line));
-  }
-  return std::pair(std::string(line.substr(0, space)), std::string(line.substr(space + 1)));
 }
 
 Result<BpeModel::Merges> read_merges(const JsonItem& item) {
@@ -189,27 +180,12 @@ Result<Pipeline> read_tokenizer_json(std::string_view text) {
 
 Result<Pipeline> read_vocab_and_merges(std::string_view vocab_json, std::string_view merges_text,
                                        const TokenizerConfig& config) {
-  if (config.tokenizer_class.find("CLIP") != std::string::npos) {
-    return make_error(ErrorCode::unsupported,
-                      fmt::format("vocab.json and merges.txt of a {} are not supported, only "
-                                  "byte-level ones; a tokenizer.json beside them is",
-                                  config.tokenizer_class));
-  }
   Pipeline pipeline;
   SACCADE_TRY(const Json json, parse_json(vocab_json));
   SACCADE_TRY(Vocabulary vocabulary, read_vocabulary(JsonItem(json, "vocab.json")));
-  BpeModel::Merges merges;
-  size_t number = 0;
-  for (size_t at = 0; at < merges_text.size();) {
-    const size_t end = std::min(merges_text.find('\n', at), merges_text.size());
-    std::string_view line = merges_text.substr(at, end - at);
-    at = end + 1;
-    ++number;
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    if (line.empty() || line.starts_with("#version")) continue;
-    SACCADE_TRY(auto merge, parse_merge(line, fmt::format("merges.txt, line {}", number)));
-    merges.push_back(std::move(merge));
-  }
+  SACCADE_TRY(const BpeModel::Merges merges, read_merges_text(merges_text));
+  if (config.tokenizer_class.find("CLIP") != std::string::npos)
+    return make_clip(std::move(vocabulary), merges);
   SACCADE_TRY(pipeline.model, BpeModel::make(std::move(vocabulary), merges, {}));
   SACCADE_TRY(ByteLevelPreTokenizer words, make_byte_level(config.add_prefix_space.value_or(false), true));
   pipeline.pre_tokenizer.steps.emplace_back(std::move(words));
@@ -232,7 +208,8 @@ Result<void> apply_config(const TokenizerConfig& config, Pipeline& pipeline) {
   };
   pipeline.bos = id_of(config.bos);
   pipeline.eos = id_of(config.eos);
-  if (pipeline.source != "tokenizer.json" && !config.bos && !config.eos) {
+  const bool unnamed = !config.bos && !config.eos && pipeline.post_processor.before().empty();
+  if (pipeline.source != "tokenizer.json" && unnamed) {
     // GPT-2's own folder names none: one token is its beginning, its end and everything else.
     if (vocabulary.find(gpt2_end) != Vocabulary::absent) {
       AddedToken end;

@@ -216,7 +216,7 @@ TEST(TokenizerFiles, AFolderWithoutFilesSaysWhatWasLookedFor) {
   EXPECT_EQ(opened.error().code, ErrorCode::not_found);
   EXPECT_THAT(opened.error().to_string(), HasSubstr("expected tokenizer.json, or vocab.json and merges.txt"));
   folder.write("tokenizer.model", "x");
-  EXPECT_EQ(open_tokenizer(folder.path()).error().code, ErrorCode::unsupported);
+  EXPECT_EQ(open_tokenizer(folder.path()).error().code, ErrorCode::bad_format);
 }
 
 // GPT-2's two files, small.

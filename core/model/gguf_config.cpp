@@ -1,5 +1,8 @@
 #include "core/model/gguf_config.h"
 
+#include <fmt/format.h>
+
+#include <map>
 #include <nlohmann/json.hpp>
 
 namespace saccade {
@@ -32,6 +35,56 @@ Result<nlohmann::json> gguf_config(const GgufFile& file) {
   for (const char* id : {"bos_token_id", "eos_token_id"})
     if (const auto found = file.integer(std::string("tokenizer.ggml.") + id)) config[id] = *found;
   return config;
+}
+
+std::optional<TokenTable> token_table(const GgufFile& file) {
+  const auto model = file.text("tokenizer.ggml.model");
+  const auto* const tokens = file.texts("tokenizer.ggml.tokens");
+  if (!model || tokens == nullptr) return std::nullopt;
+  TokenTable table;
+  table.architecture = file.text("general.architecture").value_or("");
+  table.model = *model;
+  table.words = file.text("tokenizer.ggml.pre").value_or("");
+  table.tokens = *tokens;
+  if (const auto* scores = file.numbers("tokenizer.ggml.scores")) table.scores = *scores;
+  if (const auto* types = file.integers("tokenizer.ggml.token_type")) table.types = *types;
+  if (const auto* merges = file.texts("tokenizer.ggml.merges")) table.merges = *merges;
+  table.bos = file.integer("tokenizer.ggml.bos_token_id");
+  table.eos = file.integer("tokenizer.ggml.eos_token_id");
+  table.unknown_id = file.integer("tokenizer.ggml.unknown_token_id");
+  table.classifier = file.integer("tokenizer.ggml.cls_token_id");
+  table.separator = file.integer("tokenizer.ggml.separator_token_id");
+  if (!table.separator) table.separator = file.integer("tokenizer.ggml.seperator_token_id");  // as spelled
+  table.add_bos = file.flag("tokenizer.ggml.add_bos_token");
+  table.add_eos = file.flag("tokenizer.ggml.add_eos_token");
+  table.add_space_prefix = file.flag("tokenizer.ggml.add_space_prefix");
+  return table;
+}
+
+Result<std::shared_ptr<const Tokenizer>> gguf_tokenizer(const GgufFile& file) {
+  const auto table = token_table(file);
+  if (!table) return make_error(ErrorCode::not_found, "the GGUF file carries no tokenizer");
+  auto made = make_tokenizer(*table);
+  if (!made.ok()) return std::move(made).error().with("the GGUF file's tokenizer");
+  return made;
+}
+
+Result<ChatTemplate> gguf_chat_template(const GgufFile& file) {
+  const auto text = file.text("tokenizer.chat_template");
+  if (!text) return make_error(ErrorCode::not_found, "the GGUF file has no chat template");
+  std::map<std::string, std::string> names;
+  const auto* const tokens = file.texts("tokenizer.ggml.tokens");
+  for (const char* name : {"bos_token", "eos_token", "unk_token", "pad_token"}) {
+    const std::string_view key = std::string_view(name) == "unk_token"   ? "unknown_token"
+                                 : std::string_view(name) == "pad_token" ? "padding_token"
+                                                                         : name;
+    const auto id = file.integer(fmt::format("tokenizer.ggml.{}_id", key));
+    if (tokens != nullptr && id && *id >= 0 && static_cast<size_t>(*id) < tokens->size())
+      names[name] = (*tokens)[static_cast<size_t>(*id)];
+  }
+  auto parsed = ChatTemplate::parse(std::string(*text), std::move(names));
+  if (!parsed.ok()) return std::move(parsed).error().with("tokenizer.chat_template");
+  return parsed;
 }
 
 }  // namespace saccade

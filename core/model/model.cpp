@@ -55,24 +55,62 @@ Result<Place> find_place(const std::string& where) {
                                 where));
 }
 
-Result<nlohmann::json> read_config(const Path& folder, const Path& weights, std::string& text) {
-  if (weights.extension() == ".gguf") {
-    SACCADE_TRY(const auto file, MappedFile::open(weights));
-    SACCADE_TRY(const GgufFile gguf, read_gguf(file->bytes()));
-    SACCADE_TRY(nlohmann::json config, gguf_config(gguf));
-    text = config.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-    return config;
-  }
-  SACCADE_TRY(text, read_text_file(folder / "config.json", size_t{16} << 20));
+// What is known of a model without its weights.
+struct Description {
+  nlohmann::json config;
+  std::string config_text;
+  Result<std::shared_ptr<const Tokenizer>> tokenizer = make_error(ErrorCode::not_found, "");
+  Result<ChatTemplate> chat_template = make_error(ErrorCode::not_found, "this model has no chat template");
+};
+
+Result<void> read_config_file(const Path& path, Description& found) {
+  SACCADE_TRY(found.config_text, read_text_file(path, size_t{16} << 20));
   try {
-    nlohmann::json config = nlohmann::json::parse(text);
-    if (config.is_object()) return config;
-    return make_error(ErrorCode::bad_format,
-                      fmt::format("config.json: expected a JSON object, found {}", config.type_name()));
+    found.config = nlohmann::json::parse(found.config_text);
   } catch (const nlohmann::json::parse_error& error) {
     return make_error(ErrorCode::bad_format,
                       fmt::format("config.json: expected JSON, which it stops being at byte {}", error.byte));
   }
+  if (found.config.is_object()) return {};
+  return make_error(ErrorCode::bad_format,
+                    fmt::format("config.json: expected a JSON object, found {}", found.config.type_name()));
+}
+
+Result<Description> describe_gguf(const Path& weights) {
+  SACCADE_TRY(const auto file, MappedFile::open(weights));
+  SACCADE_TRY(const GgufFile gguf, read_gguf(file->bytes()));
+  Description found;
+  SACCADE_TRY(found.config, gguf_config(gguf));
+  found.config_text = found.config.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  found.tokenizer = gguf_tokenizer(gguf);
+  found.chat_template = gguf_chat_template(gguf);
+  return found;
+}
+
+Result<Description> describe(const Path& folder, const Path& weights, const JobContext& job) {
+  Description found;
+  job.progress(0.0, "config.json");
+  if (weights.extension() == ".gguf") {
+    SACCADE_TRY(found, describe_gguf(weights));
+  } else {
+    SACCADE_CHECK(read_config_file(folder / "config.json", found));
+  }
+  SACCADE_CHECK(job.check());
+  job.progress(0.2, "tokenizer");
+  const auto missing = [](const auto& item) {
+    return !item.ok() && item.error().code == ErrorCode::not_found;
+  };
+  if (missing(found.tokenizer)) found.tokenizer = open_tokenizer(folder);
+  if (missing(found.chat_template)) {
+    auto opened = open_chat_template(folder);
+    if (!opened.ok()) {
+      found.chat_template = std::move(opened).error();
+    } else if (opened->has_value()) {
+      found.chat_template = std::move(**opened);
+    }
+  }
+  if (!found.tokenizer.ok() && !missing(found.tokenizer)) return std::move(found.tokenizer).error();
+  return found;
 }
 
 // GGUF's Llama 3.1 keeps what its scaling does to each pair as a tensor.
@@ -129,32 +167,30 @@ Result<std::shared_ptr<const Model>> Model::open(const std::string& where, const
 Result<std::shared_ptr<Model>> Model::open_at(const std::filesystem::path& folder,
                                               const std::filesystem::path& weights, const JobContext& job) {
   auto model = std::make_shared<Model>();
-  job.progress(0.0, "config.json");
-  std::string config_text;
-  SACCADE_TRY(const nlohmann::json config, read_config(folder, weights, config_text));
+  SACCADE_TRY(Description found, describe(folder, weights, job));
   SACCADE_CHECK(job.check());
 
-  job.progress(0.3, "weights");
+  job.progress(0.6, "weights");
   SACCADE_TRY(model->checkpoint_, Checkpoint::open(weights));
-  SACCADE_TRY(FamilyMatch match, match_family(config, *model->checkpoint_));
+  SACCADE_TRY(FamilyMatch match, match_family(found.config, *model->checkpoint_));
   read_frequency_factors(*model->checkpoint_, match.spec);
   model->spec_ = std::move(match.spec);
   model->weights_ = std::move(match.weights);
-  model->spec_.model_type = config.value("model_type", "");
+  model->spec_.model_type = found.config.value("model_type", "");
   model->spec_.weight_dtype = to_string(model->weights_.get(Slot::embed).tensor->dtype);
   SACCADE_CHECK(job.check());
 
-  job.progress(0.6, "tokenizer");
-  auto tokenizer = open_tokenizer(folder);
-  if (!tokenizer.ok() && tokenizer.error().code != ErrorCode::not_found) return std::move(tokenizer).error();
-  model->has_tokenizer_ = tokenizer.ok();
-  model->tokenizer_ = tokenizer.ok() ? std::move(*tokenizer) : make_id_tokenizer(model->spec_.n_vocab);
+  model->has_tokenizer_ = found.tokenizer.ok();
+  model->tokenizer_ = found.tokenizer.ok() ? *found.tokenizer : make_id_tokenizer(model->spec_.n_vocab);
+  model->chat_template_ = std::move(found.chat_template);
   model->notes_ = notes_on(model->spec_, *model->checkpoint_, model->weights_,
                            model->has_tokenizer_ ? model->tokenizer_.get() : nullptr);
+  if (const auto& chat = model->chat_template_; !chat.ok() && chat.error().code != ErrorCode::not_found)
+    model->notes_.push_back("its chat template cannot be used: " + chat.error().to_string());
   if (!match.note.empty()) model->notes_.insert(model->notes_.begin(), match.note);
   if (const auto probe = model->tokenizer_->encode("a", {}); probe.ok() && !probe->tokens.empty())
     model->adds_bos_ = model->tokenizer_->bos() && probe->tokens[0].id == *model->tokenizer_->bos();
-  model->digest_ = Digest().add(config_text).add(model->checkpoint_->digest()).hex();
+  model->digest_ = Digest().add(found.config_text).add(model->checkpoint_->digest()).hex();
   job.progress(1.0, "opened");
   return model;
 }

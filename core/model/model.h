@@ -10,14 +10,15 @@
 #include "core/model/checkpoint.h"
 #include "core/model/model_spec.h"
 #include "core/model/weight_map.h"
+#include "core/tokens/chat_template.h"
 #include "core/tokens/tokenizer.h"
 
 namespace saccade {
 
 class Model {
  public:
-  // `where` is a folder, a .safetensors file beside its config.json, or "demo:NAME". Errors name the file
-  // and the item (tensor or key), what was expected and what was found.
+  // `where` is a folder, a weights file beside its config.json, a .gguf file, or "demo:NAME". Errors name the
+  // file and the item (tensor or key), what was expected and what was found.
   static Result<std::shared_ptr<const Model>> open(const std::string& where, const JobContext& job = {});
 
   [[nodiscard]] const ModelSpec& spec() const { return spec_; }
@@ -30,6 +31,8 @@ class Model {
   // Things worth saying that are no errors: unused tensors, a vocabulary that does not match the tokenizer.
   [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
   [[nodiscard]] bool has_tokenizer() const { return has_tokenizer_; }
+  // How this model wants a conversation written; not_found when it does not say, or why it cannot be used.
+  [[nodiscard]] const Result<ChatTemplate>& chat_template() const { return chat_template_; }
   // Lets the pages of the unembedding go: they are read again when touched. A fifth of a small model is
   // vocabulary, and it is needed only at the end of a run.
   void release_vocabulary() const;
@@ -42,6 +45,7 @@ class Model {
   std::shared_ptr<const Checkpoint> checkpoint_;
   WeightMap weights_;
   std::shared_ptr<const Tokenizer> tokenizer_;
+  Result<ChatTemplate> chat_template_ = make_error(ErrorCode::not_found, "this model has no chat template");
   std::string name_, where_, digest_;
   std::vector<std::string> notes_;
   bool has_tokenizer_ = false;

@@ -118,7 +118,8 @@ Result<std::optional<ChatTemplate>> parse_found(Result<std::optional<std::string
 
 }  // namespace
 
-Result<ChatTemplate> ChatTemplate::parse(std::string text) {
+Result<ChatTemplate> ChatTemplate::parse(std::string text,
+                                         std::map<std::string, std::string> special_tokens) {
   if (text.size() > max_template_bytes)
     return make_error(ErrorCode::unsupported, fmt::format("the chat template has {} bytes, more than {}",
                                                           text.size(), max_template_bytes));
@@ -126,6 +127,7 @@ Result<ChatTemplate> ChatTemplate::parse(std::string text) {
   SACCADE_TRY(jinja::Block block, jinja::parse(text));
   ChatTemplate made;
   made.text_ = std::move(text);
+  made.special_tokens_ = std::move(special_tokens);
   made.tree_ = std::make_shared<const Tree>(Tree{std::move(block)});
   return made;
 }

@@ -36,7 +36,7 @@ struct ChatOptions {
 class ChatTemplate {
  public:
   // Errors: bad_format, or unsupported for parts of Jinja that are left out; "line N" and what was found.
-  static Result<ChatTemplate> parse(std::string text);
+  static Result<ChatTemplate> parse(std::string text, std::map<std::string, std::string> special_tokens = {});
 
   // Errors as above; invalid_argument with the template's own message where it calls raise_exception, and for
   // messages that are no UTF-8.
@@ -44,7 +44,7 @@ class ChatTemplate {
                                            const ChatOptions& options = {}) const;
 
   [[nodiscard]] const std::string& text() const { return text_; }
-  // What the model's files call its special tokens; open_chat_template() fills it.
+  // What the model's files call its special tokens; by the name templates use.
   [[nodiscard]] const std::map<std::string, std::string>& special_tokens() const { return special_tokens_; }
 
  private:

@@ -4,19 +4,10 @@
 
 #include <algorithm>
 
-#include "core/tokens/unicode.h"
+#include "core/tokens/prompt.h"
 
 namespace saccade::tokens {
 namespace {
-
-constexpr size_t max_prompt_bytes = size_t{1} << 30;
-
-std::string with_thousands(int32_t number) {
-  std::string text = std::to_string(number);
-  for (ptrdiff_t at = static_cast<ptrdiff_t>(text.size()) - 3; at > 0; at -= 3)
-    text.insert(static_cast<size_t>(at), ",");
-  return text;
-}
 
 class PipelineTokenizer final : public Tokenizer {
  public:
@@ -30,18 +21,7 @@ class PipelineTokenizer final : public Tokenizer {
 
   [[nodiscard]] Result<TokenSequence> encode(std::string_view text,
                                              const EncodeOptions& options) const override {
-    if (text.size() >= max_prompt_bytes) {
-      return make_error(
-          ErrorCode::invalid_argument,
-          fmt::format("the prompt has {} bytes, at most {} are supported", text.size(), max_prompt_bytes));
-    }
-    if (const auto bad = find_invalid_utf8(text)) {
-      return make_error(
-          ErrorCode::invalid_argument,
-          fmt::format("the prompt is not valid UTF-8: byte {} is 0x{:02X}, expected a character to "
-                      "begin or go on there",
-                      *bad, static_cast<unsigned char>(text[*bad])));
-    }
+    SACCADE_CHECK(check_prompt(text));
     RegexScratch scratch;
     AlignedText aligned = AlignedText::from(text);
     p_.added.split(aligned, AddedTokens::When::before_normalization, options.parse_special_tokens);
@@ -122,9 +102,7 @@ class PipelineTokenizer final : public Tokenizer {
 
   [[nodiscard]] Result<void> check(int32_t id) const {
     if (id >= 0 && static_cast<size_t>(id) < known_.size() && known_[static_cast<size_t>(id)]) return {};
-    return make_error(ErrorCode::invalid_argument,
-                      fmt::format("token id {} is not in the vocabulary of {} tokens", id,
-                                  with_thousands(vocabulary_size())));
+    return unknown_id(id, vocabulary_size());
   }
 
   // The token as the file spells it.

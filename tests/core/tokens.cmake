@@ -7,6 +7,7 @@ saccade_test(core_tokens_test
     tokens/sentencepiece_model_test.cpp
     tokens/stages_test.cpp
     tokens/tiktoken_test.cpp
+    tokens/token_table_test.cpp
     tokens/tokenizer_files_test.cpp
     tokens/tokenizer_test.cpp
     tokens/unicode_test.cpp

@@ -51,22 +51,32 @@ Result<std::vector<int32_t>> parse_ids(const std::string& text) {
   return ids;
 }
 
+Result<std::string> prompt_text(const InputOptions& input) {
+  if (input.prompt_given) return input.prompt;
+  if (!input.prompt_file.empty()) return read_text_file(input.prompt_file);
+  return make_error(ErrorCode::invalid_argument,
+                    "no input: give --prompt TEXT, --prompt-file FILE or --ids 1,2,3");
+}
+
 }  // namespace
 
 Result<TokenSequence> read_input(const Model& model, const InputOptions& input) {
-  EncodeOptions options;
-  options.add_special_tokens = !input.no_bos;
   if (!input.ids.empty()) {
+    if (input.chat)
+      return make_error(ErrorCode::invalid_argument, "--chat needs a text: --prompt or --prompt-file");
     SACCADE_TRY(const std::vector<int32_t> ids, parse_ids(input.ids));
     return model.tokenizer().sequence(ids);
   }
-  if (input.prompt_given) return model.tokenizer().encode(input.prompt, options);
-  if (!input.prompt_file.empty()) {
-    SACCADE_TRY(const std::string text, read_text_file(input.prompt_file));
-    return model.tokenizer().encode(text, options);
+  SACCADE_TRY(std::string text, prompt_text(input));
+  EncodeOptions options;
+  options.add_special_tokens = !input.no_bos;
+  if (input.chat) {
+    const Result<ChatTemplate>& chat = model.chat_template();
+    if (!chat.ok()) return Error(chat.error()).with("--chat");
+    SACCADE_TRY(text, chat->render(std::vector<ChatMessage>{{"user", std::move(text)}}));
+    options.add_special_tokens = false;  // the template writes them
   }
-  return make_error(ErrorCode::invalid_argument,
-                    "no input: give --prompt TEXT, --prompt-file FILE or --ids 1,2,3");
+  return model.tokenizer().encode(text, options);
 }
 
 Result<void> load_references(RunRequest& request, const std::shared_ptr<const Capture>& baseline) {

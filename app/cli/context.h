@@ -30,6 +30,7 @@ struct InputOptions {
   std::string prompt, prompt_file, ids;
   bool prompt_given = false;
   bool no_bos = false;
+  bool chat = false;  // the prompt is what a user says, written as the model's chat template wants it
 };
 
 struct Opened {

@@ -30,6 +30,7 @@ void add_input(CLI::App& command, InputOptions& input) {
   prompt->excludes(file)->excludes(ids);
   file->excludes(ids);
   command.add_flag("--no-bos", input.no_bos, "add no BOS or other special tokens");
+  command.add_flag("--chat", input.chat, "the prompt as a user's message, by the model's chat template");
 }
 
 void add_edits(CLI::App& command, std::vector<std::string>& edits) {

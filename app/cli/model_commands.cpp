@@ -26,6 +26,25 @@ Json spec_json(const ModelSpec& spec) {
           {"tied_unembedding", spec.tied_unembedding}};
 }
 
+// "; BOS <s> (1), EOS </s> (2)".
+std::string special_text(const Tokenizer& tokenizer) {
+  std::string text;
+  const auto add = [&](const char* name, const std::optional<int32_t>& id) {
+    const auto token = id ? tokenizer.token(*id) : Result<Token>(make_error(ErrorCode::not_found, ""));
+    if (token.ok())
+      text += fmt::format("{} {} {} ({})", text.empty() ? ";" : ",", name, display_text(*token), *id);
+  };
+  add("BOS", tokenizer.bos());
+  add("EOS", tokenizer.eos());
+  return text;
+}
+
+std::string chat_text(const Model& model) {
+  const Result<ChatTemplate>& chat = model.chat_template();
+  if (chat.ok()) return "yes, for --chat";
+  return chat.error().code == ErrorCode::not_found ? "none" : "cannot be used: " + chat.error().to_string();
+}
+
 }  // namespace
 
 Result<void> info(const Context& context, const std::string& where) {
@@ -46,30 +65,33 @@ Result<void> info(const Context& context, const std::string& where) {
         fmt::format("  {:>7} tokens     {} of captures, {} while running{}\n", n, format_bytes(need.captures),
                     format_bytes(need.working), need.fits() ? "" : "  (does not fit)");
   }
-  Json document = {{"model", model.name()},
-                   {"where", model.where()},
-                   {"digest", model.digest()},
-                   {"spec", spec_json(spec)},
-                   {"parameters", model.weights().parameters()},
-                   {"file_bytes", model.file_bytes()},
-                   {"memory", memory},
-                   {"tokenizer", tokenizer.description()},
-                   {"bos", tokenizer.bos() ? Json(*tokenizer.bos()) : Json()},
-                   {"eos", tokenizer.eos() ? Json(*tokenizer.eos()) : Json()},
-                   {"adds_bos", model.adds_bos()},
-                   {"chat_template", nullptr},
-                   {"kernels", opened.runner->kernels().name},
-                   {"notes", model.notes()}};
+  Json document = {
+      {"model", model.name()},
+      {"where", model.where()},
+      {"digest", model.digest()},
+      {"spec", spec_json(spec)},
+      {"parameters", model.weights().parameters()},
+      {"file_bytes", model.file_bytes()},
+      {"memory", memory},
+      {"tokenizer", tokenizer.description()},
+      {"bos", tokenizer.bos() ? Json(*tokenizer.bos()) : Json()},
+      {"eos", tokenizer.eos() ? Json(*tokenizer.eos()) : Json()},
+      {"adds_bos", model.adds_bos()},
+      {"chat_template", model.chat_template().ok() ? Json(model.chat_template()->text()) : Json()},
+      {"kernels", opened.runner->kernels().name},
+      {"notes", model.notes()}};
   const std::string text = fmt::format(
       "{}  ({}, {})\n"
       "  layers {}, heads {} (KV {}), d_model {}, d_head {}, d_mlp {}\n"
       "  vocabulary {}, context {}, {} weights, {} parameters, {} on disk\n"
-      "  tokenizer: {}\n"
+      "  tokenizer: {}{}\n"
+      "  chat template: {}\n"
       "{}  kernels: {} ({})\n",
       model.name(), spec.family, model.digest().substr(0, 12), spec.n_layer, spec.n_head, spec.n_kv_head,
       spec.d_model, spec.d_head, spec.d_mlp, spec.n_vocab, spec.n_context, spec.weight_dtype,
-      model.weights().parameters(), format_bytes(model.file_bytes()), tokenizer.description(), memory_text,
-      opened.runner->kernels().name, opened.runner->kernels().description);
+      model.weights().parameters(), format_bytes(model.file_bytes()), tokenizer.description(),
+      special_text(tokenizer), chat_text(model), memory_text, opened.runner->kernels().name,
+      opened.runner->kernels().description);
   context.print(document, text);
   return {};
 }

@@ -117,6 +117,28 @@ TEST_F(Cli, a_trained_llama_writes_the_story_its_author_published) {
               HasSubstr(outcome.document()["generated"]["text"].get<std::string>().substr(1, 200)));
 }
 
+TEST_F(Cli, chat_writes_the_prompt_as_the_models_template_wants_it) {
+  ASSERT_EQ(cli("make-random gpt2-tiny " + path("chatty")).code, 0);
+  const std::string ask = " --prompt 'Hi <b>' --json";
+  const Outcome none = cli("run " + path("chatty") + ask + " --chat");
+  EXPECT_EQ(none.code, 1);
+  EXPECT_THAT(none.err, HasSubstr("--chat: this model has no chat template"));
+  std::ofstream(path("chatty/chat_template.jinja"))
+      << "{% for m in messages %}[{{ m['role'] }}] {{ m['content'] }}\n{% endfor %}"
+         "{% if add_generation_prompt %}[assistant]{% endif %}";
+  const Outcome chat = cli("run " + path("chatty") + ask + " --chat");
+  ASSERT_EQ(chat.code, 0) << chat.err;
+  const json plain =
+      cli("--json run " + path("chatty") + " --no-bos --prompt '[user] Hi <b>\n[assistant]'").document();
+  EXPECT_EQ(chat.document()["tokens"], plain["tokens"]);
+  EXPECT_TRUE(cli("info --json " + path("chatty")).document()["chat_template"].is_string());
+  std::ofstream(path("chatty/chat_template.jinja")) << "{% for m in %}";
+  const Outcome broken = cli("run " + path("chatty") + ask + " --chat");
+  EXPECT_EQ(broken.code, 1);
+  EXPECT_THAT(broken.err, HasSubstr("chat_template.jinja"));
+  EXPECT_EQ(cli("run " + path("chatty") + ask).code, 0) << "a broken template must not close the model";
+}
+
 TEST_F(Cli, a_dump_with_patterns_reads_in_h5py_and_its_rows_sum_to_one) {
   if (stories().empty())
     GTEST_SKIP() << "no ../shared/data and no $SACCADE_TEST_DATA: stories260K is not here";

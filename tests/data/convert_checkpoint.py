@@ -147,6 +147,36 @@ def q8_0(data):
     return b"".join(out)
 
 
+NORMAL, UNKNOWN, CONTROL, BYTE = 1, 2, 3, 6
+
+
+def tokenizer_entries(path):
+    """A byte-fallback BPE of a tokenizer.json as GGUF's "llama" kind: the earlier a token's merge, the better its score."""
+    if not path.exists():
+        return []
+    tokenizer = json.loads(path.read_text())
+    model = tokenizer["model"]
+    names = sorted(model["vocab"], key=model["vocab"].get)
+    ranks = {}
+    for rank, merge in enumerate(model["merges"]):
+        ranks.setdefault("".join(merge.split(" ") if isinstance(merge, str) else merge), rank)
+    special = {token["content"] for token in tokenizer["added_tokens"] if token["special"]}
+
+    def kind(name):
+        if name == model["unk_token"]:
+            return UNKNOWN
+        return CONTROL if name in special else BYTE if name.startswith("<0x") else NORMAL
+
+    scores = [-float(ranks.get(name, len(ranks))) for name in names]
+    entries = [entry("tokenizer.ggml.model", STRING, "llama"), array("tokenizer.ggml.tokens", STRING, names),
+               array("tokenizer.ggml.scores", F32, scores),
+               array("tokenizer.ggml.token_type", I32, [kind(name) for name in names])]
+    for key, name in (("bos", "<s>"), ("eos", "</s>"), ("unknown", model["unk_token"])):
+        if name in model["vocab"]:
+            entries.append(entry(f"tokenizer.ggml.{key}_token_id", U32, model["vocab"][name]))
+    return entries
+
+
 def write_gguf(folder, tensors, path, kind):
     config = json.loads((folder / "config.json").read_text())
     heads, kv_heads = config["num_attention_heads"], config.get("num_key_value_heads", config["num_attention_heads"])
@@ -160,6 +190,7 @@ def write_gguf(folder, tensors, path, kind):
             entry("llama.attention.layer_norm_rms_epsilon", F32, config["rms_norm_eps"]),
             entry("llama.rope.freq_base", F32, rope.get("rope_theta", 10000.0)),
             entry("llama.vocab_size", U32, config["vocab_size"])]
+    meta += tokenizer_entries(folder / "tokenizer.json")
     body, infos, at = [], [], 0
     for name, tensor in tensors.items():
         for part, n in (("q_proj", heads), ("k_proj", kv_heads)):

@@ -345,6 +345,26 @@ TEST_F(Stories260K, greedy_text_stays_the_same_in_every_other_format) {
   EXPECT_EQ(greedy(converted("f32.gguf", "f32")), wanted());
 }
 
+TEST_F(Stories260K, a_gguf_file_carries_the_same_tokenizer) {
+  const auto folder = fixtures::open((data_ / "stories260K").string());
+  const auto file = fixtures::open(converted("tokens.gguf", "f32").string());
+  ASSERT_TRUE(folder.runner && file.runner);
+  EXPECT_TRUE(file.model->has_tokenizer());
+  EXPECT_TRUE(file.model->adds_bos());
+  const Tokenizer& theirs = folder.model->tokenizer();
+  const Tokenizer& own = file.model->tokenizer();
+  EXPECT_EQ(own.bos(), theirs.bos());
+  EXPECT_EQ(own.eos(), theirs.eos());
+  for (const char* text : {"", " ", "Once upon a time, there was a little girl named Lily.",
+                           "two  spaces\n\t!", "<s>caf\u00E9 \u2581 \U0001F999</s> 1,234"}) {
+    const auto a = theirs.encode(text, {}), b = own.encode(text, {});
+    ASSERT_TRUE(a.ok() && b.ok());
+    EXPECT_EQ(b->ids(), a->ids()) << text;
+    EXPECT_EQ(*own.decode(b->ids()), *theirs.decode(a->ids())) << text;
+  }
+  EXPECT_EQ(*own.decode(wanted()), *theirs.decode(wanted()));
+}
+
 // A block's scale is its largest number / 127: weights move by at most 0.4 % of the largest in their block.
 // Measured: logits by 0.17 at most.
 TEST_F(Stories260K, eight_bit_blocks_move_its_logits_by_less_than_a_quarter) {

@@ -9,6 +9,7 @@
 #include <functional>
 #include <optional>
 
+#include "app/cli/bench.h"
 #include "app/cli/commands.h"
 #include "core/base/memory.h"
 #include "core/run/attention_bench.h"
@@ -16,18 +17,7 @@
 namespace saccade::cli {
 namespace {
 
-struct Row {
-  std::string group, what;
-  double seconds = 0.0;
-  std::string peer;
-  double peer_seconds = 0.0;
-  double bound = 0.0;           // what the ratio should stay under; 0 = none
-  std::optional<double> limit;  // ours over the physical limit
-  int64_t bytes = 0;
-  [[nodiscard]] double ratio() const { return peer_seconds > 0.0 ? seconds / peer_seconds : 0.0; }
-};
-
-Json row_json(const Row& row) {
+Json row_json(const BenchRow& row) {
   return {{"case", row.group},
           {"what", row.what},
           {"seconds", row.seconds},
@@ -39,7 +29,7 @@ Json row_json(const Row& row) {
           {"bytes", row.bytes}};
 }
 
-std::string row_text(const Row& row) {
+std::string row_text(const BenchRow& row) {
   std::string text = fmt::format("{:<10} {:<52} {:>9.2f} ms", row.group, row.what, 1e3 * row.seconds);
   if (row.peer_seconds > 0.0)
     text += fmt::format("   {:.2f} x {} ({:.2f} ms)", row.ratio(), row.peer, 1e3 * row.peer_seconds);
@@ -47,19 +37,6 @@ std::string row_text(const Row& row) {
   if (row.limit) text += fmt::format("   {:.0f} % of the limit", 100.0 / *row.limit);
   if (row.bytes > 0) text += "   " + format_bytes(row.bytes);
   return text + "\n";
-}
-
-double timed(const std::function<void()>& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-// The best of several, so that another process's burst does not count.
-double best_of(int repeats, const std::function<void()>& work) {
-  double best = timed(work);
-  for (int i = 1; i < repeats; ++i) best = std::min(best, timed(work));
-  return best;
 }
 
 RunRequest synthetic_request(const Runner& runner, int64_t n_token) {
@@ -84,7 +61,7 @@ Result<std::string> model_folder(const Context& context, const std::string& shap
   return path.string();
 }
 
-Result<std::vector<Row>> bench_open(const Context& context, const std::filesystem::path& folder) {
+Result<std::vector<BenchRow>> bench_open(const Context& context, const std::filesystem::path& folder) {
   SACCADE_TRY(const std::string where, model_folder(context, "gpt2-small", folder));
   Result<void> outcome;
   const int64_t before = resident_bytes();
@@ -99,8 +76,9 @@ Result<std::vector<Row>> bench_open(const Context& context, const std::filesyste
               opened.runner->run(synthetic_request(*opened.runner, 64), nullptr, context.job));
   const auto file = static_cast<double>(opened.model->file_bytes());
   const int64_t resident = resident_bytes();
-  Row open{"open", "open gpt2-small (0.3 s wanted)", seconds, "", 0.0, 0.0, std::nullopt, after - before};
-  Row memory{
+  BenchRow open{"open",        "open gpt2-small (0.3 s wanted)", seconds, "", 0.0, 0.0, std::nullopt,
+                after - before};
+  BenchRow memory{
       "open",
       fmt::format(
           "resident after a run: {:.2f} x the file (1.2 wanted), {:.2f} x without the {} before opening",
@@ -112,10 +90,10 @@ Result<std::vector<Row>> bench_open(const Context& context, const std::filesyste
       0.0,
       std::nullopt,
       resident};
-  return std::vector<Row>{open, memory};
+  return std::vector<BenchRow>{open, memory};
 }
 
-Result<std::vector<Row>> bench_run(const Context& context, const std::filesystem::path& folder) {
+Result<std::vector<BenchRow>> bench_run(const Context& context, const std::filesystem::path& folder) {
   SACCADE_TRY(const std::string where, model_folder(context, "gpt2-small@4096", folder));
   SACCADE_TRY(const Opened opened, open_runner(context, where));
   Runner& runner = *opened.runner;
@@ -152,7 +130,7 @@ Result<std::vector<Row>> bench_run(const Context& context, const std::filesystem
   SACCADE_CHECK(std::move(outcome));
   const ModelSpec& spec = runner.model().spec();
   const int64_t maps = int64_t{4} * spec.n_layer * spec.n_head * 2048 * 2048;
-  return std::vector<Row>{
+  return std::vector<BenchRow>{
       {"run", "captured run, 64 tokens", full, "its matrix products alone", products, 1.3, std::nullopt,
        base->capture->bytes()},
       {"run", "zero 8.3, new next-token table", next_table, "a full run", full, 0.5, std::nullopt, 0},
@@ -161,11 +139,11 @@ Result<std::vector<Row>> bench_run(const Context& context, const std::filesystem
        long_run, "", 0.0, 0.0, std::nullopt, latest->capture->bytes()}};
 }
 
-Result<std::vector<Row>> bench_attention(const Context& context) {
+Result<std::vector<BenchRow>> bench_attention(const Context& context) {
   SACCADE_TRY(const KernelSet* kernels, choose_kernels(context.kernels));
   SACCADE_TRY(const std::vector<AttentionBench> measured,
               measure_attention(*kernels, context.threads, {1024, 4096}));
-  std::vector<Row> rows;
+  std::vector<BenchRow> rows;
   for (const AttentionBench& m : measured) {
     rows.push_back({"attention",
                     fmt::format("causal forward, {} tokens, 12 heads of 64 ({})", m.n_token, kernels->name),
@@ -178,14 +156,14 @@ Result<std::vector<Row>> bench_attention(const Context& context) {
 }
 
 // The window reports how long it took from its start until the demo's head grid was complete.
-Result<std::vector<Row>> bench_window(const Context& context) {
+Result<std::vector<BenchRow>> bench_window(const Context& context) {
   std::error_code failed;
   const auto self = std::filesystem::read_symlink("/proc/self/exe", failed);
   const std::filesystem::path window = self.parent_path() / "saccade";
   if (!std::filesystem::exists(window) || (!std::getenv("DISPLAY") && !std::getenv("WAYLAND_DISPLAY"))) {
     context.note("window: skipped, " +
                  std::string(std::filesystem::exists(window) ? "no display here" : "not built"));
-    return std::vector<Row>{};
+    return std::vector<BenchRow>{};
   }
   const std::string picture = (std::filesystem::temp_directory_path() / "saccade-bench-window.png").string();
   const std::string command =
@@ -194,35 +172,51 @@ Result<std::vector<Row>> bench_window(const Context& context) {
   const double seconds = timed([&] { status = std::system(command.c_str()); });
   std::filesystem::remove(picture, failed);
   if (status != 0) return make_error(ErrorCode::internal, "the window could not be started");
-  return std::vector<Row>{{"window", "start, demo loaded and scored, picture taken, end (1.5 s wanted)",
-                           seconds, "", 0.0, 0.0, std::nullopt, 0}};
+  return std::vector<BenchRow>{{"window", "start, demo loaded and scored, picture taken, end (1.5 s wanted)",
+                                seconds, "", 0.0, 0.0, std::nullopt, 0}};
 }
 
 }  // namespace
 
-Result<void> bench(const Context& context, const std::string& which, const std::string& given) {
-  const std::filesystem::path folder =
-      given.empty() ? std::filesystem::temp_directory_path() / "saccade-bench" : std::filesystem::path(given);
-  const std::vector<std::pair<std::string, std::function<Result<std::vector<Row>>()>>> cases{
+double timed(const std::function<void()>& work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// The best of several, so that another process's burst does not count.
+double best_of(int repeats, const std::function<void()>& work) {
+  double best = timed(work);
+  for (int i = 1; i < repeats; ++i) best = std::min(best, timed(work));
+  return best;
+}
+
+Result<void> bench(const Context& context, const BenchOptions& options) {
+  const std::filesystem::path folder = options.folder.empty()
+                                           ? std::filesystem::temp_directory_path() / "saccade-bench"
+                                           : std::filesystem::path(options.folder);
+  const std::vector<std::pair<std::string, std::function<Result<std::vector<BenchRow>>()>>> cases{
       {"open", [&] { return bench_open(context, folder); }},
       {"run", [&] { return bench_run(context, folder); }},
       {"attention", [&] { return bench_attention(context); }},
+      {"tokenize", [&] { return bench_tokenize(context, folder, options.model); }},
       {"window", [&] { return bench_window(context); }}};
   Json rows = Json::array();
   std::string text;
   bool found = false;
   for (const auto& [name, measure] : cases) {
-    if (!which.empty() && which != name) continue;
+    if (!options.which.empty() && options.which != name) continue;
     found = true;
-    SACCADE_TRY(const std::vector<Row> measured, measure());
-    for (const Row& row : measured) {
+    SACCADE_TRY(const std::vector<BenchRow> measured, measure());
+    for (const BenchRow& row : measured) {
       rows.push_back(row_json(row));
       text += row_text(row);
     }
   }
   if (!found)
-    return make_error(ErrorCode::invalid_argument,
-                      fmt::format("bench: expected open, run, attention or window, found '{}'", which));
+    return make_error(
+        ErrorCode::invalid_argument,
+        fmt::format("bench: expected open, run, attention, tokenize or window, found '{}'", options.which));
   context.print(rows, text);
   return {};
 }

@@ -50,6 +50,11 @@ Result<void> compare_files(const Context& context, const std::string& a, const s
 Result<void> replay(const Context& context, const std::string& session, const std::string& out);
 Result<void> dump_info(const Context& context, const std::string& path);
 Result<void> demo(const Context& context, const std::string& name, const std::string& out);
-Result<void> bench(const Context& context, const std::string& which, const std::string& folder);
+struct BenchOptions {
+  std::string which;   // empty: all
+  std::string folder;  // of the random models; empty: a temporary one
+  std::string model;   // whose tokenizer is measured; empty: a demo's
+};
+Result<void> bench(const Context& context, const BenchOptions& options);
 
 }  // namespace saccade::cli

@@ -73,13 +73,14 @@ int main(int argc, char** argv) {
   app.add_flag("-q", quiet, "say nothing on stderr but errors");
 
   std::function<Result<void>()> work;
-  std::string model, text, folder, shape, method, a, b, out, name, which;
+  std::string model, text, folder, shape, method, a, b, out, name;
   uint64_t seed = 0;
   bool no_bos = false;
   RunOptions run_options;
   run_options.sampling.max_tokens = 0;
   MapOptions map_options;
   AnalyzeOptions analyze_options;
+  BenchOptions bench_options;
 
   CLI::App* command =
       app.add_subcommand("info", "what a checkpoint is: shape, parameters, memory, tokenizer");
@@ -163,10 +164,11 @@ int main(int argc, char** argv) {
   command->callback([&] { work = [&] { return demo(context, name, out.empty() ? "out/demo" : out); }; });
 
   command = app.add_subcommand("bench", "how fast, as ratios to the machine's own rates in the same run");
-  command->add_option("WHICH", which, "run, open, attention, window; default: all");
-  command->add_option("--folder", folder,
+  command->add_option("WHICH", bench_options.which, "open, run, attention, tokenize, window; default: all");
+  command->add_option("--folder", bench_options.folder,
                       "where the random models are made and kept (default: a temporary one)");
-  command->callback([&] { work = [&] { return bench(context, which, folder); }; });
+  command->add_option("--model", bench_options.model, "whose tokenizer `tokenize` runs (default: a demo's)");
+  command->callback([&] { work = [&] { return bench(context, bench_options); }; });
 
   try {
     app.parse(argc, argv);

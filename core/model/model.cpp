@@ -161,6 +161,7 @@ Result<std::shared_ptr<const Model>> Model::open(const std::string& where, const
   if (!opened.ok()) return std::move(opened).error().with("opening " + place.where);
   (*opened)->name_ = place.name;
   (*opened)->where_ = place.where;
+  (*opened)->folder_ = place.folder;
   return std::shared_ptr<const Model>(std::move(*opened));
 }
 

@@ -24,9 +24,10 @@ class Model {
   [[nodiscard]] const ModelSpec& spec() const { return spec_; }
   [[nodiscard]] const WeightMap& weights() const { return weights_; }
   [[nodiscard]] const Tokenizer& tokenizer() const { return *tokenizer_; }
-  [[nodiscard]] const std::string& name() const { return name_; }      // folder name, or "demo:induction"
-  [[nodiscard]] const std::string& where() const { return where_; }    // as given, made absolute
-  [[nodiscard]] const std::string& digest() const { return digest_; }  // of config and checkpoint
+  [[nodiscard]] const std::string& name() const { return name_; }    // folder name, or "demo:induction"
+  [[nodiscard]] const std::string& where() const { return where_; }  // as given, made absolute
+  [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }  // where its other files are
+  [[nodiscard]] const std::string& digest() const { return digest_; }            // of config and checkpoint
   [[nodiscard]] int64_t file_bytes() const { return checkpoint_->file_bytes(); }
   // Things worth saying that are no errors: unused tensors, a vocabulary that does not match the tokenizer.
   [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
@@ -47,6 +48,7 @@ class Model {
   std::shared_ptr<const Tokenizer> tokenizer_;
   Result<ChatTemplate> chat_template_ = make_error(ErrorCode::not_found, "this model has no chat template");
   std::string name_, where_, digest_;
+  std::filesystem::path folder_;
   std::vector<std::string> notes_;
   bool has_tokenizer_ = false;
   bool adds_bos_ = false;

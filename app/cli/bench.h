@@ -1,0 +1,35 @@
+// What the benchmarks share. Private to the command line.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/cli/context.h"
+
+namespace saccade::cli {
+
+// One line of a benchmark: our time, and what it is measured against in the same run.
+struct BenchRow {
+  std::string group, what;
+  double seconds = 0.0;
+  std::string peer = {};
+  double peer_seconds = 0.0;
+  double bound = 0.0;                // what the ratio should stay under; 0 = none
+  std::optional<double> limit = {};  // ours over the physical limit
+  int64_t bytes = 0;
+  [[nodiscard]] double ratio() const { return peer_seconds > 0.0 ? seconds / peer_seconds : 0.0; }
+};
+
+double timed(const std::function<void()>& work);
+// The best of several, so that another process's burst does not count.
+double best_of(int repeats, const std::function<void()>& work);
+
+// `folder`: where the text is put for the other program; `where`: the model, by default a demo.
+Result<std::vector<BenchRow>> bench_tokenize(const Context& context, const std::filesystem::path& folder,
+                                             const std::string& where);
+
+}  // namespace saccade::cli

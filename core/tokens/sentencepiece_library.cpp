@@ -5,9 +5,15 @@
 
 #include <filesystem>
 
+#ifdef SACCADE_SENTENCEPIECE_LINKED
+// A program without LibTorch, such as a fuzz target, has the module's code in itself.
+extern "C" const SaccadeSentencePiece* saccade_sentencepiece();
+#endif
+
 namespace saccade::tokens {
 namespace {
 
+#ifndef SACCADE_SENTENCEPIECE_LINKED
 // The sanitizers cannot follow a module with a scope of its own.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr bool sanitized = true;
@@ -51,6 +57,9 @@ Result<const SaccadeSentencePiece*> load_module() {
   }
   return functions;
 }
+#else
+Result<const SaccadeSentencePiece*> load_module() { return saccade_sentencepiece(); }
+#endif
 
 // What a call of the module leaves.
 struct Outcome {

@@ -27,6 +27,35 @@ def blocks_of(name, random):
     return blocks, gguf.quants.dequantize(blocks, kind).astype(np.float32).reshape(-1)
 
 
+# Three small tokenizers, one of each kind: seeds for the fuzz target.
+TOKENIZERS = {
+    "gpt2": {"tokens": ["a", "b", "\u0120", "ab", "\u0120a", "<|end|>"], "types": [1, 1, 1, 1, 1, 3], "merges": ["a b", "\u0120 a"]},
+    "llama": {"tokens": ["<unk>", "<s>", "</s>", "<0x0A>", "\u2581", "a", "\u2581a"], "types": [2, 3, 3, 6, 1, 1, 1],
+              "scores": [0.0, 0.0, 0.0, 0.0, -3.0, -2.0, -1.0]},
+    "bert": {"tokens": ["[UNK]", "[CLS]", "[SEP]", "\u2581hello", "ing", "\u2581!"], "types": [3, 3, 3, 1, 1, 1]},
+}
+
+
+def write_tokenizer(folder, kind, parts):
+    writer = gguf.GGUFWriter(folder / f"tokens_{kind}.gguf", "llama")
+    writer.add_tokenizer_model(kind)
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list(parts["tokens"])
+    writer.add_token_types(parts["types"])
+    if "scores" in parts:
+        writer.add_token_scores(parts["scores"])
+    if "merges" in parts:
+        writer.add_token_merges(parts["merges"])
+    writer.add_unk_token_id(0)
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    writer.add_chat_template("{{ bos_token }}{% for m in messages %}{{ m.content }}{% endfor %}")
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
 if __name__ == "__main__":
     folder = pathlib.Path(__file__).parent / "gguf"
     folder.mkdir(exist_ok=True)
@@ -50,5 +79,7 @@ if __name__ == "__main__":
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+    for kind, parts in TOKENIZERS.items():
+        write_tokenizer(folder, kind, parts)
     for path in sorted(folder.iterdir()):
         print(path.name, path.stat().st_size)

@@ -139,8 +139,8 @@ Result<ExprPtr> ExpressionParser::negation() {
 
 Result<ExprPtr> ExpressionParser::comparison() {
   const int line = tokens_.line();
-  SACCADE_TRY(ExprPtr first, sum());
-  ExprPtr node;
+  SACCADE_TRY(ExprPtr node, sum());
+  bool compares = false;
   while (true) {
     std::optional<Comparison> found = comparison_of(tokens_.now());
     if (tokens_.is_name("in")) found = Comparison::in;
@@ -151,13 +151,13 @@ Result<ExprPtr> ExpressionParser::comparison() {
     }
     if (!found) break;
     tokens_.skip();
-    if (!node) node = make(ExprKind::comparison, line, std::move(first));
+    if (!compares) node = make(ExprKind::comparison, line, std::move(node));
+    compares = true;
     SACCADE_TRY(ExprPtr right, sum());
     node->comparisons.push_back(*found);
     node->parts.push_back(std::move(right));
   }
-  if (!node) return first;
-  return finish(std::move(node));
+  return compares ? finish(std::move(node)) : Result<ExprPtr>(std::move(node));
 }
 
 Result<ExprPtr> ExpressionParser::sum() {

@@ -9,8 +9,9 @@ namespace saccade::jinja {
 Result<std::string> Evaluator::run(const Block& block) {
   std::string text;
   out_ = &text;
-  SACCADE_TRY(const Flow flow, exec(block));
-  static_cast<void>(flow);  // the parser lets break and continue stand in loops only
+  const Result<Flow> flow = exec(block);  // the parser lets break and continue stand in loops only
+  out_ = nullptr;
+  if (!flow.ok()) return flow.error();
   return text;
 }
 

@@ -84,7 +84,10 @@ int main(int argc, char** argv) {
 
   CLI::App* command =
       app.add_subcommand("info", "what a checkpoint is: shape, parameters, memory, tokenizer");
-  command->add_option("MODEL", model, "a folder, a file, or demo:NAME")->required();
+  command
+      ->add_option("MODEL", model,
+                   "a folder, a file, demo:NAME, or as:FAMILY:PATH to read it as another family")
+      ->required();
   command->callback([&] { work = [&] { return info(context, model); }; });
 
   command = app.add_subcommand("tokenize", "text to token ids");

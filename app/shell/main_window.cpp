@@ -16,6 +16,7 @@
 #include <QVBoxLayout>
 
 #include "app/shell/error_bar.h"
+#include "app/shell/found_card.h"
 #include "app/views/answer/answer_view.h"
 #include "app/views/arcs/arcs_view.h"
 #include "app/views/edits/edits_view.h"
@@ -57,8 +58,18 @@ MainWindow::MainWindow(const WorkbenchOptions& options, QWidget* parent)
   build_help_menu();
   qApp->installEventFilter(this);
   connect(&workbench_, &Workbench::failed, error_bar_, &ErrorBar::show_error);
+  connect(&workbench_, &Workbench::other_way_found, this, [this](const QString& where) {
+    error_bar_->offer(tr("Open as %1").arg(where.section(':', 1, 1)),
+                      [this, where] { workbench_.look_at(where); });
+  });
+  connect(&workbench_, &Workbench::model_found, this, [this] {
+    error_bar_->hide();
+    found_card_->show_found(workbench_.found());
+  });
+  connect(found_card_, &FoundCard::accepted, &workbench_, &Workbench::use_found);
   connect(&workbench_, &Workbench::model_changed, this, [this] {
     error_bar_->hide();
+    found_card_->hide();
     if (workbench_.model()) remember_recent(QString::fromStdString(workbench_.model()->where()));
     update_status();
   });
@@ -73,6 +84,8 @@ void MainWindow::build_views() {
   layout->setSpacing(4);
   error_bar_ = new ErrorBar(centre);
   layout->addWidget(error_bar_);
+  found_card_ = new FoundCard(centre);
+  layout->addWidget(found_card_);
   tabs_ = new QTabWidget(centre);
   tabs_->setDocumentMode(true);
   map_ = new HeadMapView(workbench_);

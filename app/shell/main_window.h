@@ -18,6 +18,7 @@ class AnswerView;
 class ArcsView;
 class EditsView;
 class ErrorBar;
+class FoundCard;
 class HeadGridView;
 class HeadMapView;
 class HeadsTableView;
@@ -45,6 +46,7 @@ class MainWindow : public QMainWindow {
   [[nodiscard]] HeadGridView* grid_view() const { return grid_; }
   [[nodiscard]] AnswerView* answer_view() const { return answer_; }
   [[nodiscard]] ErrorBar* error_bar() const { return error_bar_; }
+  [[nodiscard]] FoundCard* found_card() const { return found_card_; }
   [[nodiscard]] QTabWidget* tabs() const { return tabs_; }
 
  protected:
@@ -81,6 +83,7 @@ class MainWindow : public QMainWindow {
   PromptView* prompt_ = nullptr;
   EditsView* edits_ = nullptr;
   ErrorBar* error_bar_ = nullptr;
+  FoundCard* found_card_ = nullptr;
   QTabWidget* tabs_ = nullptr;
   QToolButton* model_button_ = nullptr;
   QLabel* status_ = nullptr;

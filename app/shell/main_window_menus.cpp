@@ -8,6 +8,7 @@
 
 #include "analysis/export/figure.h"
 #include "app/shell/error_bar.h"
+#include "app/shell/found_card.h"
 #include "app/shell/main_window.h"
 #include "app/shell/theme.h"
 #include "core/run/tensor_ops.h"
@@ -102,6 +103,7 @@ void MainWindow::build_edit_menu() {
   });
   edit->addAction(tr("Generate"), QKeySequence("Ctrl+G"), &workbench_, &Workbench::generate);
   edit->addAction(tr("Stop all work"), QKeySequence("Esc"), this, [this] {
+    if (found_card_->isVisible()) return found_card_->hide();
     workbench_.engine().cancel_all();
     error_bar_->hide();
   });
@@ -162,13 +164,14 @@ void MainWindow::fill_recent() {
 
 void MainWindow::ask_open_folder() {
   const QString folder =
-      QFileDialog::getExistingDirectory(this, tr("Open a model folder (config.json and *.safetensors)"));
-  if (!folder.isEmpty()) workbench_.open_model(folder);
+      QFileDialog::getExistingDirectory(this, tr("Open a model folder (config.json and its weights)"));
+  if (!folder.isEmpty()) workbench_.look_at(folder);
 }
 
 void MainWindow::ask_open_file() {
   const QString file = QFileDialog::getOpenFileName(
-      this, tr("Open"), {}, tr("Sessions, dumps, weights (*.json *.h5 *.safetensors)"));
+      this, tr("Open"), {},
+      tr("Sessions, dumps, weights (*.json *.h5 *.safetensors *.gguf *.bin *.pt *.pth)"));
   if (!file.isEmpty()) workbench_.open_anything(file);
 }
 

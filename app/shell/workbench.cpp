@@ -43,6 +43,46 @@ std::shared_ptr<const Capture> Workbench::shown_capture() const {
   return run ? run->capture : nullptr;
 }
 
+// The two ways to meet a checkpoint share what happens when it is refused.
+void Workbench::post_refusal(const std::string& where, const Error& error) {
+  Private::post_error(this, error);
+  const auto other = other_way_to_open(where);
+  if (other) Private::post(this, [this, other] { Q_EMIT other_way_found(QString::fromStdString(*other)); });
+}
+
+void Workbench::look_at(const QString& where) {
+  const std::string path = where.toStdString();
+  engine_->submit("open", "Look at " + path,
+                  [this, path, prompt = prompt_.toStdString()](const JobContext& job) -> Result<void> {
+                    auto found = look_at_model(path, prompt, job);
+                    if (!found.ok()) {
+                      if (found.error().code != ErrorCode::cancelled) post_refusal(path, found.error());
+                      return std::move(found).error();
+                    }
+                    Private::post(this, [this, found = *found] {
+                      found_ = found;
+                      Q_EMIT model_found();
+                    });
+                    return {};
+                  });
+}
+
+void Workbench::use_found() {
+  const std::shared_ptr<const Model> model = std::exchange(found_, {}).model;
+  if (!model) return;
+  const RunnerOptions runner_options{options_.kernels, options_.threads};
+  engine_->submit("open", "Open " + model->where(),
+                  [this, model, runner_options](const JobContext&) -> Result<void> {
+                    auto side = make_engine_side(model, runner_options);
+                    if (!side.ok()) {
+                      Private::post_error(this, side.error());
+                      return std::move(side).error();
+                    }
+                    Private::post(this, [this, side = *side] { adopt_model(side); });
+                    return {};
+                  });
+}
+
 void Workbench::open_model(const QString& where) {
   const RunnerOptions runner_options{options_.kernels, options_.threads};
   const std::string path = where.toStdString();
@@ -50,7 +90,7 @@ void Workbench::open_model(const QString& where) {
                   [this, path, runner_options](const JobContext& job) -> Result<void> {
                     auto side = open_engine_side(path, runner_options, job);
                     if (!side.ok()) {
-                      Private::post_error(this, side.error());
+                      post_refusal(path, side.error());
                       Private::post(this, [this] { d_->pending.reset(); });
                       return std::move(side).error();
                     }
@@ -462,7 +502,9 @@ void Workbench::open_anything(const QString& path) {
                   QString::fromStdString(session.error().to_string()));
     return;
   }
-  open_model(extension == ".json" ? QString::fromStdString(file.parent_path().string()) : path);
+  const QString where = extension == ".json" ? QString::fromStdString(file.parent_path().string()) : path;
+  if (model_) return look_at(where);
+  open_model(where);  // there is nothing to lose
 }
 
 }  // namespace saccade

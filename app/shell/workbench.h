@@ -17,6 +17,7 @@
 #include "analysis/colour.h"
 #include "analysis/compare.h"
 #include "analysis/field.h"
+#include "app/shell/found_model.h"
 #include "core/run/runner.h"
 #include "core/session/engine.h"
 #include "core/session/session.h"
@@ -68,10 +69,13 @@ class Workbench : public QObject {
   [[nodiscard]] const GeneratedText& text_a() const { return text_a_; }
   [[nodiscard]] const GeneratedText& text_b() const { return text_b_; }
   [[nodiscard]] const QString& finding() const { return finding_; }
+  [[nodiscard]] const FoundModel& found() const { return found_; }  // null model: nothing was looked at
   [[nodiscard]] const KernelSet& kernels() const { return *options_.kernels; }
   [[nodiscard]] Engine& engine() { return *engine_; }
 
   // Verbs.
+  void look_at(const QString& where);  // reads what a checkpoint is; model_found() or failed()
+  void use_found();                    // opens what was found last
   void open_model(const QString& where);
   void set_prompt(const QString& text, bool add_bos);
   void select_head(HeadId head, bool toggle = false);  // toggle adds to or takes from the set
@@ -94,7 +98,8 @@ class Workbench : public QObject {
   void open_dump(const QString& path);  // shows a capture without its model
   [[nodiscard]] Session session() const;
   void restore(const Session& session);
-  // Opens a folder, a checkpoint file, a dump or a session file: what a drop or the command line gives.
+  // What a drop or the command line gives: opens a dump or a session file; looks at a folder or a checkpoint,
+  // and where no model is open yet, opens it.
   void open_anything(const QString& path);
 
  Q_SIGNALS:
@@ -107,10 +112,13 @@ class Workbench : public QObject {
   void generation_changed();
   void jobs_changed();
   void finding_changed();
+  void model_found();                                           // found(), to be used or not
   void failed(const QString& message, const QString& details);  // dismissible; earlier state is intact
+  void other_way_found(const QString& where);  // comes after failed(): what open_model() would take instead
 
  private:
   struct Private;
+  void post_refusal(const std::string& where, const Error& error);  // any thread
   void adopt_model(const std::shared_ptr<EngineSide>& side);
   void adopt_runs(const MadeRuns& made);
   void request_runs();
@@ -136,6 +144,7 @@ class Workbench : public QObject {
   SamplingOptions sampling_;
   GeneratedText text_a_, text_b_;
   QString finding_;
+  FoundModel found_;
 };
 
 }  // namespace saccade

@@ -37,12 +37,28 @@ Result<void> resolve_references(EngineSide& side, RunRequest& request, const std
 
 }  // namespace
 
-Result<std::shared_ptr<EngineSide>> open_engine_side(const std::string& where, const RunnerOptions& options,
-                                                     const JobContext& job) {
+Result<FoundModel> look_at_model(const std::string& where, const std::string& prompt, const JobContext& job) {
+  FoundModel found;
+  SACCADE_TRY(found.model, Model::open(where, job));
+  if (const auto tokens = found.model->tokenizer().encode(prompt, {}); tokens.ok())
+    found.n_token = std::min<int64_t>(tokens->size(), found.model->spec().n_context);
+  const int64_t n = found.n_token > 0 ? found.n_token : found.model->spec().n_context;
+  found.forecast = forecast_run(*found.model, n);
+  return found;
+}
+
+Result<std::shared_ptr<EngineSide>> make_engine_side(const std::shared_ptr<const Model>& model,
+                                                     const RunnerOptions& options) {
   auto side = std::make_shared<EngineSide>();
-  SACCADE_TRY(side->model, Model::open(where, job));
+  side->model = model;
   SACCADE_TRY(side->runner, Runner::create(side->model, options));
   return side;
+}
+
+Result<std::shared_ptr<EngineSide>> open_engine_side(const std::string& where, const RunnerOptions& options,
+                                                     const JobContext& job) {
+  SACCADE_TRY(const auto model, Model::open(where, job));
+  return make_engine_side(model, options);
 }
 
 Result<MadeRuns> make_runs(EngineSide& side, const WantedRuns& wanted, const JobContext& job) {

@@ -9,6 +9,7 @@
 
 #include "analysis/compare.h"
 #include "analysis/field.h"
+#include "app/shell/found_model.h"
 #include "core/run/runner.h"
 
 namespace saccade {
@@ -32,6 +33,10 @@ struct MadeRuns {
   std::optional<Comparison> comparison;
 };
 
+// Reads the headers and the tokenizer, and counts what the prompt would need.
+Result<FoundModel> look_at_model(const std::string& where, const std::string& prompt, const JobContext& job);
+Result<std::shared_ptr<EngineSide>> make_engine_side(const std::shared_ptr<const Model>& model,
+                                                     const RunnerOptions& options);
 Result<std::shared_ptr<EngineSide>> open_engine_side(const std::string& where, const RunnerOptions& options,
                                                      const JobContext& job);
 Result<MadeRuns> make_runs(EngineSide& side, const WantedRuns& wanted, const JobContext& job);

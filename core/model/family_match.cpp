@@ -34,6 +34,25 @@ double likeness(const Family& family, const nlohmann::json& config, const Checkp
   return rules.empty() ? 0.0 : static_cast<double>(there) / static_cast<double>(rules.size());
 }
 
+struct Fit {
+  const Family* family = nullptr;
+  FamilyMatch match;
+};
+
+// The family that everything fits and that leaves the fewest tensors over; not `except`.
+std::optional<Fit> best_fit(const nlohmann::json& config, const Checkpoint& checkpoint,
+                            const Family* except) {
+  std::optional<Fit> best;
+  for (const Family& family : families()) {
+    if (&family == except) continue;
+    auto match = read_as(family, config, checkpoint);
+    if (!match.ok()) continue;
+    if (best && best->match.weights.unused().size() <= match->weights.unused().size()) continue;
+    best = Fit{&family, std::move(*match)};
+  }
+  return best;
+}
+
 Error no_family(const std::string& type, const nlohmann::json& config, const Checkpoint& checkpoint) {
   const std::string found = type.empty() ? "nothing" : "'" + type + "'";
   const Family* nearest = nullptr;
@@ -54,22 +73,47 @@ Error no_family(const std::string& type, const nlohmann::json& config, const Che
   return make_error(ErrorCode::unsupported, text);
 }
 
+Result<FamilyMatch> match_named(std::string_view name, const nlohmann::json& config,
+                                const Checkpoint& checkpoint) {
+  std::string known;
+  for (const Family& family : families()) {
+    if (family.name == name) {
+      SACCADE_TRY(FamilyMatch match, read_as(family, config, checkpoint));
+      match.note = fmt::format("it is read as {}, as asked for", name);
+      return match;
+    }
+    known += fmt::format("{}{}", known.empty() ? "" : ", ", family.name);
+  }
+  return make_error(ErrorCode::not_found, fmt::format("no family is called '{}'; there are {}", name, known));
+}
+
 }  // namespace
 
-Result<FamilyMatch> match_family(const nlohmann::json& config, const Checkpoint& checkpoint) {
+Result<FamilyMatch> match_family(const nlohmann::json& config, const Checkpoint& checkpoint,
+                                 std::string_view as) {
+  if (!as.empty()) return match_named(as, config, checkpoint);
   SACCADE_TRY(const std::string type, ConfigReader(config).text("model_type", ""));
-  if (const Family* family = find_family(type)) return read_as(*family, config, checkpoint);
-  std::optional<FamilyMatch> best;
-  for (const Family& family : families()) {
-    auto match = read_as(family, config, checkpoint);
-    if (!match.ok() || (best && best->weights.unused().size() <= match->weights.unused().size())) continue;
-    if (!type.empty() || family.name != "hooked_transformer")  // whose configs have no model_type
-      match->note = fmt::format("'{}' is not a known model type; its tensors fit {}, and it is read as that",
-                                type, family.name);
-    best = std::move(*match);
+  if (const Family* family = find_family(type)) {
+    auto match = read_as(*family, config, checkpoint);
+    if (match.ok()) return match;
+    Error error = std::move(match).error();
+    if (const Family* other = find_other_family(config, checkpoint))
+      error.message += fmt::format("; its tensors fit {0}, open it as:{0}:PATH", other->name);
+    return error;
   }
+  std::optional<Fit> best = best_fit(config, checkpoint, nullptr);
   if (!best) return no_family(type, config, checkpoint);
-  return std::move(*best);
+  if (!type.empty() || best->family->name != "hooked_transformer")  // whose configs have no model_type
+    best->match.note =
+        fmt::format("'{}' is not a known model type; its tensors fit {}, and it is read as that", type,
+                    best->family->name);
+  return std::move(best->match);
+}
+
+const Family* find_other_family(const nlohmann::json& config, const Checkpoint& checkpoint) {
+  const auto type = ConfigReader(config).text("model_type", "");
+  const auto fit = best_fit(config, checkpoint, type.ok() ? find_family(*type) : nullptr);
+  return fit ? fit->family : nullptr;
 }
 
 }  // namespace saccade

@@ -18,14 +18,25 @@ namespace {
 
 using Path = std::filesystem::path;
 constexpr std::string_view demo_prefix = "demo:";
+constexpr std::string_view family_prefix = "as:";
 
 // What the user named: the folder with config.json, and what to open the weights from.
 struct Place {
   Path folder, weights;
   std::string name, where;
+  std::string family = {};  // to be read as
 };
 
 Result<Place> find_place(const std::string& where) {
+  if (where.starts_with(family_prefix)) {
+    const size_t colon = where.find(':', family_prefix.size());
+    if (colon == std::string::npos)
+      return make_error(ErrorCode::invalid_argument, fmt::format("{}: expected as:FAMILY:PATH", where));
+    SACCADE_TRY(Place place, find_place(where.substr(colon + 1)));
+    place.family = where.substr(family_prefix.size(), colon - family_prefix.size());
+    place.where = where.substr(0, colon + 1) + place.where;
+    return place;
+  }
   if (where.starts_with(demo_prefix)) {
     const std::string name = where.substr(demo_prefix.size());
     const std::vector<std::string> names = demo_names();
@@ -157,7 +168,7 @@ std::vector<std::string> notes_on(const ModelSpec& spec, const Checkpoint& check
 
 Result<std::shared_ptr<const Model>> Model::open(const std::string& where, const JobContext& job) {
   SACCADE_TRY(const Place place, find_place(where));
-  auto opened = open_at(place.folder, place.weights, job);
+  auto opened = open_at(place.folder, place.weights, place.family, job);
   if (!opened.ok()) return std::move(opened).error().with("opening " + place.where);
   (*opened)->name_ = place.name;
   (*opened)->where_ = place.where;
@@ -166,14 +177,15 @@ Result<std::shared_ptr<const Model>> Model::open(const std::string& where, const
 }
 
 Result<std::shared_ptr<Model>> Model::open_at(const std::filesystem::path& folder,
-                                              const std::filesystem::path& weights, const JobContext& job) {
+                                              const std::filesystem::path& weights,
+                                              const std::string& as_family, const JobContext& job) {
   auto model = std::make_shared<Model>();
   SACCADE_TRY(Description found, describe(folder, weights, job));
   SACCADE_CHECK(job.check());
 
   job.progress(0.6, "weights");
   SACCADE_TRY(model->checkpoint_, Checkpoint::open(weights));
-  SACCADE_TRY(FamilyMatch match, match_family(found.config, *model->checkpoint_));
+  SACCADE_TRY(FamilyMatch match, match_family(found.config, *model->checkpoint_, as_family));
   read_frequency_factors(*model->checkpoint_, match.spec);
   model->spec_ = std::move(match.spec);
   model->weights_ = std::move(match.weights);
@@ -194,6 +206,18 @@ Result<std::shared_ptr<Model>> Model::open_at(const std::filesystem::path& folde
   model->digest_ = Digest().add(found.config_text).add(model->checkpoint_->digest()).hex();
   job.progress(1.0, "opened");
   return model;
+}
+
+std::optional<std::string> other_way_to_open(const std::string& where) {
+  const auto place = find_place(where);
+  if (!place.ok() || !place->family.empty()) return std::nullopt;
+  const auto found = describe(place->folder, place->weights, {});
+  const auto checkpoint = Checkpoint::open(place->weights);
+  if (!found.ok() || !checkpoint.ok()) return std::nullopt;
+  if (match_family(found->config, **checkpoint).ok()) return std::nullopt;
+  const Family* other = find_other_family(found->config, **checkpoint);
+  if (other == nullptr) return std::nullopt;
+  return fmt::format("{}{}:{}", family_prefix, other->name, place->where);
 }
 
 void Model::release_vocabulary() const {

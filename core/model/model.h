@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,8 @@ namespace saccade {
 
 class Model {
  public:
-  // `where` is a folder, a weights file beside its config.json, a .gguf file, or "demo:NAME". Errors name the
+  // `where` is a folder, a weights file beside its config.json, a .gguf file, or "demo:NAME";
+  // "as:FAMILY:PATH" reads it as that family, whatever its config says. Errors name the
   // file and the item (tensor or key), what was expected and what was found.
   static Result<std::shared_ptr<const Model>> open(const std::string& where, const JobContext& job = {});
 
@@ -41,7 +43,8 @@ class Model {
 
  private:
   static Result<std::shared_ptr<Model>> open_at(const std::filesystem::path& folder,
-                                                const std::filesystem::path& weights, const JobContext& job);
+                                                const std::filesystem::path& weights,
+                                                const std::string& as_family, const JobContext& job);
   ModelSpec spec_;
   std::shared_ptr<const Checkpoint> checkpoint_;
   WeightMap weights_;
@@ -53,6 +56,9 @@ class Model {
   bool has_tokenizer_ = false;
   bool adds_bos_ = false;
 };
+
+// What "as:FAMILY:PATH" opens when PATH itself is refused: the family that fits, or nothing. Reads no weights.
+[[nodiscard]] std::optional<std::string> other_way_to_open(const std::string& where);
 
 // Where bundled models, palettes and prompts are: $SACCADE_RESOURCES, beside the program, or the source tree.
 [[nodiscard]] std::filesystem::path resources_folder();

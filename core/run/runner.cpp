@@ -122,6 +122,10 @@ MemoryForecast Runner::forecast(const RunRequest& request) const {
                          request.tokens.size(), available_bytes());
 }
 
+MemoryForecast forecast_run(const Model& model, int64_t n_token) {
+  return forecast_memory(model.spec(), model.file_bytes(), CapturePlan{}, n_token, available_bytes());
+}
+
 Result<void> Runner::State::check(const RunRequest& request) const {
   const ModelSpec& spec = model->spec();
   const int64_t n = request.tokens.size();

@@ -94,4 +94,8 @@ class Runner {
   std::unique_ptr<State> state_;
 };
 
+// What a run of that many tokens would need with the usual captures; for a model that has no runner yet.
+// Touches no weights. Thread: any.
+[[nodiscard]] MemoryForecast forecast_run(const Model& model, int64_t n_token);
+
 }  // namespace saccade

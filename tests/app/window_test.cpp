@@ -11,9 +11,11 @@
 #include <QTableWidget>
 #include <QTemporaryDir>
 #include <QTextEdit>
+#include <QToolButton>
 #include <QtTest>
 
 #include "app/shell/error_bar.h"
+#include "app/shell/found_card.h"
 #include "app/shell/main_window.h"
 #include "app/shell/theme.h"
 #include "app/views/head_grid/head_grid_view.h"
@@ -190,6 +192,58 @@ class WindowTest : public QObject {
     QCOMPARE(bench().run_a(), run);
     picture("error");
     window_->error_bar()->hide();
+  }
+
+  void a_folder_is_looked_at_before_it_is_used() {
+    QTemporaryDir folder;
+    const std::filesystem::path where = folder.filePath("tiny").toStdString();
+    QVERIFY(make_random_model("llama-tiny", where, 1).ok());
+    const auto before = bench().model();
+    bench().open_anything(folder.filePath("tiny"));
+    FoundCard* card = window_->found_card();
+    QTRY_VERIFY_WITH_TIMEOUT(card->isVisible(), 10000);
+    QCOMPARE(bench().model(), before);
+    for (const char* part : {"family: llama", "2 KV heads", "context", "tokenizer: byte-level BPE",
+                             "this prompt", "of captures", "parameters in float32"})
+      QVERIFY2(card->text().contains(part), qPrintable(QString(part) + " in\n" + card->text()));
+    picture("found");
+    QTest::keyClick(card, Qt::Key_Escape);
+    QVERIFY(!card->isVisible());
+    QCOMPARE(bench().model(), before);
+    bench().open_anything(folder.filePath("tiny"));
+    QTRY_VERIFY_WITH_TIMEOUT(card->isVisible(), 10000);
+    QTest::keyClick(card, Qt::Key_Return);
+    QTRY_COMPARE_WITH_TIMEOUT(bench().model() ? bench().model()->name() : "", std::string("tiny"), 10000);
+    QVERIFY(!card->isVisible());
+    settle();
+    QCOMPARE(bench().run_a()->capture->spec.family, std::string("llama"));
+    window_->open_demo();
+    QTRY_COMPARE_WITH_TIMEOUT(bench().model()->name(), std::string("demo:induction"), 10000);
+    settle();
+  }
+
+  void a_checkpoint_of_another_family_is_offered_as_that() {
+    QTemporaryDir folder;
+    const std::filesystem::path where = folder.filePath("tiny").toStdString();
+    QVERIFY(make_random_model("gpt2-tiny", where, 1).ok());
+    QFile config(folder.filePath("tiny/config.json"));
+    QVERIFY(config.open(QIODevice::ReadOnly));
+    QByteArray text = config.readAll().replace("\"gpt2\"", "\"llama\"");
+    config.close();
+    QVERIFY(config.open(QIODevice::WriteOnly) && config.write(text) == text.size());
+    config.close();
+    bench().open_anything(folder.filePath("tiny"));
+    auto* offer = window_->error_bar()->findChild<QToolButton*>("offer");
+    QTRY_VERIFY_WITH_TIMEOUT(offer->isVisible(), 10000);
+    QCOMPARE(offer->text(), QString("Open as gpt2"));
+    QVERIFY2(window_->error_bar()->message().contains("num_hidden_layers"),
+             qPrintable(window_->error_bar()->message()));
+    picture("offer");
+    QTest::mouseClick(offer, Qt::LeftButton);
+    QTRY_VERIFY_WITH_TIMEOUT(window_->found_card()->isVisible(), 10000);
+    QVERIFY(window_->found_card()->text().contains("family: gpt2"));
+    QVERIFY(window_->found_card()->text().contains("read as gpt2, as asked for"));
+    window_->found_card()->hide();
   }
 
   void a_prompt_typed_runs_and_the_arcs_and_scores_follow() {

@@ -179,6 +179,23 @@ TEST_F(ModelFolder, a_good_folder_opens_without_reading_its_weights) {
   EXPECT_EQ((*model)->spec().rotary.base, 500000.0);
 }
 
+TEST_F(ModelFolder, a_checkpoint_under_a_wrong_name_is_offered_as_the_family_it_fits) {
+  const std::string refused = open_with("gpt2-tiny", [](Json& c) { c["model_type"] = "llama"; });
+  EXPECT_THAT(refused, HasSubstr("its tensors fit gpt2, open it as:gpt2:PATH"));
+  const fs::path spoiled = folder_ / "spoiled";
+  const auto other = other_way_to_open(spoiled.string());
+  ASSERT_TRUE(other);
+  EXPECT_EQ(*other, "as:gpt2:" + spoiled.string());
+  const auto opened = Model::open(*other);
+  ASSERT_TRUE(opened.ok()) << opened.error().to_string();
+  EXPECT_EQ((*opened)->where(), *other);
+  EXPECT_EQ((*opened)->spec().family, "gpt2");
+  EXPECT_FALSE(other_way_to_open((folder_ / "gpt2-tiny").string()));
+  EXPECT_THAT(Model::open("as:nothing:" + spoiled.string()).error().to_string(),
+              HasSubstr("no family is called 'nothing'"));
+  EXPECT_THAT(Model::open("as:gpt2").error().to_string(), HasSubstr("expected as:FAMILY:PATH"));
+}
+
 TEST_F(ModelFolder, each_config_mistake_names_the_key_what_was_expected_and_what_was_found) {
   const std::vector<std::tuple<std::string, std::function<void(Json&)>, std::string, std::string>> cases{
       {"gpt2-tiny", [](Json& c) { c.erase("n_layer"); }, "n_layer", "nothing"},

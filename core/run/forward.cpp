@@ -41,16 +41,31 @@ void ForwardPass::record_heads(SiteRef site, const HeadsView& heads, int64_t row
   recorded_[site] = std::move(kept);
 }
 
+std::vector<Segment> ForwardPass::segments_of(int64_t rows, int64_t first_position) const {
+  if (!segments_.empty()) return segments_;
+  return {Segment{rows, first_position, &edits_}};
+}
+
+Result<void> ForwardPass::edit(SiteRef site, std::span<float> values, int64_t rows, int64_t first_position) {
+  const size_t width = rows > 0 ? values.size() / static_cast<size_t>(rows) : 0;
+  for (const Segment& segment : segments_of(rows, first_position)) {
+    const size_t size = static_cast<size_t>(segment.rows) * width;
+    if (segment.edits != nullptr && segment.edits->acts_on(site))
+      SACCADE_CHECK(segment.edits->apply(site, values.first(size), segment.rows, segment.first_position));
+    values = values.subspan(size);
+  }
+  return {};
+}
+
 Result<void> ForwardPass::visit(SiteRef site, const ops::DeviceTensor& x, int64_t first_position) {
-  if (edits_.acts_on(site))
-    SACCADE_CHECK(edits_.apply(site, {x.data(), static_cast<size_t>(x.rows() * x.columns())}, x.rows(),
-                               first_position));
+  SACCADE_CHECK(
+      edit(site, {x.data(), static_cast<size_t>(x.rows() * x.columns())}, x.rows(), first_position));
   record(site, x.data(), x.rows());
   return {};
 }
 
 Result<void> ForwardPass::visit(SiteRef site, HostTensor& x, int64_t rows, int64_t first_position) {
-  if (edits_.acts_on(site)) SACCADE_CHECK(edits_.apply(site, x.mutable_values(), rows, first_position));
+  SACCADE_CHECK(edit(site, x.mutable_values(), rows, first_position));
   record(site, x.data(), rows);
   return {};
 }
@@ -87,11 +102,15 @@ Result<HostTensor> ForwardPass::embed(const std::vector<int32_t>& ids, int64_t f
   const ops::DeviceTensor sum = ops::view_of(x, rows, spec_.d_model);
   if (weights_.type_embed.defined()) ops::add_row_in_place(sum, ops::gather_range(weights_.type_embed, 0, 1));
   if (weights_.pos_embed.defined()) {
-    const int64_t first_row = first_position + spec_.position_offset;
-    const ops::DeviceTensor shared = ops::gather_range(weights_.pos_embed, first_row, first_row + rows);
     const ops::DeviceTensor position =
         ops::empty(rows, spec_.d_model);  // an edit must not write to the mapping
-    std::copy_n(shared.data(), x.size(), position.data());
+    float* to = position.data();
+    for (const Segment& segment : segments_of(rows, first_position)) {
+      const int64_t first_row = segment.first_position + spec_.position_offset;
+      const ops::DeviceTensor shared =
+          ops::gather_range(weights_.pos_embed, first_row, first_row + segment.rows);
+      to = std::copy_n(shared.data(), segment.rows * spec_.d_model, to);
+    }
     SACCADE_CHECK(visit({HookSite::pos_embed, -1}, position, first_position));
     ops::add_in_place(sum, position);
   }
@@ -199,14 +218,16 @@ void ForwardPass::normalise_and_rotate(int32_t l, Attention& attention, int64_t 
   }
   RotaryTable* rotary = rotary_.of(spec_, l);
   if (!rotary) return;
-  rotary->extend(first_position + rows);
-  const auto rotate = [&](HostTensor& x, int64_t heads) {
-    float* head = x.mutable_values().data();
-    for (int64_t i = 0; i < rows; ++i)
-      for (int64_t h = 0; h < heads; ++h, head += d) rotary->rotate(head, head, d, first_position + i);
-  };
-  rotate(attention.q, spec_.n_head);
-  rotate(attention.k, spec_.n_kv_head);
+  float* q = attention.q.mutable_values().data();
+  float* k = attention.k.mutable_values().data();
+  for (const Segment& segment : segments_of(rows, first_position)) {
+    rotary->extend(segment.first_position + segment.rows);
+    for (int64_t i = 0; i < segment.rows; ++i) {
+      const int64_t position = segment.first_position + i;
+      for (int64_t h = 0; h < spec_.n_head; ++h, q += d) rotary->rotate(q, q, d, position);
+      for (int64_t h = 0; h < spec_.n_kv_head; ++h, k += d) rotary->rotate(k, k, d, position);
+    }
+  }
 }
 
 namespace {
@@ -251,6 +272,7 @@ Result<void> ForwardPass::attend(int32_t l, Attention& attention,
   AttentionOutput output;
   attention.z = HostTensor({rows, heads, d}, false);
   output.z = {attention.z.mutable_values().data(), heads * d, d};
+  if (!segments_.empty()) return attend_segments(input, output, l);
   output.sink_keys = plan_.sink_keys;
   output.local_width = plan_.local_width;
   if (LayerCapture* capture = options.capture) {
@@ -279,12 +301,74 @@ Result<void> ForwardPass::attend(int32_t l, Attention& attention,
   return job_.check();
 }
 
+// Every sequence sees itself alone. Many short ones are spread over the threads, few long ones follow each
+// other.
+Result<void> ForwardPass::attend_segments(const AttentionInput& input, const AttentionOutput& output,
+                                          int32_t l) {
+  const auto count = static_cast<int64_t>(segments_.size());
+  std::vector<int64_t> begins;
+  std::vector<std::vector<std::vector<EdgeRect>>> knockouts;
+  int64_t begin = 0;
+  for (const Segment& segment : segments_) {
+    begins.push_back(begin);
+    knockouts.push_back(segment.edits != nullptr ? segment.edits->knockouts(l)
+                                                 : std::vector<std::vector<EdgeRect>>());
+    begin += segment.rows;
+  }
+  const auto attend_one = [&](int64_t s, const Parallel& parallel) -> Result<void> {
+    const auto index = static_cast<size_t>(s);
+    const Segment& segment = segments_[index];
+    const auto moved = [&](HeadsView heads) {
+      heads.data += begins[index] * heads.token_stride;
+      return heads;
+    };
+    AttentionInput part = input;
+    part.shape.n_query = part.shape.n_key = segment.rows;
+    part.shape.first_query = segment.first_position;
+    part.mask.knockouts = knockouts[index];
+    part.q = moved(input.q);
+    part.k = moved(input.k);
+    part.v = moved(input.v);
+    AttentionOutput out = output;
+    out.z.data += begins[index] * out.z.token_stride;
+    return job_.cancelled() ? Result<void>() : kernels_.forward(part, out, parallel);
+  };
+  std::vector<Result<void>> outcomes(static_cast<size_t>(count));
+  if (count >= 2 * parallel_.workers) {
+    parallel_.for_each(count,
+                       [&](int64_t s, int) { outcomes[static_cast<size_t>(s)] = attend_one(s, serial()); });
+  } else {
+    for (int64_t s = 0; s < count; ++s) outcomes[static_cast<size_t>(s)] = attend_one(s, parallel_);
+  }
+  for (const Result<void>& outcome : outcomes) SACCADE_CHECK(outcome);
+  return job_.check();
+}
+
+namespace {
+
+HostTensor rows_taken(const HostTensor& from, const std::vector<int32_t>& rows) {
+  std::vector<int64_t> shape = from.shape();
+  const int64_t width = from.size() / shape[0];
+  shape[0] = static_cast<int64_t>(rows.size());
+  HostTensor taken(std::move(shape), false);
+  float* to = taken.mutable_values().data();
+  for (const int32_t row : rows) to = std::copy_n(from.data() + row * width, width, to);
+  return taken;
+}
+
+}  // namespace
+
+void ForwardPass::take(const Regroup& wanted, HostTensor& x) {
+  if (wanted.rows.empty()) return;
+  x = rows_taken(x, wanted.rows);
+  segments_ = wanted.segments;
+}
+
 // attn_out = z W_O + b_O, normalised and scaled where the model does that. einsum "phe,hed->pd"
 Result<ops::DeviceTensor> ForwardPass::attention_out(int32_t l, Attention& attention,
                                                      int64_t first_position) {
   const int64_t rows = attention.z.shape()[0], width = spec_.n_head * spec_.d_head;
   const ops::Matrix& o = weights_.layers[static_cast<size_t>(l)].o;
-  SACCADE_CHECK(visit({HookSite::z, l}, attention.z, rows, first_position));
   const ops::DeviceTensor z = ops::view_of(attention.z, rows, width);
   if (recording({HookSite::result, l})) {
     HostTensor result({rows, spec_.n_head, spec_.d_model}, false);
@@ -302,10 +386,11 @@ Result<ops::DeviceTensor> ForwardPass::attention_out(int32_t l, Attention& atten
 }
 
 Result<HostTensor> ForwardPass::layer(int32_t l, HostTensor x, const LayerOptions& options) {
-  const int64_t rows = x.shape()[0], first = options.first_position;
+  const int64_t first = options.first_position;
+  int64_t rows = x.shape()[0];
   if (!options.skip_resid_pre) SACCADE_CHECK(visit({HookSite::resid_pre, l}, x, rows, first));
   const bool post_norm = spec_.block == BlockKind::post_norm;
-  const ops::DeviceTensor residual = ops::view_of(x, rows, spec_.d_model);
+  ops::DeviceTensor residual = ops::view_of(x, rows, spec_.d_model);
   ops::DeviceTensor h = residual;
   if (!post_norm) {
     SACCADE_TRY(h, norm(l, 1, residual));
@@ -313,6 +398,17 @@ Result<HostTensor> ForwardPass::layer(int32_t l, HostTensor x, const LayerOption
   SACCADE_TRY(Attention attention, project(l, h, first));
   const std::vector<std::vector<EdgeRect>> knockouts = edits_.knockouts(l);
   SACCADE_CHECK(attend(l, attention, knockouts, options));
+  const auto regroup = [&](const Regroup& wanted) {
+    if (wanted.rows.empty()) return;
+    if (spec_.block == BlockKind::parallel) h = ops::gather_rows(h, wanted.rows);  // others make it anew
+    attention.z = rows_taken(attention.z, wanted.rows);
+    take(wanted, x);
+    rows = x.shape()[0];
+    residual = ops::view_of(x, rows, spec_.d_model);
+  };
+  regroup(options.before_z);
+  SACCADE_CHECK(visit({HookSite::z, l}, attention.z, rows, first));
+  regroup(options.after_z);
   SACCADE_TRY(const ops::DeviceTensor attn_out, attention_out(l, attention, first));
   ops::DeviceTensor mid = ops::add(residual, attn_out);
   SACCADE_CHECK(visit({HookSite::resid_mid, l}, mid, first));

@@ -24,11 +24,26 @@ struct KvCache {
   int64_t length = 0;
 };
 
+// The rows of one sequence among those of a pass. A pass without segments has one, with the pass's own edits.
+struct Segment {
+  int64_t rows = 0;
+  int64_t first_position = 0;
+  SiteEdits* edits = nullptr;  // null: none
+};
+
+// Rows taken from those that are there, in this order, and what they then are. No rows: nothing changes.
+struct Regroup {
+  std::vector<int32_t> rows;
+  std::vector<Segment> segments;
+};
+
 struct LayerOptions {
   int64_t first_position = 0;
   KvCache* cache = nullptr;         // read and extended; null: the rows see only each other
   LayerCapture* capture = nullptr;  // filled as the plan says; may be null
   bool skip_resid_pre = false;      // x already passed this layer's resid_pre (resuming)
+  Regroup before_z = {};            // once attention is done, before z is edited
+  Regroup after_z = {};             // before W_O: rows that nobody asks for end here
 };
 
 class ForwardPass {
@@ -36,6 +51,11 @@ class ForwardPass {
   ForwardPass(const Model& model, const ModelWeights& weights, const KernelSet& kernels,
               const Parallel& parallel, RotaryTables& rotary, SiteEdits& edits, const CapturePlan& plan,
               const JobContext& job, ops::Precision precision);
+
+  // Several sequences in one pass: their rows lie one after another. Nothing is recorded or cached then.
+  void set_segments(std::vector<Segment> segments) { segments_ = std::move(segments); }
+  // Takes rows of x (and of whatever else goes with them) as `wanted` says.
+  void take(const Regroup& wanted, HostTensor& x);
 
   Result<HostTensor> embed(const std::vector<int32_t>& ids, int64_t first_position);
   // x: the residual that enters the layer; edits may change it in place. Gives the residual that leaves it.
@@ -55,8 +75,10 @@ class ForwardPass {
     ops::DeviceTensor qkv, v_rows;  // own the values that `v` points into
     HeadsView v;
   };
+  [[nodiscard]] std::vector<Segment> segments_of(int64_t rows, int64_t first_position) const;
   Result<void> visit(SiteRef site, const ops::DeviceTensor& x, int64_t first_position);
   Result<void> visit(SiteRef site, HostTensor& x, int64_t rows, int64_t first_position);
+  Result<void> edit(SiteRef site, std::span<float> values, int64_t rows, int64_t first_position);
   void record(SiteRef site, const float* values, int64_t rows);
   void record_heads(SiteRef site, const HeadsView& heads, int64_t rows, int64_t n_head);
   [[nodiscard]] bool recording(SiteRef site) const;
@@ -67,6 +89,7 @@ class ForwardPass {
   Result<Attention> project(int32_t l, const ops::DeviceTensor& x, int64_t first_position);
   Result<void> attend(int32_t l, Attention& attention, const std::vector<std::vector<EdgeRect>>& knockouts,
                       const LayerOptions& options);
+  Result<void> attend_segments(const AttentionInput& input, const AttentionOutput& output, int32_t l);
   Result<ops::DeviceTensor> attention_out(int32_t l, Attention& attention, int64_t first_position);
   void normalise_and_rotate(int32_t l, Attention& attention, int64_t first_position);
   // h is already normalised.
@@ -83,6 +106,7 @@ class ForwardPass {
   const Parallel& parallel_;
   RotaryTables& rotary_;
   SiteEdits& edits_;
+  std::vector<Segment> segments_;
   const CapturePlan& plan_;
   const JobContext& job_;
   ops::Precision precision_;

@@ -51,15 +51,6 @@ int32_t resume_layer(const std::shared_ptr<const Run>& base, const RunRequest& r
   return layer;
 }
 
-// Where the model is asked: at the last token; a masked language model at its first mask, if there is one.
-int64_t answer_row(const TokenSequence& tokens, const ModelSpec& spec) {
-  const auto is_mask = [](const Token& token) {
-    return token.special && (token.text == "[MASK]" || token.text == "<mask>");
-  };
-  const auto mask = std::find_if(tokens.tokens.begin(), tokens.tokens.end(), is_mask);
-  return spec.causal || mask == tokens.tokens.end() ? tokens.size() - 1 : mask - tokens.tokens.begin();
-}
-
 std::string now_utc() {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
                      fmt::gmtime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now())));
@@ -83,6 +74,14 @@ Provenance provenance_of(const RunRequest& request, const std::string& digest, c
 }
 
 }  // namespace
+
+int64_t answer_row(const TokenSequence& tokens, const ModelSpec& spec) {
+  const auto is_mask = [](const Token& token) {
+    return token.special && (token.text == "[MASK]" || token.text == "<mask>");
+  };
+  const auto mask = std::find_if(tokens.tokens.begin(), tokens.tokens.end(), is_mask);
+  return spec.causal || mask == tokens.tokens.end() ? tokens.size() - 1 : mask - tokens.tokens.begin();
+}
 
 Runner::Runner(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Runner::~Runner() = default;

@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -70,6 +71,12 @@ class Runner {
   // A request for these tokens on this model, no edits.
   [[nodiscard]] RunRequest request(TokenSequence tokens) const;
   [[nodiscard]] MemoryForecast forecast(const RunRequest& request) const;
+
+  // The next-token logits [n_vocab] of every request, all of them through the layers together and without
+  // captures. Requests of the same tokens share what lies below their first edit; in the last layer only the
+  // rows that the answer needs go on. The same numbers as run() to float32 rounding, whatever the lengths.
+  // Refuses what run() refuses, and requests of different dtypes.
+  Result<std::vector<HostTensor>> answers(std::span<const RunRequest> requests, const JobContext& job);
 
   // Refused before any work: no tokens, more tokens than positions, ids outside the vocabulary, edits that
   // name what does not exist, a forecast that does not fit. `base` may be null or any run; it is used only

@@ -32,6 +32,9 @@ struct Runner::State {
   }
 };
 
+// Where the model is asked: at the last token; a masked language model at its first mask, if there is one.
+[[nodiscard]] int64_t answer_row(const TokenSequence& tokens, const ModelSpec& spec);
+
 [[nodiscard]] MemoryForecast forecast_memory(const ModelSpec& spec, int64_t weight_bytes,
                                              const CapturePlan& plan, int64_t n_token, int64_t available);
 

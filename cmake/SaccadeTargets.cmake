@@ -27,6 +27,14 @@ function(saccade_find_torch)
 endfunction()
 saccade_find_torch()
 
+# The OpenBLAS whose threads are OpenMP's, loaded before LibTorch asks for whichever is the system's choice: LibTorch and
+# our kernels use OpenMP too, and two pools of threads on the same cores wait for each other.
+find_library(SACCADE_OPENBLAS NAMES libopenblas.so.0 NO_DEFAULT_PATH
+             PATHS /usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}/openblas-openmp)
+if(SACCADE_OPENBLAS)
+  target_link_libraries(saccade_torch INTERFACE -Wl,--push-state,--no-as-needed ${SACCADE_OPENBLAS} -Wl,--pop-state)
+endif()
+
 add_library(saccade_flags INTERFACE)
 target_compile_options(saccade_flags INTERFACE -Wall -Wextra $<$<BOOL:${SACCADE_WERROR}>:-Werror>)
 # GCC 12 sees overlapping copies in std::string where there are none (its bug 105651).

@@ -13,6 +13,7 @@
 #include "app/cli/commands.h"
 #include "core/base/memory.h"
 #include "core/run/attention_bench.h"
+#include "core/run/sweep_bench.h"
 
 namespace saccade::cli {
 namespace {
@@ -155,6 +156,19 @@ Result<std::vector<BenchRow>> bench_attention(const Context& context) {
   return rows;
 }
 
+Result<std::vector<BenchRow>> bench_sweep(const Context& context, const std::filesystem::path& folder) {
+  SACCADE_TRY(const std::string where, model_folder(context, "gpt2-small", folder));
+  SACCADE_TRY(const Opened opened, open_runner(context, where));
+  SACCADE_TRY(const SweepBench m,
+              measure_sweep(*opened.runner, synthetic_request(*opened.runner, 50).tokens.ids(), context.job));
+  return std::vector<BenchRow>{
+      {"sweep", fmt::format("zero each of {} heads, {} tokens, next-token logits", m.n_run, m.n_token),
+       m.seconds, "full forward passes of LibTorch", m.eager_seconds, 0.2, std::nullopt, 0},
+      {"sweep",
+       fmt::format("the same one by one (largest difference to LibTorch: {:.1e})", m.largest_difference),
+       m.one_by_one_seconds, "full forward passes of LibTorch", m.eager_seconds, 0.0, std::nullopt, 0}};
+}
+
 // The window reports how long it took from its start until the demo's head grid was complete.
 Result<std::vector<BenchRow>> bench_window(const Context& context) {
   std::error_code failed;
@@ -199,6 +213,7 @@ Result<void> bench(const Context& context, const BenchOptions& options) {
       {"open", [&] { return bench_open(context, folder); }},
       {"run", [&] { return bench_run(context, folder); }},
       {"attention", [&] { return bench_attention(context); }},
+      {"sweep", [&] { return bench_sweep(context, folder); }},
       {"tokenize", [&] { return bench_tokenize(context, folder, options.model); }},
       {"window", [&] { return bench_window(context); }}};
   Json rows = Json::array();
@@ -216,7 +231,8 @@ Result<void> bench(const Context& context, const BenchOptions& options) {
   if (!found)
     return make_error(
         ErrorCode::invalid_argument,
-        fmt::format("bench: expected open, run, attention, tokenize or window, found '{}'", options.which));
+        fmt::format("bench: expected open, run, attention, sweep, tokenize or window, found '{}'",
+                    options.which));
   context.print(rows, text);
   return {};
 }

@@ -167,7 +167,8 @@ int main(int argc, char** argv) {
   command->callback([&] { work = [&] { return demo(context, name, out.empty() ? "out/demo" : out); }; });
 
   command = app.add_subcommand("bench", "how fast, as ratios to the machine's own rates in the same run");
-  command->add_option("WHICH", bench_options.which, "open, run, attention, tokenize, window; default: all");
+  command->add_option("WHICH", bench_options.which,
+                      "open, run, attention, sweep, tokenize, window; default: all");
   command->add_option("--folder", bench_options.folder,
                       "where the random models are made and kept (default: a temporary one)");
   command->add_option("--model", bench_options.model, "whose tokenizer `tokenize` runs (default: a demo's)");

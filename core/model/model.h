@@ -57,7 +57,8 @@ class Model {
   bool adds_bos_ = false;
 };
 
-// What "as:FAMILY:PATH" opens when PATH itself is refused: the family that fits, or nothing. Reads no weights.
+// What "as:FAMILY:PATH" opens when PATH itself is refused: the family that fits, or nothing. Reads no
+// weights.
 [[nodiscard]] std::optional<std::string> other_way_to_open(const std::string& where);
 
 // Where bundled models, palettes and prompts are: $SACCADE_RESOURCES, beside the program, or the source tree.

@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
+#include <limits>
 
 #include "core/model/quantised.h"
 
@@ -335,6 +337,45 @@ int64_t first_nan_row(const DeviceTensor& x) {
   if (!std::isnan(t.sum().item<float>())) return -1;
   const at::Tensor rows = at::isnan(t).any(1).nonzero();
   return rows.size(0) == 0 ? -1 : rows[0][0].item<int64_t>();
+}
+
+namespace {
+
+// [rows, heads * d] -> [1, heads, rows, d]
+at::Tensor by_head(const DeviceTensor& x, int64_t heads) {
+  const at::Tensor& rows = tensor_of(x);
+  return rows.view({rows.size(0), heads, rows.size(1) / heads}).transpose(0, 1).unsqueeze(0);
+}
+
+DeviceTensor by_row(const at::Tensor& heads) {
+  return handle(heads.squeeze(0).transpose(0, 1).contiguous().flatten(1));
+}
+
+}  // namespace
+
+DeviceTensor eager_attention(const DeviceTensor& q, const DeviceTensor& k, const DeviceTensor& v,
+                             int64_t heads) {
+  const at::Tensor query = by_head(q, heads), key = by_head(k, heads);
+  const int64_t n = query.size(2);
+  at::Tensor scores = at::matmul(query, key.transpose(2, 3)) / std::sqrt(static_cast<double>(query.size(3)));
+  const at::Tensor hidden = at::ones({n, n}, at::kBool).triu(1);
+  scores = scores.masked_fill(hidden, -std::numeric_limits<float>::infinity());
+  return by_row(at::matmul(at::softmax(scores, -1), by_head(v, heads)));
+}
+
+DeviceTensor fused_attention(const DeviceTensor& q, const DeviceTensor& k, const DeviceTensor& v,
+                             int64_t heads) {
+#if TORCH_VERSION_MAJOR >= 2
+  return by_row(at::scaled_dot_product_attention(by_head(q, heads), by_head(k, heads), by_head(v, heads), {},
+                                                 0.0, true));
+#else
+  (void)q, (void)k, (void)v, (void)heads;
+  return {};
+#endif
+}
+
+DeviceTensor columns_of(const DeviceTensor& x, int64_t begin, int64_t end) {
+  return handle(tensor_of(x).narrow(1, begin, end - begin).contiguous());
 }
 
 }  // namespace saccade::ops

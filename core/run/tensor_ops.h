@@ -105,4 +105,13 @@ void normalise_groups(const DeviceTensor& x, int64_t width, NormKind kind, doubl
 // The first row that holds a NaN, or -1.
 [[nodiscard]] int64_t first_nan_row(const DeviceTensor& x);
 
+// Causal attention as LibTorch itself does it, for benchmarks. q, k, v and the result: [rows, heads *
+// d_head]. The eager way writes every map down.
+[[nodiscard]] DeviceTensor eager_attention(const DeviceTensor& q, const DeviceTensor& k,
+                                           const DeviceTensor& v, int64_t heads);
+// LibTorch's fused way; undefined before version 2.0, which has none.
+[[nodiscard]] DeviceTensor fused_attention(const DeviceTensor& q, const DeviceTensor& k,
+                                           const DeviceTensor& v, int64_t heads);
+[[nodiscard]] DeviceTensor columns_of(const DeviceTensor& x, int64_t begin, int64_t end);  // a copy
+
 }  // namespace saccade::ops

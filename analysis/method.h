@@ -1,5 +1,5 @@
 // AnalysisMethod: what every method is to the window, the command line and the docs. It holds no model and no
-// thread: it says which runs it needs and computes from their captures.
+// thread: it says which runs and answers it needs and computes from them. run_method() does the rest.
 #pragma once
 
 #include <memory>
@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "analysis/experiment.h"
 #include "analysis/field.h"
 #include "core/base/job.h"
 #include "core/capture/capture.h"
@@ -34,19 +35,25 @@ struct MethodInfo {
 struct MethodInput {
   nlohmann::json parameters = nlohmann::json::object();  // complete: defaults filled in
   std::shared_ptr<const Capture> capture;                // of the run being looked at
-  std::vector<std::shared_ptr<const Capture>> extra;     // of the runs that plan() asked for, in order
   const KernelSet* kernels = nullptr;
+  // What follows is there where a method asks for runs, weights or tokens; null and empty otherwise.
+  std::shared_ptr<const Model> model;
+  RunRequest base;                // of the run being looked at
+  std::vector<Outcome> outcomes;  // of everything plan() has asked for so far, in order
 };
 
 class AnalysisMethod {
  public:
   virtual ~AnalysisMethod() = default;
   [[nodiscard]] virtual const MethodInfo& info() const = 0;
-  // Further runs this method wants; empty = ready. `base` is the request of the run being looked at.
-  [[nodiscard]] virtual std::vector<RunRequest> plan(const nlohmann::json& /*parameters*/,
-                                                     const RunRequest& /*base*/) const {
-    return {};
+  // Further work that this method wants, given what is done; none = ready. It is asked again, with more
+  // outcomes, until it wants nothing more. Errors: prompts that cannot be used, parameters that do not fit
+  // the model.
+  [[nodiscard]] virtual Result<std::vector<Wanted>> plan(const MethodInput& /*input*/) const {
+    return std::vector<Wanted>();
   }
+  // After a cancel some outcomes are missing: a method that can, gives what there is and marks it partial;
+  // one that cannot, gives ErrorCode::cancelled.
   [[nodiscard]] virtual Result<AnalysisResult> compute(const MethodInput& input,
                                                        const JobContext& job) const = 0;
 };

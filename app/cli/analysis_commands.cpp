@@ -3,7 +3,7 @@
 
 #include <filesystem>
 
-#include "analysis/method.h"
+#include "analysis/run_method.h"
 #include "app/cli/commands.h"
 #include "app/cli/work.h"
 #include "core/base/files.h"
@@ -71,12 +71,9 @@ Result<void> analyze(const Context& context, const AnalyzeOptions& options) {
   SACCADE_TRY(const nlohmann::json parameters, complete_parameters(method->info(), given));
   SACCADE_TRY(const Work work,
               do_work(context, {options.model, options.input, options.edits, {}, {.max_tokens = 0}}));
-  MethodInput input{parameters, work.edited.run->capture, {}, &work.opened.runner->kernels()};
-  for (const RunRequest& wanted : method->plan(parameters, work.edited.run->request)) {
-    SACCADE_TRY(const auto extra, work.opened.runner->run(wanted, work.edited.run, context.job));
-    input.extra.push_back(extra->capture);
-  }
-  SACCADE_TRY(const AnalysisResult result, method->compute(input, context.job));
+  const Laboratory laboratory{work.opened.model, work.opened.runner.get(), options.keep};
+  SACCADE_TRY(const AnalysisResult result,
+              run_method(*method, parameters, work.edited.run, laboratory, context.job));
   nlohmann::json document = saccade::to_json(result);
   document["params"] = parameters;
   if (!options.out.empty()) {

@@ -42,7 +42,7 @@ struct AnalyzeOptions {
   std::string method, model;
   InputOptions input;
   std::vector<std::string> edits, set;
-  std::string out;
+  std::string out, keep;
 };
 Result<void> analyze(const Context& context, const AnalyzeOptions& options);
 

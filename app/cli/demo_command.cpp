@@ -52,9 +52,9 @@ Result<void> demo(const Context& context, const std::string& name, const std::st
   SACCADE_TRY(const Work look, do_work(context, options));
   SACCADE_TRY(const AnalysisMethod* method, find_method("head-table"));
   SACCADE_TRY(const nlohmann::json parameters, complete_parameters(method->info(), {}));
-  SACCADE_TRY(const AnalysisResult scores,
-              method->compute({parameters, look.baseline.run->capture, {}, &look.opened.runner->kernels()},
-                              context.job));
+  SACCADE_TRY(
+      const AnalysisResult scores,
+      method->compute({parameters, look.baseline.run->capture, &look.opened.runner->kernels()}, context.job));
   const std::vector<ScoredHead> heads = induction_heads(scores);
   if (heads.empty()) return make_error(ErrorCode::internal, "head-table gave no induction scores");
   for (const ScoredHead& head : heads) options.edits.push_back("zero " + to_string(head.head));

@@ -88,7 +88,7 @@ Result<AnalysisResult> score_heads(const std::shared_ptr<const Capture>& capture
                                    const JobContext& job) {
   SACCADE_TRY(const AnalysisMethod* method, find_method("head-table"));
   SACCADE_TRY(const nlohmann::json parameters, complete_parameters(method->info(), nlohmann::json::object()));
-  return method->compute({parameters, capture, {}, &kernels}, job);
+  return method->compute({parameters, capture, &kernels}, job);
 }
 
 Result<void> dump_run(EngineSide* side, const std::shared_ptr<const Run>& run, const KernelSet& kernels,

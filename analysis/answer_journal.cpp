@@ -1,0 +1,91 @@
+#include "analysis/answer_journal.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+namespace saccade {
+namespace {
+
+constexpr const char* first_line = R"({"saccade-answers":1})";
+
+using nlohmann::json;
+
+std::string line_of(const std::string& name, const KeptAnswer& answer) {
+  json line = {{"of", name}, {"logits", answer.logits}, {"lse", answer.log_sum_exp}, {"top", answer.top_id}};
+  if (!std::isnan(answer.kl)) line["kl"] = answer.kl;
+  return line.dump();
+}
+
+// False for a line that is not whole.
+bool read_line(const std::string& text, std::string& name, KeptAnswer& answer) {
+  const json line = json::parse(text, nullptr, false);
+  if (!line.is_object() || !line.contains("of") || !line["of"].is_string() || !line.contains("logits") ||
+      !line["logits"].is_array() || !line.contains("lse") || !line["lse"].is_number() ||
+      !line.contains("top") || !line["top"].is_number_integer())
+    return false;
+  for (const json& value : line["logits"]) {
+    if (!value.is_number()) return false;
+    answer.logits.push_back(value.get<float>());
+  }
+  name = line["of"].get<std::string>();
+  answer.log_sum_exp = line["lse"].get<double>();
+  answer.top_id = line["top"].get<int32_t>();
+  if (line.contains("kl") && line["kl"].is_number()) answer.kl = line["kl"].get<double>();
+  return true;
+}
+
+Error cannot(const char* what, const std::filesystem::path& path) {
+  return make_error(ErrorCode::io, fmt::format("{}: cannot be {}", path.string(), what));
+}
+
+}  // namespace
+
+Result<AnswerJournal> AnswerJournal::open(const std::filesystem::path& path) {
+  AnswerJournal journal;
+  journal.path_ = path;
+  if (path.empty()) return journal;
+  std::string text;
+  bool whole = true;
+  if (std::error_code missing; std::filesystem::exists(path, missing)) {
+    std::ifstream in(path);
+    if (!in) return cannot("read", path);
+    bool first = true;
+    while (std::getline(in, text)) {
+      whole = !in.eof();
+      if (first && text != first_line)
+        return make_error(ErrorCode::bad_format,
+                          fmt::format("{}: expected a file of answers (first line {}), found another",
+                                      path.string(), first_line));
+      std::string name;
+      KeptAnswer answer;
+      if (!first && read_line(text, name, answer)) journal.known_[name] = std::move(answer);
+      first = false;
+    }
+    if (!first) {
+      if (!whole && !(std::ofstream(path, std::ios::app) << '\n')) return cannot("written", path);
+      return journal;
+    }
+  }
+  if (!(std::ofstream(path) << first_line << '\n')) return cannot("written", path);
+  return journal;
+}
+
+const KeptAnswer* AnswerJournal::find(const std::string& name) const {
+  const auto known = known_.find(name);
+  return known == known_.end() ? nullptr : &known->second;
+}
+
+Result<void> AnswerJournal::add(const std::string& name, const KeptAnswer& answer) {
+  if (path_.empty()) return {};
+  std::ofstream out(path_, std::ios::app);
+  out << line_of(name, answer) << '\n';
+  out.flush();
+  if (!out) return cannot("written", path_);
+  known_[name] = answer;
+  return {};
+}
+
+}  // namespace saccade

@@ -1,0 +1,51 @@
+#include "analysis/experiment.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/base/digest.h"
+
+namespace saccade {
+namespace {
+
+double log_sum_exp(std::span<const float> logits) {
+  const double highest = *std::max_element(logits.begin(), logits.end());
+  double sum = 0.0;
+  for (const float logit : logits) sum += std::exp(logit - highest);
+  return highest + std::log(sum);
+}
+
+// KL(reference || answer) = sum_t p_t (log p_t - log q_t), p of the reference.
+double divergence(std::span<const float> reference, std::span<const float> answer, double answer_lse) {
+  const double reference_lse = log_sum_exp(reference);
+  double kl = 0.0;
+  for (size_t t = 0; t < reference.size(); ++t) {
+    const double log_p = reference[t] - reference_lse;
+    kl += std::exp(log_p) * (log_p - (answer[t] - answer_lse));
+  }
+  return std::max(kl, 0.0);
+}
+
+}  // namespace
+
+KeptAnswer keep_answer(const HostTensor& logits, const std::vector<int32_t>& ids,
+                       const HostTensor* reference) {
+  const std::span<const float> values = logits.values();
+  KeptAnswer kept;
+  for (const int32_t id : ids) kept.logits.push_back(values[static_cast<size_t>(id)]);
+  kept.log_sum_exp = log_sum_exp(values);
+  kept.top_id = static_cast<int32_t>(std::max_element(values.begin(), values.end()) - values.begin());
+  if (reference != nullptr && reference->size() == logits.size())
+    kept.kl = divergence(reference->values(), values, kept.log_sum_exp);
+  return kept;
+}
+
+std::string name_of(const AnswerWanted& wanted) {
+  Digest digest;
+  digest.add("saccade-answer-1").add(wanted.request.digest());
+  for (const int32_t id : wanted.ids) digest.add(int64_t{id});
+  if (wanted.reference) digest.add(std::as_bytes(wanted.reference->values()));
+  return digest.hex();
+}
+
+}  // namespace saccade

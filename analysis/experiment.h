@@ -1,0 +1,50 @@
+// What a method may ask for beside the run being looked at, and what it gets back. Plain values: whoever runs
+// a method (run_method) batches answers, keeps them over a restart, and hands back what there was time for.
+//
+// A captured run is kept whole. An answer is only the next-token logits of a few tokens: a sweep over every
+// head asks for thousands, and they go through the layers together (Runner::answers).
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/base/host_tensor.h"
+#include "core/run/runner.h"
+
+namespace saccade {
+
+struct RunWanted {
+  RunRequest request;
+};
+
+struct AnswerWanted {
+  RunRequest request;
+  std::vector<int32_t> ids;  // whose logits are kept, in this order
+  std::shared_ptr<const HostTensor>
+      reference;  // [n_vocab] logits; with it KL(reference || answer) is kept too
+};
+
+using Wanted = std::variant<RunWanted, AnswerWanted>;
+
+struct KeptAnswer {
+  std::vector<float> logits;  // of AnswerWanted::ids
+  double log_sum_exp = 0.0;   // over the vocabulary: log p(id) = logit - log_sum_exp
+  int32_t top_id = 0;         // the most probable token; ties go to the lowest id
+  double kl = std::numeric_limits<double>::quiet_NaN();  // nats
+};
+
+// monostate: not done (cancelled before it was its turn).
+using Outcome = std::variant<std::monostate, std::shared_ptr<const Run>, KeptAnswer>;
+
+// The numbers that AnswerWanted asks for, of a row of logits. reference: empty or [n_vocab].
+[[nodiscard]] KeptAnswer keep_answer(const HostTensor& logits, const std::vector<int32_t>& ids,
+                                     const HostTensor* reference);
+
+// What an answer is known by over a restart: 32 hex digits.
+[[nodiscard]] std::string name_of(const AnswerWanted& wanted);
+
+}  // namespace saccade

@@ -37,9 +37,9 @@ struct MethodInput {
   std::shared_ptr<const Capture> capture;                // of the run being looked at
   const KernelSet* kernels = nullptr;
   // What follows is there where a method asks for runs, weights or tokens; null and empty otherwise.
-  std::shared_ptr<const Model> model;
-  RunRequest base;                // of the run being looked at
-  std::vector<Outcome> outcomes;  // of everything plan() has asked for so far, in order
+  std::shared_ptr<const Model> model = nullptr;
+  RunRequest base = {};                // of the run being looked at
+  std::vector<Outcome> outcomes = {};  // of everything plan() has asked for so far, in order
 };
 
 class AnalysisMethod {

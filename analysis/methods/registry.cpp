@@ -11,7 +11,9 @@ namespace {
 using Maker = std::unique_ptr<AnalysisMethod> (*)();
 
 // A new method is one line here.
-constexpr std::array<Maker, 1> makers{
+constexpr std::array<Maker, 3> makers{
+    make_ablation_sweep,
+    make_activation_patching,
     make_head_table,
 };
 

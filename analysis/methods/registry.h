@@ -7,6 +7,8 @@
 
 namespace saccade {
 
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_ablation_sweep();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_activation_patching();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_head_table();
 
 }  // namespace saccade

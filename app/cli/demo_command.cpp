@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "analysis/method.h"
+#include "analysis/run_method.h"
 #include "app/cli/commands.h"
 #include "app/cli/pictures.h"
 #include "app/cli/work.h"
@@ -51,10 +51,9 @@ Result<void> demo(const Context& context, const std::string& name, const std::st
   options.sampling.max_tokens = 8;
   SACCADE_TRY(const Work look, do_work(context, options));
   SACCADE_TRY(const AnalysisMethod* method, find_method("head-table"));
-  SACCADE_TRY(const nlohmann::json parameters, complete_parameters(method->info(), {}));
-  SACCADE_TRY(
-      const AnalysisResult scores,
-      method->compute({parameters, look.baseline.run->capture, &look.opened.runner->kernels()}, context.job));
+  SACCADE_TRY(const AnalysisResult scores,
+              run_method(*method, nlohmann::json::object(), look.baseline.run,
+                         {look.opened.model, look.opened.runner.get(), {}}, context.job));
   const std::vector<ScoredHead> heads = induction_heads(scores);
   if (heads.empty()) return make_error(ErrorCode::internal, "head-table gave no induction scores");
   for (const ScoredHead& head : heads) options.edits.push_back("zero " + to_string(head.head));

@@ -53,24 +53,32 @@ Result<LogitMap> LogitMap::make(const WeightReader& weights, const ModelSpec& sp
       unembed[x] += double{direction.weights[t]} * rows.slice(static_cast<int64_t>(t))[x];
     map.constant_ += spec.logit_scale * double{direction.weights[t]} * weights.unembed_bias(direction.ids[t]);
   }
-  const bool centred = spec.norm == NormKind::layer_norm && !spec.no_norms;
-  const double mean =
-      centred ? std::accumulate(final_resid.begin(), final_resid.end(), 0.0) / static_cast<double>(width)
-              : 0.0;
+  for (double& value : unembed) value *= spec.logit_scale;
+  const double constant = map.constant_;
+  map = frozen(spec.no_norms ? FrozenNorm{}
+                             : FrozenNorm{spec.norm, spec.norm_epsilon, weights.final_norm_weight(),
+                                          weights.final_norm_bias()},
+               final_resid, unembed);
+  map.constant_ += constant;
+  map.residual_scale_ = spec.residual_scale;
+  return map;
+}
+
+LogitMap LogitMap::frozen(const FrozenNorm& norm, std::span<const float> final_resid,
+                          std::span<const double> unembed) {
+  const auto width = static_cast<double>(final_resid.size());
+  const bool centred = norm.kind == NormKind::layer_norm;
+  const double mean = centred ? std::accumulate(final_resid.begin(), final_resid.end(), 0.0) / width : 0.0;
   double squares = 0.0;
   for (const float value : final_resid) squares += (value - mean) * (value - mean);
-  const double scale =
-      spec.no_norms ? 1.0 : std::sqrt(squares / static_cast<double>(width) + spec.norm_epsilon);
-  const HostTensor gamma = weights.final_norm_weight(), beta = weights.final_norm_bias();
-  map.gain_.resize(width);
-  map.residual_scale_ = spec.residual_scale;
-  for (size_t x = 0; x < width; ++x) {
-    map.gain_[x] = spec.logit_scale * unembed[x] * (spec.no_norms ? 1.0 : gamma.data()[x]) / scale;
-    if (!beta.empty() && !spec.no_norms) map.constant_ += spec.logit_scale * unembed[x] * beta.data()[x];
+  const double scale = norm.kind ? std::sqrt(squares / width + norm.epsilon) : 1.0;
+  LogitMap map;
+  for (size_t x = 0; x < unembed.size(); ++x) {
+    map.gain_.push_back(unembed[x] * (norm.weight.empty() ? 1.0 : norm.weight.data()[x]) / scale);
+    if (!norm.bias.empty()) map.constant_ += unembed[x] * norm.bias.data()[x];
   }
   if (centred) {
-    const double shift =
-        std::accumulate(map.gain_.begin(), map.gain_.end(), 0.0) / static_cast<double>(width);
+    const double shift = std::accumulate(map.gain_.begin(), map.gain_.end(), 0.0) / width;
     for (double& gain : map.gain_) gain -= shift;
   }
   return map;

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -28,6 +29,13 @@ struct VocabularyDirection {
 [[nodiscard]] VocabularyDirection direction_of(const std::vector<int32_t>& right,
                                                const std::vector<int32_t>& wrong);
 
+// The final norm, its statistics taken from one residual.
+struct FrozenNorm {
+  std::optional<NormKind> kind;  // nothing: no norm
+  double epsilon = 0.0;
+  HostTensor weight, bias;  // [d_model], or empty
+};
+
 class LogitMap {
  public:
   // final_resid: [d_model], before the final norm. Refuses models whose logits are not linear in the normed
@@ -35,6 +43,10 @@ class LogitMap {
   // attention).
   static Result<LogitMap> make(const WeightReader& weights, const ModelSpec& spec,
                                std::span<const float> final_resid, const VocabularyDirection& direction);
+
+  // unembed: the direction's U, [d_model].
+  [[nodiscard]] static LogitMap frozen(const FrozenNorm& norm, std::span<const float> final_resid,
+                                       std::span<const double> unembed);
 
   [[nodiscard]] double contribution(std::span<const float> write) const;  // [d_model]
   // Of a head's z [d_head] through its W_O (and the factor that the model puts on what it adds).

@@ -20,7 +20,6 @@ namespace saccade {
 namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-constexpr double least_difference = 0.1;  // between clean and corrupted; below it an effect is not defined
 
 struct Place {
   const char* name;
@@ -181,15 +180,15 @@ class ActivationPatching final : public AnalysisMethod {
       corrupt.push_back(metric_of(plan, input, pair, true));
       const double from = plan.noising ? clean.back() : corrupt.back();
       const double to = plan.noising ? corrupt.back() : clean.back();
-      if (std::abs(to - from) < least_difference) ++flat;
+      if (std::abs(to - from) < least_metric_difference) ++flat;
       for (size_t cell = 0; cell < cells; ++cell) {
         const size_t at = 2 * plan.pairs() + pair * cells + cell;
         const auto* answer =
             at < input.outcomes.size() ? std::get_if<KeptAnswer>(&input.outcomes[at]) : nullptr;
-        effects[cell].push_back(answer == nullptr || !(std::abs(to - from) >= least_difference)
-                                    ? nan
-                                    : (value_of(plan.metric, *answer, plan.prompts.pairs[pair]) - from) /
-                                          (to - from));
+        effects[cell].push_back(
+            answer == nullptr
+                ? nan
+                : normalised_effect(value_of(plan.metric, *answer, plan.prompts.pairs[pair]), from, to));
       }
     }
     add_fields(plan, input, effects, result);
@@ -226,7 +225,7 @@ class ActivationPatching final : public AnalysisMethod {
           fmt::format("{} of {} prompt pairs do not discriminate: their {} differs by less than {} between "
                       "clean and corrupted; "
                       "they are left out.",
-                      flat, plan.pairs(), label_of(plan.metric), least_difference));
+                      flat, plan.pairs(), label_of(plan.metric), least_metric_difference));
     const HostTensor& effect = result.fields[0].values;
     int64_t best = -1;
     for (int64_t at = 0; at < effect.size(); ++at)

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 
 namespace saccade {
 namespace {
@@ -76,6 +77,11 @@ double value_of(Metric metric, const KeptAnswer& answer, const PromptPair& pair)
 double value_of(Metric metric, const HostTensor& logits, const PromptPair& pair,
                 const HostTensor* reference) {
   return value_of(metric, keep_answer(logits, ids_of(pair), reference), pair);
+}
+
+double normalised_effect(double patched, double from, double to) {
+  if (!(std::abs(to - from) >= least_metric_difference)) return std::numeric_limits<double>::quiet_NaN();
+  return (patched - from) / (to - from);
 }
 
 }  // namespace saccade

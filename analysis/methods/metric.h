@@ -30,4 +30,9 @@ enum class Metric {
 [[nodiscard]] double value_of(Metric metric, const HostTensor& logits, const PromptPair& pair,
                               const HostTensor* reference);
 
+// How far a patch moves a metric from `from` to `to`: 0 = not at all, 1 = all the way; values outside are
+// possible. NaN where the two differ by less than 0.1: such a pair of prompts does not discriminate.
+[[nodiscard]] double normalised_effect(double patched, double from, double to);
+constexpr double least_metric_difference = 0.1;
+
 }  // namespace saccade

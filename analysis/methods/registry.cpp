@@ -11,10 +11,8 @@ namespace {
 using Maker = std::unique_ptr<AnalysisMethod> (*)();
 
 // A new method is one line here.
-constexpr std::array<Maker, 3> makers{
-    make_ablation_sweep,
-    make_activation_patching,
-    make_head_table,
+constexpr std::array<Maker, 5> makers{
+    make_ablation_sweep, make_activation_patching, make_head_table, make_logit_attribution, make_sinks,
 };
 
 }  // namespace

@@ -10,5 +10,7 @@ namespace saccade {
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_ablation_sweep();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_activation_patching();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_head_table();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_logit_attribution();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_sinks();
 
 }  // namespace saccade

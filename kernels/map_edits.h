@@ -2,8 +2,9 @@
 //
 // Score edits act on s before the softmax, in order; then weight edits act on p = softmax(s), in order, each
 // on the p that the one before left; then output edits act on z = sum_j p_ij v_j, in order. Positions are
-// absolute. Rows that see no key are left alone. A key that a row does not see keeps p = 0, except where
-// `replace` gives it a weight or `identity` gives the diagonal its own.
+// absolute; what lies outside the map is left out. Rows that see no key are left alone, z = 0 included. A key
+// is visible here iff its s is above -inf: a cut key is not. A key that a row does not see keeps p = 0,
+// except where `replace` gives it a weight or `identity` gives the diagonal its own.
 //
 // A weight edit that needs sums over a row (all but scale_columns and identity) turns them into at most two
 // numbers per row, its row factors; with these any cell of the edited map is regenerated without its row (see
@@ -90,8 +91,16 @@ struct HeadPlan {
   [[nodiscard]] bool empty() const { return scores.empty() && weights.empty() && outputs.empty(); }
 };
 
-// Numbers per row that a head's weight edits leave for regenerating its map: two per weight edit. Rows an
-// edit does not change have the factors that change nothing.
+// Numbers per row that a head's weight edits leave for regenerating its map: two per weight edit, (a, b), so
+// that edit n has rows 2 n and 2 n + 1 of the factors. Rows an edit does not change have the factors that
+// change nothing, given in brackets.
+//   scale_columns, identity   none needed                                             (1, 1)
+//   renormalise               p := a p                                                (1, 1)
+//   redistribute              p_j := a p_j for j in keys, b p_j for j in `to`         (1, 1)
+//   uniform                   p := a p, + b on the visible keys of the set            (1, 0)
+//   power                     p := b (a p)^value where p > 0; a = 1 / max p           (0, 0)
+//   sharpen                   p := (b max(0, a p - 1))^value; a = N                   (0, 0)
+//   replace                   p := a p outside the block                              (1, 1)
 [[nodiscard]] inline int64_t row_factor_count(const HeadPlan& plan) {
   return 2 * static_cast<int64_t>(plan.weights.size());
 }

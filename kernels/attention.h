@@ -1,5 +1,5 @@
-// Instrumented attention: the fused forward pass with statistics and edges knocked out, and the exact
-// regeneration of any part of any map afterwards.
+// Instrumented attention: the fused forward pass with statistics and edits, and the exact regeneration of any
+// part of any map afterwards.
 //
 // For query row i and key j of one head (query head h reads KV head h / (n_head / n_kv_head)):
 //   s_ij = cap(scale * q_i . k_j) - slope |first_query + i - j|   if key j is visible to row i, else -inf
@@ -9,10 +9,12 @@
 // Key j is visible to row i iff (not causal or j <= first_query + i), (window == 0 or
 // first_query + i - j < window) and no knocked-out rectangle of that head holds (first_query + i, j).
 // A row that sees no key gives z = 0, lse = -inf, p = 0, entropy 0, max_weight 0, max_key -1.
+// Edits of a head (kernels/map_edits.h) change s before the softmax, p after it, and z at the end; lse is
+// that of the changed s, every statistic and tile is of the changed p.
 //
-// All tensors float32, sums in float32 or wider. NaN in one row of q stays in that row.
-// Thread: any; every function is reentrant and keeps no state. Errors: shapes, strides and null pointers
-// that do not fit are refused at the boundary with the numbers (ErrorCode::invalid_argument).
+// Results are float32; q, k and v float32 or bfloat16; sums in float32 or wider. NaN in one row of q stays in
+// that row. Thread: any; every function is reentrant and keeps no state. Errors: shapes, strides and null
+// pointers that do not fit are refused at the boundary with the numbers (ErrorCode::invalid_argument).
 // Source: Dao et al. 2022 (arXiv 2205.14135) for the fused pass; the statistics are ours.
 #pragma once
 
@@ -24,15 +26,20 @@
 
 #include "kernels/base/parallel.h"
 #include "kernels/base/result.h"
+#include "kernels/map_edits.h"
 
 namespace saccade {
 
+// A bfloat16 number as it lies in memory: the upper half of a float32.
+using Bfloat16 = uint16_t;
+
 // A read-only view of [token, head, d_head]: element (t, h, d) is data[t * token_stride + h * head_stride +
-// d].
+// d], or bf16[...] in its place where `bf16` is set. The views of one call have one type.
 struct HeadsView {
   const float* data = nullptr;
   int64_t token_stride = 0;
   int64_t head_stride = 0;
+  const Bfloat16* bf16 = nullptr;
 };
 struct MutableHeadsView {
   float* data = nullptr;
@@ -68,11 +75,19 @@ struct AttentionScores {
   std::span<const float> slopes;  // ALiBi, per query head (arXiv 2108.12409); empty = none
 };
 
+// The mass of a row on some keys, as a statistic: sinks, image tokens, a span.
+struct KeyMass {
+  KeySet keys;
+  float* mass = nullptr;  // [head, query]
+};
+
 struct AttentionInput {
   AttentionShape shape;
   AttentionMask mask;
   AttentionScores scores;
   HeadsView q, k, v;  // k and v have n_kv_head heads
+  // Empty, or one plan per query head; heads with an empty plan pay nothing.
+  std::span<const HeadPlan> edits;
 };
 
 // Where results go. Every pointer but z.data may be null: that statistic is then not computed.
@@ -93,6 +108,16 @@ struct AttentionOutput {
   int top_k = 0;                // 0..16
   float* top_weight = nullptr;  // [head, query, top_k], descending; missing entries 0
   int32_t* top_key = nullptr;   // [head, query, top_k]; missing entries -1
+  std::span<const KeyMass> key_masses;
+  float* value_mass = nullptr;  // [head, query]: sum_j p_ij |v_j|_2
+  // Blocks of block_size x block_size cells, counted from query row 0 and key 0; with block_size = 0 none.
+  int64_t block_size = 0;
+  float* block_max = nullptr;        // [head, ceil(n_query / b), ceil(n_key / b)]: largest p in the block
+  float* block_mass = nullptr;       // the same shape: sum of p in the block
+  float* received_blocks = nullptr;  // [head, ceil(n_query / b), key]: sum of p over the block's rows
+  // What regenerating an edited map needs besides lse: [head][row_factor_count(edits[head]), query]. Empty,
+  // or one pointer per head; a pointer may be null (no weight edits, or nobody will look).
+  std::span<float* const> row_factors;
 };
 
 // One head's rows and columns to regenerate. Positions are absolute: row r of the map is query position
@@ -115,7 +140,9 @@ struct TileInput {
   AttentionMask mask;
   AttentionScores scores;
   HeadsView q, k;
-  const float* lse = nullptr;  // [head, query], from the forward pass
+  const float* lse = nullptr;                 // [head, query], from the forward pass
+  std::span<const HeadPlan> edits;            // as in the forward pass
+  std::span<const float* const> row_factors;  // from the forward pass, where edits has weight edits
 };
 
 // One way to compute, chosen once per session and passed down. See kernel_sets().

@@ -8,7 +8,6 @@
 #include <filesystem>
 
 #include "core/base/files.h"
-#include "core/capture/dump.h"
 
 namespace saccade::cli {
 
@@ -77,20 +76,6 @@ Result<TokenSequence> read_input(const Model& model, const InputOptions& input) 
     options.add_special_tokens = false;  // the template writes them
   }
   return model.tokenizer().encode(text, options);
-}
-
-Result<void> load_references(RunRequest& request, const std::shared_ptr<const Capture>& baseline) {
-  for (const Edit& edit : request.edits) {
-    if (edit.from.empty() || request.references.contains(edit.from)) continue;
-    if (edit.from == "baseline" || edit.from == "A") {
-      request.references[edit.from] = baseline;
-      continue;
-    }
-    auto dump = read_dump(edit.from);
-    if (!dump.ok()) return std::move(dump).error().with(fmt::format("edit '{}'", to_text(edit)));
-    request.references[edit.from] = *dump;
-  }
-  return {};
 }
 
 Result<std::vector<Edit>> parse_edits(const std::vector<std::string>& texts) {

@@ -39,8 +39,6 @@ struct Opened {
 };
 Result<Opened> open_runner(const Context& context, const std::string& model);
 Result<TokenSequence> read_input(const Model& model, const InputOptions& input);
-// Reads what the edits' from= names: dumps, or "baseline" for the run without edits.
-Result<void> load_references(RunRequest& request, const std::shared_ptr<const Capture>& baseline);
 Result<std::vector<Edit>> parse_edits(const std::vector<std::string>& texts);
 
 // Parts of the documents and of the texts.

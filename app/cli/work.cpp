@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "core/run/edit_references.h"
+
 namespace saccade::cli {
 namespace {
 
@@ -37,7 +39,8 @@ Result<Work> do_work(const Context& context, const WorkOptions& options) {
   work.edited = work.baseline;
   if (edits.empty()) return work;
   request.edits = std::move(edits);
-  SACCADE_CHECK(load_references(request, work.baseline.run->capture));
+  EditFiles files;
+  SACCADE_CHECK(load_references(request, files, work.baseline.run->capture));
   SACCADE_TRY(work.edited, answer(context, runner, request, work.baseline.run, options.sampling));
   SACCADE_TRY(work.compared, compare(*work.baseline.run->capture, *work.edited.run->capture,
                                      &work.opened.model->tokenizer()));

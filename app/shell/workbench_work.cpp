@@ -17,24 +17,6 @@ Result<TokenSequence> tokens_of(const Model& model, const WantedRuns& wanted) {
   return model.tokenizer().encode(wanted.prompt, options);
 }
 
-Result<void> resolve_references(EngineSide& side, RunRequest& request, const std::shared_ptr<const Run>& a) {
-  for (const Edit& edit : request.edits) {
-    if (edit.from.empty()) continue;
-    if (edit.from == "A" || edit.from == "baseline") {
-      request.references[edit.from] = a->capture;
-      continue;
-    }
-    auto& known = side.dumps[edit.from];
-    if (!known) {
-      auto read = read_dump(edit.from);
-      if (!read.ok()) return std::move(read).error().with(fmt::format("edit '{}'", to_text(edit)));
-      known = *read;
-    }
-    request.references[edit.from] = known;
-  }
-  return {};
-}
-
 }  // namespace
 
 Result<FoundModel> look_at_model(const std::string& where, const std::string& prompt, const JobContext& job) {
@@ -74,7 +56,7 @@ Result<MadeRuns> make_runs(EngineSide& side, const WantedRuns& wanted, const Job
   made.b = made.a;
   request.edits = wanted.edits;
   if (std::none_of(request.edits.begin(), request.edits.end(), has_effect)) return made;
-  SACCADE_CHECK(resolve_references(side, request, made.a));
+  SACCADE_CHECK(load_references(request, side.edit_files, made.a->capture));
   // A slider moves one edit of a list: the edited run before shares more layers with the next one than A
   // does.
   const bool have_b = wanted.previous_b && wanted.previous_b->request.tokens.ids() == request.tokens.ids() &&

@@ -2,7 +2,6 @@
 // touches.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,6 +9,7 @@
 #include "analysis/compare.h"
 #include "analysis/field.h"
 #include "app/shell/found_model.h"
+#include "core/run/edit_references.h"
 #include "core/run/runner.h"
 
 namespace saccade {
@@ -18,7 +18,7 @@ namespace saccade {
 struct EngineSide {
   std::shared_ptr<const Model> model;
   std::unique_ptr<Runner> runner;
-  std::map<std::string, std::shared_ptr<const Capture>> dumps;  // what from= has read, by path
+  EditFiles edit_files;  // what from= has read
 };
 
 struct WantedRuns {

@@ -18,6 +18,28 @@ Error no_head(const Capture& capture, HeadId head) {
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+// Lists of edits have an entry per head or none, and every weight edit left its factors.
+Result<void> check_edits_of(const LayerCapture& layer, HeadId head, int32_t n_head, int64_t n_token) {
+  const auto fits = [n_head](size_t entries) {
+    return entries == 0 || entries == static_cast<size_t>(n_head);
+  };
+  if (!fits(layer.knockouts.size()) || !fits(layer.plans.size()))
+    return make_error(ErrorCode::bad_format,
+                      fmt::format("head {}: {} lists of knocked-out edges and {} plans for {} heads",
+                                  to_string(head), layer.knockouts.size(), layer.plans.size(), n_head));
+  if (layer.plans.empty()) return {};
+  const auto h = static_cast<size_t>(head.head.value);
+  const int64_t count = row_factor_count(layer.plans[h]);
+  if (count == 0) return {};
+  const std::vector<int64_t> expected{count, n_token};
+  if (h < layer.row_factors.size() && layer.row_factors[h].shape() == expected) return {};
+  return make_error(
+      ErrorCode::bad_format,
+      fmt::format("head {}: its map was edited, but the run kept no row factors [{}, {}], which "
+                  "the edited map is made of",
+                  to_string(head), count, n_token));
+}
+
 }  // namespace
 
 Result<AttentionMap> AttentionMap::of(std::shared_ptr<const Capture> capture, HeadId head,
@@ -44,6 +66,7 @@ Result<AttentionMap> AttentionMap::of(std::shared_ptr<const Capture> capture, He
                     "{} ({} KV heads)",
                     to_string(head), fmt::join(layer->q.shape(), ", "), fmt::join(layer->k.shape(), ", "),
                     fmt::join(layer->lse.shape(), ", "), n, spec.n_head, d, spec.n_kv_head));
+  SACCADE_CHECK(check_edits_of(*layer, head, spec.n_head, n));
   AttentionMap map;
   map.head_ = head;
   map.kernels_ = &kernels;
@@ -54,7 +77,25 @@ Result<AttentionMap> AttentionMap::of(std::shared_ptr<const Capture> capture, He
   map.input_.q = {layer->q.data(), spec.n_head * d, d};
   map.input_.k = {layer->k.data(), spec.n_kv_head * d, d};
   map.input_.lse = layer->lse.data();
+  map.input_.edits = layer->plans;
+  auto parts = std::make_shared<Parts>();
+  for (const HostTensor& factors : layer->row_factors)
+    parts->row_factors.push_back(factors.empty() ? nullptr : factors.data());
+  map.input_.row_factors = parts->row_factors;
+  map.parts_ = std::move(parts);
   map.capture_ = std::move(capture);
+  return map;
+}
+
+Result<AttentionMap> AttentionMap::before_weight_edits(std::shared_ptr<const Capture> capture, HeadId head,
+                                                       const KernelSet& kernels) {
+  SACCADE_TRY(AttentionMap map, of(std::move(capture), head, kernels));
+  auto parts = std::make_shared<Parts>();
+  parts->score_plans.assign(map.input_.edits.begin(), map.input_.edits.end());
+  for (HeadPlan& plan : parts->score_plans) plan.weights.clear();
+  map.input_.edits = parts->score_plans;
+  map.input_.row_factors = {};
+  map.parts_ = std::move(parts);
   return map;
 }
 

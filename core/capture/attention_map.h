@@ -24,6 +24,9 @@ class AttentionMap {
   // Error when the head does not exist or the capture kept no q and k.
   static Result<AttentionMap> of(std::shared_ptr<const Capture> capture, HeadId head,
                                  const KernelSet& kernels);
+  // The map as the softmax left it: edits of scores are in it, those of weights are not. Its rows sum to 1.
+  static Result<AttentionMap> before_weight_edits(std::shared_ptr<const Capture> capture, HeadId head,
+                                                  const KernelSet& kernels);
 
   [[nodiscard]] HeadId head() const { return head_; }
   [[nodiscard]] int64_t size() const { return capture_->n_token(); }  // queries = keys
@@ -40,7 +43,14 @@ class AttentionMap {
   [[nodiscard]] Result<Tile> thumbnail(int64_t side) const;
 
  private:
+  // What input_ points to besides the capture; never changed once made.
+  struct Parts {
+    std::vector<HeadPlan> score_plans;
+    std::vector<const float*> row_factors;
+  };
+
   std::shared_ptr<const Capture> capture_;
+  std::shared_ptr<const Parts> parts_;
   HeadId head_;
   const KernelSet* kernels_ = nullptr;
   TileInput input_;

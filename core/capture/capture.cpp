@@ -10,8 +10,13 @@ int64_t LayerCapture::bytes() const {
   const HeadStatistics& s = statistics;
   int64_t total = resid_pre.bytes() + q.bytes() + k.bytes() + lse.bytes();
   for (const HostTensor* tensor : {&s.entropy, &s.max_weight, &s.sink_mass, &s.local_mass, &s.mean_distance,
-                                   &s.received, &s.received_max})
+                                   &s.received, &s.received_max, &s.value_mass, &s.block_max, &s.block_mass})
     total += tensor->bytes();
+  for (const auto& [name, mass] : s.key_mass) total += mass.bytes();
+  for (const HostTensor& factors : row_factors) total += factors.bytes();
+  for (const HeadPlan& plan : plans)
+    for (const WeightEdit& edit : plan.weights)
+      total += static_cast<int64_t>((edit.block.size() + edit.values.size()) * sizeof(float));
   total += static_cast<int64_t>(s.max_key.size() * sizeof(int32_t));
   for (const std::vector<EdgeRect>& list : knockouts)
     total += static_cast<int64_t>(list.size() * sizeof(EdgeRect));

@@ -18,11 +18,14 @@
 namespace saccade {
 
 // Row statistics [head, query] and column statistics [head, key]; definitions in kernels/attention.h.
-// A tensor is empty when the plan did not ask for it.
+// A tensor is empty when the plan did not ask for it. Those of an edited head are of its edited map.
 struct HeadStatistics {
   HostTensor entropy, max_weight, sink_mass, local_mass, mean_distance;
   std::vector<int32_t> max_key;
   HostTensor received, received_max;
+  HostTensor value_mass;                       // [head, query]
+  std::map<std::string, HostTensor> key_mass;  // by the name of the key set, [head, query]
+  HostTensor block_max, block_mass;            // [head, query_block, key_block]
 };
 
 struct LayerCapture {
@@ -31,7 +34,10 @@ struct LayerCapture {
   HostTensor k;          // [pos, kv_head, d_head], after rotation
   HostTensor lse;        // [head, query]
   HeadStatistics statistics;
-  std::vector<std::vector<EdgeRect>> knockouts;  // empty, or one list per head: needed to regenerate the maps
+  // What regenerating the maps needs of the edits: each empty, or one entry per head.
+  std::vector<std::vector<EdgeRect>> knockouts;
+  std::vector<HeadPlan> plans;
+  std::vector<HostTensor> row_factors;  // [row_factor_count(plan), query]; empty without weight edits
 
   [[nodiscard]] int64_t bytes() const;
 };
@@ -53,6 +59,7 @@ struct Capture {
   ModelSpec spec;
   std::vector<Token> tokens;  // as they went in, BOS included
   int64_t sink_keys = 1, local_width = 8;
+  int64_t block_size = 0;  // side of the blocks of block_max and block_mass; 0: there are none
   std::vector<std::shared_ptr<const LayerCapture>> layers;
   HostTensor final_resid;   // [pos, d_model], before the final norm; empty when not asked for
   HostTensor last_logits;   // [n_vocab], at the last position (masked language models: at the mask)

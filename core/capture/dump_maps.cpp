@@ -16,7 +16,37 @@ constexpr int64_t chunk_rows = 64, chunk_columns = 1024;
 constexpr float masked = -std::numeric_limits<float>::infinity();
 constexpr float least_exact = 1e-30F;  // below, p is too close to float32's end for its logarithm
 
-// ln p + lse is the score before the softmax, where p is not tiny; there it is computed again.
+// What the score edits of a head make of a score.
+float edited(const std::vector<ScoreEdit>& edits, int64_t query, int64_t key, float s) {
+  for (const ScoreEdit& edit : edits) {
+    if (query < edit.query.begin || query >= edit.query.end) continue;
+    if (edit.kind == ScoreEditKind::stream) {
+      if (key >= edit.sink && query - key >= edit.recent) return masked;
+      continue;
+    }
+    if (!contains(edit.keys, key)) continue;
+    switch (edit.kind) {
+      case ScoreEditKind::temperature:
+        s /= edit.value;
+        break;
+      case ScoreEditKind::bias:
+        s += edit.value;
+        break;
+      case ScoreEditKind::boost:
+        s += edit.value * std::fabs(s);
+        break;
+      case ScoreEditKind::flat:
+        s = 0.0F;
+        break;
+      case ScoreEditKind::cut:
+      case ScoreEditKind::stream:
+        return masked;
+    }
+  }
+  return s;
+}
+
+// ln p + lse is the score that enters the softmax, where p is not tiny; there it is computed again.
 class Scores {
  public:
   Scores(const Capture& capture, HeadId head)
@@ -24,7 +54,9 @@ class Scores {
         layer_(*capture.layers[static_cast<size_t>(head.layer.value)]),
         mask_(mask_of(capture.spec, head.layer.value)),
         scores_(scores_of(capture.spec, head.layer.value)),
-        head_(head.head.value) {}
+        head_(head.head.value) {
+    if (!layer_.plans.empty()) edits_ = layer_.plans[static_cast<size_t>(head_)].scores;
+  }
 
   // Turns the probabilities of queries [begin, end) and keys [0, columns) into scores, in place.
   void from_pattern(int64_t begin, int64_t end, int64_t columns, std::vector<float>& p) const {
@@ -34,7 +66,7 @@ class Scores {
       const double lse = layer_.lse.data()[head_ * n + i];
       for (int64_t j = 0; j < columns; ++j, ++out)
         *out = *out > least_exact ? static_cast<float>(std::log(static_cast<double>(*out)) + lse)
-               : visible(i, j)    ? product(i, j)
+               : visible(i, j)    ? edited(edits_, i, j, product(i, j))
                                   : masked;
     }
   }
@@ -67,6 +99,7 @@ class Scores {
   const LayerCapture& layer_;
   AttentionMask mask_;
   AttentionScores scores_;
+  std::vector<ScoreEdit> edits_;
   int32_t head_;
 };
 
@@ -99,7 +132,10 @@ Result<void> write_maps(h5::Writer& file, const std::shared_ptr<const Capture>& 
   std::vector<uint16_t> halves;
   for (int32_t h = 0; h < n_head; ++h) {
     const HeadId head{LayerIndex{site.layer}, HeadIndex{h}};
-    SACCADE_TRY(const AttentionMap map, AttentionMap::of(capture, head, kernels));
+    SACCADE_TRY(const AttentionMap map, scores ? AttentionMap::before_weight_edits(capture, head, kernels)
+                                               : AttentionMap::of(capture, head, kernels));
+    const std::vector<HeadPlan>& plans = capture->layers[static_cast<size_t>(site.layer)]->plans;
+    const bool sums_to_one = plans.empty() || plans[static_cast<size_t>(h)].weights.empty();
     for (int64_t begin = 0; begin < n; begin += spec.chunk[1]) {
       const int64_t end = std::min(begin + spec.chunk[1], n);
       const int64_t seen = capture->spec.causal ? end : n;
@@ -108,7 +144,7 @@ Result<void> write_maps(h5::Writer& file, const std::shared_ptr<const Capture>& 
       SACCADE_CHECK(map.rows(begin, end, columns, block));
       if (scores)
         Scores(*capture, head).from_pattern(begin, end, columns, block);
-      else
+      else if (sums_to_one)
         normalise_rows(end - begin, columns, block);
       const void* values = block.data();
       if (options.float16_maps) {

@@ -11,7 +11,7 @@
 namespace saccade::dump {
 
 inline constexpr std::string_view type = "saccade-dump";
-inline constexpr int64_t version = 1;
+inline constexpr int64_t version = 2, oldest_version = 1;
 
 inline constexpr const char* ids = "tokens/ids";
 inline constexpr const char* texts = "tokens/text";
@@ -23,6 +23,14 @@ inline constexpr const char* sites = "provenance/sites";
 inline constexpr const char* last_logits = "logits/last";
 inline constexpr const char* loss = "loss";
 inline constexpr const char* knockouts = "knockouts";
+inline constexpr const char* plans = "edits/plans";    // one JSON text per edited head
+inline constexpr const char* blocks = "edits/blocks";  // the numbers its blocks point into
+// The factors of all edited heads under each other, in the order of the plans: [factor, query].
+inline constexpr const char* row_factors = "edits/row_factors";
+inline constexpr const char* key_sets = "statistics/key_sets";      // their names
+inline constexpr const char* key_masses = "statistics/key_masses";  // .../0 is that of the first name
+inline constexpr const char* block_max = "statistics/block_max";
+inline constexpr const char* block_mass = "statistics/block_mass";
 inline constexpr const char* max_key = "statistics/max_key";
 
 // The float32 statistics, [layer, head, query] or [layer, head, key].
@@ -31,12 +39,13 @@ struct Statistic {
   HostTensor HeadStatistics::*values;
   std::string_view position_axis;
 };
-inline constexpr std::array<Statistic, 7> statistics{{
+inline constexpr std::array<Statistic, 8> statistics{{
     {"statistics/entropy", &HeadStatistics::entropy, "query"},
     {"statistics/max_weight", &HeadStatistics::max_weight, "query"},
     {"statistics/sink_mass", &HeadStatistics::sink_mass, "query"},
     {"statistics/local_mass", &HeadStatistics::local_mass, "query"},
     {"statistics/mean_distance", &HeadStatistics::mean_distance, "query"},
+    {"statistics/value_mass", &HeadStatistics::value_mass, "query"},
     {"statistics/received", &HeadStatistics::received, "key"},
     {"statistics/received_max", &HeadStatistics::received_max, "key"},
 }};

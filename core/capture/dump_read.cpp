@@ -4,8 +4,10 @@
 #include <nlohmann/json.hpp>
 
 #include "core/capture/dump.h"
+#include "core/capture/dump_edits.h"
 #include "core/capture/dump_names.h"
 #include "core/capture/dump_seal.h"
+#include "core/capture/dump_statistics.h"
 #include "core/capture/hdf5_file.h"
 #include "core/capture/spec_json.h"
 
@@ -28,10 +30,10 @@ Result<h5::Reader> open(const std::filesystem::path& path) {
     return make_error(ErrorCode::bad_format,
                       fmt::format("expected the type {}, found '{}'", dump::type, type));
   SACCADE_TRY(const int64_t version, file.integer("version"));
-  if (version != dump::version)
-    return make_error(
-        ErrorCode::unsupported,
-        fmt::format("this program reads version {} of dumps, found version {}", dump::version, version));
+  if (version < dump::oldest_version || version > dump::version)
+    return make_error(ErrorCode::unsupported,
+                      fmt::format("this program reads versions {} to {} of dumps, found version {}",
+                                  dump::oldest_version, dump::version, version));
   return file;
 }
 
@@ -61,7 +63,11 @@ class DumpReader {
     }
     for (const dump::Statistic& statistic : dump::statistics) SACCADE_CHECK(statistics(statistic));
     SACCADE_CHECK(max_keys());
-    SACCADE_CHECK(knockouts());
+    if (file_.has_attribute("block_size")) {  // since version 2
+      SACCADE_TRY(capture_->block_size, file_.integer("block_size"));
+    }
+    SACCADE_CHECK(dump::read_requested_statistics(file_, capture_->spec, n_, capture_->block_size, layers_));
+    SACCADE_CHECK(dump::read_edits(file_, capture_->spec, n_, layers_));
     const SiteRef final_resid = dump::final_resid(capture_->spec);
     SACCADE_TRY(capture_->final_resid, tensor(full_name(final_resid), shape_of(final_resid)));
     SACCADE_TRY(capture_->last_logits, tensor(dump::last_logits, {capture_->spec.n_logits()}));
@@ -165,28 +171,6 @@ class DumpReader {
     return {};
   }
 
-  Result<void> knockouts() {
-    if (!file_.has(dump::knockouts)) return {};
-    SACCADE_TRY(const h5::Found found, file_.describe(dump::knockouts));
-    if (found.shape.size() != 2 || found.shape[1] != 6)
-      return bad(dump::knockouts,
-                 fmt::format("expected shape [rectangles, 6], found [{}]", fmt::join(found.shape, ", ")));
-    SACCADE_CHECK(file_.check(dump::knockouts, h5::Number::int64, found.shape));
-    std::vector<int64_t> rows(static_cast<size_t>(found.shape[0] * 6));
-    SACCADE_CHECK(file_.numbers(dump::knockouts, h5::Number::int64, found.shape, rows.data()));
-    for (size_t at = 0; at < rows.size(); at += 6) {
-      const int64_t* row = &rows[at];
-      const auto within = [&](int64_t begin, int64_t end) { return begin >= 0 && begin <= end && end <= n_; };
-      if (row[0] < 0 || row[0] >= capture_->spec.n_layer || row[1] < 0 || row[1] >= capture_->spec.n_head ||
-          !within(row[2], row[3]) || !within(row[4], row[5]))
-        return bad(dump::knockouts, fmt::format("rectangle {} names no part of a map", at / 6));
-      auto& lists = layers_[static_cast<size_t>(row[0])]->knockouts;
-      lists.resize(static_cast<size_t>(capture_->spec.n_head));
-      lists[static_cast<size_t>(row[1])].push_back({row[2], row[3], row[4], row[5]});
-    }
-    return {};
-  }
-
   Result<void> loss() {
     if (!file_.has(dump::loss)) return {};
     SACCADE_TRY(capture_->loss, list<float>(dump::loss, h5::Number::float32, n_ - 1));
@@ -217,7 +201,8 @@ Result<DumpInfo> inspect(const std::filesystem::path& path) {
   SACCADE_TRY(const h5::Reader file, open(path));
   DumpInfo info;
   SACCADE_TRY(info.provenance, read_provenance(file));
-  info.version = static_cast<int>(dump::version);
+  SACCADE_TRY(const int64_t version, file.integer("version"));
+  info.version = static_cast<int>(version);
   SACCADE_TRY(const std::vector<std::string> names, file.names());
   for (const std::string& name : names) {
     SACCADE_TRY(h5::Found found, file.describe(name));

@@ -6,9 +6,11 @@
 
 #include "core/base/files.h"
 #include "core/capture/dump.h"
+#include "core/capture/dump_edits.h"
 #include "core/capture/dump_maps.h"
 #include "core/capture/dump_names.h"
 #include "core/capture/dump_seal.h"
+#include "core/capture/dump_statistics.h"
 #include "core/capture/hdf5_file.h"
 #include "core/capture/spec_json.h"
 
@@ -46,7 +48,8 @@ class DumpWriter {
     SACCADE_CHECK(max_keys());
     SACCADE_CHECK(tensor(dump::last_logits, capture_.last_logits, {"vocab"}));
     SACCADE_CHECK(list(dump::loss, "prediction", capture_.loss));
-    SACCADE_CHECK(knockouts());
+    SACCADE_CHECK(dump::write_requested_statistics(file_, capture_));
+    SACCADE_CHECK(dump::write_edits(file_, capture_));
     SACCADE_CHECK(sites());
     SACCADE_CHECK(file_.close());
     return seal(path, job_);
@@ -119,6 +122,7 @@ class DumpWriter {
     SACCADE_CHECK(file_.attribute("seconds", capture_.provenance.seconds));
     SACCADE_CHECK(file_.attribute("spec", spec_to_json(spec_).dump()));
     SACCADE_CHECK(file_.attribute("sink_keys", capture_.sink_keys));
+    SACCADE_CHECK(file_.attribute("block_size", capture_.block_size));
     return file_.attribute("local_width", capture_.local_width);
   }
 
@@ -216,25 +220,6 @@ class DumpWriter {
     return stack(dump::max_key, "query", h5::Number::int32, [](const HeadStatistics& s) {
       return std::pair<const void*, size_t>(s.max_key.data(), s.max_key.size());
     });
-  }
-
-  // [rectangle, (layer, head, query_begin, query_end, key_begin, key_end)]
-  Result<void> knockouts() {
-    std::vector<int64_t> rows;
-    for (int32_t l = 0; l < spec_.n_layer; ++l) {
-      const auto& lists = layer_of(l).knockouts;
-      for (size_t h = 0; h < lists.size(); ++h)
-        for (const EdgeRect& rect : lists[h])
-          rows.insert(rows.end(), {l, static_cast<int64_t>(h), rect.query_begin, rect.query_end,
-                                   rect.key_begin, rect.key_end});
-    }
-    if (rows.empty()) return {};
-    h5::DatasetSpec spec;
-    spec.name = dump::knockouts;
-    spec.axes = {"rectangle", "field"};
-    spec.shape = {static_cast<int64_t>(rows.size()) / 6, 6};
-    spec.number = h5::Number::int64;
-    return file_.numbers(spec, rows.data());
   }
 
   Result<void> sites() {

@@ -33,6 +33,8 @@ std::string_view name_of(Number number) {
       return "float32";
     case Number::float16:
       return "float16";
+    case Number::float64:
+      return "float64";
     case Number::int32:
       return "int32";
     case Number::int64:
@@ -50,6 +52,7 @@ int64_t bytes_of(Number number) {
       return 4;
     case Number::float16:
       return 2;
+    case Number::float64:
     case Number::int64:
       return 8;
     case Number::uint8:
@@ -96,6 +99,8 @@ Handle type_of(Number number) {
       H5Tset_ebias(half.id(), 15);
       return half;
     }
+    case Number::float64:
+      return {H5Tcopy(H5T_IEEE_F64LE), H5Tclose};
     case Number::int32:
       return {H5Tcopy(H5T_STD_I32LE), H5Tclose};
     case Number::int64:

@@ -36,7 +36,7 @@ class Handle {
   Close close_ = nullptr;
 };
 
-enum class Number { float32, float16, int32, int64, uint8 };
+enum class Number { float32, float16, float64, int32, int64, uint8 };
 [[nodiscard]] std::string_view name_of(Number number);
 [[nodiscard]] int64_t bytes_of(Number number);
 
@@ -97,7 +97,7 @@ class Writer {
 
 struct Found {
   std::vector<int64_t> shape;
-  std::string number;  // "float32", "float16", "int32", "int64", "uint8", "string", or "other"
+  std::string number;  // "float32", "float16", "float64", "int32", "int64", "uint8", "string", or "other"
   std::vector<std::string> axes;
   int64_t stored_bytes = 0;
   bool is_scale = false;
@@ -122,6 +122,8 @@ class Reader {
   // many bytes as it says.
   Result<void> numbers(const std::string& name, Number number, std::span<const int64_t> shape,
                        void* values) const;
+  // All numbers of a dataset of any real type, as float32.
+  [[nodiscard]] Result<std::vector<float>> reals(const std::string& name) const;
   // Refuses another shape or type, and shapes that the stored bytes or the machine's memory do not bear out.
   Result<void> check(const std::string& name, Number number, std::span<const int64_t> shape) const;
   [[nodiscard]] Result<std::vector<std::string>> strings(const std::string& name) const;

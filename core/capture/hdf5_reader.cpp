@@ -51,8 +51,8 @@ std::string number_name(int64_t type) {
   if (kind == H5T_STRING) return "string";
   const bool is_signed = kind == H5T_INTEGER && H5Tget_sign(type) == H5T_SGN_2;
   for (const Number number :
-       {Number::float32, Number::float16, Number::int32, Number::int64, Number::uint8}) {
-    const bool is_float = number == Number::float32 || number == Number::float16;
+       {Number::float32, Number::float16, Number::float64, Number::int32, Number::int64, Number::uint8}) {
+    const bool is_float = number == Number::float32 || number == Number::float16 || number == Number::float64;
     if (kind != (is_float ? H5T_FLOAT : H5T_INTEGER)) continue;
     if (!is_float && is_signed != (number != Number::uint8)) continue;
     if (static_cast<int64_t>(H5Tget_size(type)) == bytes_of(number)) return std::string(name_of(number));
@@ -211,6 +211,19 @@ Result<void> Reader::numbers(const std::string& name, Number number, std::span<c
   if (H5Dread(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0)
     return bad("dataset", name, "cannot read it: " + take_complaint());
   return {};
+}
+
+Result<std::vector<float>> Reader::reals(const std::string& name) const {
+  SACCADE_TRY(const Handle dataset, open_dataset(name));
+  const Handle type(H5Dget_type(dataset.id()), H5Tclose);
+  if (H5Tget_class(type.id()) != H5T_FLOAT)
+    return bad("dataset", name, "expected real numbers, found something else");
+  const std::vector<int64_t> shape = shape_of(dataset.id());
+  SACCADE_CHECK(check_size(dataset.id(), name, shape, sizeof(float)));
+  std::vector<float> values(static_cast<size_t>(bytes_in(shape, 1)));
+  if (H5Dread(dataset.id(), H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0)
+    return bad("dataset", name, "cannot read it: " + take_complaint());
+  return values;
 }
 
 Result<std::vector<std::string>> Reader::strings(const std::string& name) const {

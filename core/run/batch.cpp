@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "core/run/edit_verbs.h"
 #include "core/run/runner_state.h"
 
 namespace saccade {
@@ -22,7 +23,8 @@ struct Parting {
 };
 
 bool acts_before_z(const Edit& edit) {
-  if (edit.verb == EditVerb::knockout) return true;
+  // Gates need the queries, which the trunk does not measure.
+  if (info_of(edit.verb).stage != EditStage::values || edit.verb == EditVerb::gate) return true;
   const auto* site = std::get_if<SiteRef>(&edit.target);
   if (site == nullptr) return false;
   switch (site->site) {
@@ -253,7 +255,7 @@ Result<std::vector<HostTensor>> Runner::answers(std::span<const RunRequest> requ
   const CapturePlan nothing{false, false, false, false, 1, 8, {}};
   SACCADE_CHECK(ops::guarded([&]() -> Result<void> {
     const RunRequest unedited;
-    SiteEdits none(unedited, spec, nullptr);
+    SiteEdits none(unedited, spec, {});
     size_t finished = 0;
     for (const std::vector<size_t>& members : batches) {
       Batch batch(requests, members, edits, spec);

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "core/run/edit_refusal.h"
+#include "core/run/edit_verbs.h"
 
 namespace saccade {
 
@@ -22,6 +23,33 @@ bool IndexSet::contains(int32_t index) const {
          });
 }
 
+PositionSet::PositionSet(PositionRange range) : PositionSet(std::vector<PositionRange>{range}) {}
+
+PositionSet::PositionSet(std::vector<PositionRange> ranges) {
+  std::sort(ranges.begin(), ranges.end(),
+            [](const PositionRange& a, const PositionRange& b) { return a.begin < b.begin; });
+  for (const PositionRange& range : ranges) {
+    if (range.begin >= range.end) continue;
+    if (!ranges_.empty() && range.begin <= ranges_.back().end)
+      ranges_.back().end = std::max(ranges_.back().end, range.end);
+    else
+      ranges_.push_back(range);
+  }
+}
+
+bool PositionSet::contains(int64_t position) const {
+  return std::any_of(ranges_.begin(), ranges_.end(), [position](const PositionRange& range) {
+    return position >= range.begin && position < range.end;
+  });
+}
+
+bool PositionSet::meets(const PositionSet& other) const {
+  return std::any_of(ranges_.begin(), ranges_.end(), [&](const PositionRange& a) {
+    return std::any_of(other.ranges_.begin(), other.ranges_.end(),
+                       [&](const PositionRange& b) { return a.begin < b.end && b.begin < a.end; });
+  });
+}
+
 HeadTarget target_of(HeadId head) {
   return {{{{head.layer.value, head.layer.value}}}, {{{head.head.value, head.head.value}}}};
 }
@@ -36,12 +64,10 @@ std::vector<HeadId> heads_of(const HeadTarget& target, const ModelSpec& spec) {
 }
 
 bool has_effect(const Edit& edit) {
-  if (!edit.enabled) return false;
-  if (edit.verb == EditVerb::scale) return edit.by != 1.0;
-  if (edit.verb == EditVerb::knockout)
-    return !(edit.query && edit.query->begin >= edit.query->end) &&
-           !(edit.key && edit.key->begin >= edit.key->end);
-  return true;
+  if (!edit.enabled || (edit.query && edit.query->empty()) || (edit.key && edit.key->empty())) return false;
+  if (edit.verb == EditVerb::bias && !edit.key) return false;  // the softmax does not see it
+  const std::optional<EditFactor>& by = info_of(edit.verb).by;
+  return !by || !by->neutral || edit.by != *by->neutral;
 }
 
 int32_t first_layer_of(const Edit& edit, const ModelSpec& spec) {
@@ -65,35 +91,91 @@ Result<void> check_indices(const Edit& edit, const IndexSet& set, const char* wh
   return {};
 }
 
-Result<void> check_positions(const Edit& edit, const std::optional<PositionRange>& range, const char* what,
+Result<void> check_positions(const Edit& edit, const std::optional<PositionSet>& set, const char* what,
                              int64_t n_token) {
-  if (range && (range->begin < 0 || range->begin > range->end || range->end > n_token))
-    return bad_edit(edit, fmt::format("{} {}:{} is outside the {} tokens of the prompt", what, range->begin,
-                                      range->end, n_token));
+  if (!set) return {};
+  for (const auto& [begin, end] : set->ranges()) {
+    const bool open = end == PositionRange::open_end;
+    if (begin < 0 || (open ? begin > n_token : end > n_token))
+      return bad_edit(edit, fmt::format("{} {}:{} is outside the {} tokens of the prompt", what, begin,
+                                        open ? "" : std::to_string(end), n_token));
+  }
+  return {};
+}
+
+std::string factor_fault(const Edit& edit) {
+  if (!std::isfinite(edit.by)) return "by= must be a finite number";
+  const std::optional<EditFactor>& by = info_of(edit.verb).by;
+  if (!by || (edit.by >= by->least && edit.by <= by->most && !(by->above_least && edit.by == by->least)))
+    return "";
+  if (std::isfinite(by->most))
+    return fmt::format("by= must be from {} to {}, found {}", by->least, by->most, edit.by);
+  return fmt::format("by= must be {} {}, found {}", by->above_least ? "more than" : "at least", by->least,
+                     edit.by);
+}
+
+std::string redistribution_fault(const Edit& edit) {
+  if (!edit.to && !edit.key) return "key=* leaves no key that could receive: name some keys";
+  if (edit.to && edit.to->empty()) return "to= names no position";
+  if (edit.to && (!edit.key || edit.key->meets(*edit.to)))
+    return "key= and to= have positions in common: a key either gives or receives";
+  if (edit.least_mass < 0.0 || edit.least_mass > 1.0 || edit.least_share < 0.0 || edit.least_share > 1.0)
+    return fmt::format("least-mass= and least-share= must be from 0 to 1, found {} and {}", edit.least_mass,
+                       edit.least_share);
+  return "";
+}
+
+// What one verb alone must heed.
+std::string verb_fault(const Edit& edit) {
+  if (edit.verb == EditVerb::redistribute) return redistribution_fault(edit);
+  if (edit.verb == EditVerb::stream && edit.recent < 1)
+    return "recent= must be at least 1: a row that sees no key has no output";
+  if (edit.verb == EditVerb::gate && edit.keep < 1) return "keep= must be at least 1";
+  if (edit.verb == EditVerb::pattern && edit.key && edit.key->ranges().size() > 1)
+    return "key= must be one range: a block of the other map";
+  if (edit.verb == EditVerb::offset && edit.from.empty() == edit.add.empty())
+    return "offset needs from=FILE.h5 or add=NUMBERS, one of the two";
+  return "";
+}
+
+Result<void> check_target(const Edit& edit, const ModelSpec& spec) {
+  if (const auto* heads = std::get_if<HeadTarget>(&edit.target)) {
+    SACCADE_CHECK(check_indices(edit, heads->layers, "layer", spec.n_layer));
+    return check_indices(edit, heads->heads, "head", spec.n_head);
+  }
+  const SiteRef site = std::get<SiteRef>(edit.target);
+  if (info_of(site.site).per_layer && (site.layer < 0 || site.layer >= spec.n_layer))
+    return bad_edit(edit, fmt::format("the model has layers 0-{}, found {}", spec.n_layer - 1, site.layer));
+  if (!exists(site, spec)) return bad_edit(edit, fmt::format("the model has no {}", full_name(site)));
   return {};
 }
 
 }  // namespace
 
+std::string fault_of(const Edit& edit) {
+  const VerbInfo& verb = info_of(edit.verb);
+  if (const auto* site = std::get_if<SiteRef>(&edit.target)) {
+    if (!verb.on_sites) return fmt::format("{} needs heads, such as 9.9", verb.name);
+    if (!info_of(site->site).editable) return refusal_of(*site);
+  } else if (!verb.on_heads) {
+    return fmt::format("{} needs a hook site, such as blocks.3.hook_resid_post; for heads there is offset",
+                       verb.name);
+  }
+  const std::string fault = factor_fault(edit);
+  return fault.empty() ? verb_fault(edit) : fault;
+}
+
 Result<void> check_edits(std::span<const Edit> edits, const ModelSpec& spec, int64_t n_token) {
   for (const Edit& edit : edits) {
     if (!edit.enabled) continue;
-    if (const auto* heads = std::get_if<HeadTarget>(&edit.target)) {
-      SACCADE_CHECK(check_indices(edit, heads->layers, "layer", spec.n_layer));
-      SACCADE_CHECK(check_indices(edit, heads->heads, "head", spec.n_head));
-    } else {
-      const SiteRef site = std::get<SiteRef>(edit.target);
-      const HookSiteInfo& info = info_of(site.site);
-      if (!info.editable) return bad_edit(edit, refusal_of(site));
-      if (info.per_layer && (site.layer < 0 || site.layer >= spec.n_layer))
-        return bad_edit(edit,
-                        fmt::format("the model has layers 0-{}, found {}", spec.n_layer - 1, site.layer));
-      if (!exists(site, spec)) return bad_edit(edit, fmt::format("the model has no {}", full_name(site)));
-      if (edit.verb == EditVerb::knockout) return bad_edit(edit, "knockout needs heads, such as 9.9");
-    }
-    if (!std::isfinite(edit.by)) return bad_edit(edit, "by= must be a finite number");
+    if (const std::string fault = fault_of(edit); !fault.empty()) return bad_edit(edit, fault);
+    SACCADE_CHECK(check_target(edit, spec));
     SACCADE_CHECK(check_positions(edit, edit.query, "query", n_token));
     SACCADE_CHECK(check_positions(edit, edit.key, "key", n_token));
+    SACCADE_CHECK(check_positions(edit, edit.to, "to", n_token));
+    if (!edit.add.empty() && static_cast<int64_t>(edit.add.size()) != spec.d_head)
+      return bad_edit(edit, fmt::format("add= has {} numbers, heads of this model have {}", edit.add.size(),
+                                        spec.d_head));
   }
   return {};
 }

@@ -1,19 +1,42 @@
 // An Edit is an intervention as data: where (heads or a hook site) and what. Values save, replay, undo, diff
-// and hash. Head edits act on z, before W_O; knockouts act on scores, before the softmax.
+// and hash.
 //
 // Text form (the window, the command line and sessions share it): VERB TARGET [key=value]...
-//   zero 9.9                      z of the head := 0 at every position
-//   scale 9.9 by=0.5              z := by * z
-//   mean 5.* over=positions       z := its mean over the positions of this run
-//   mean 5.* from=ref.h5          z := the mean over positions of z in another run
+// What acts on z, before W_O, or on a hook site:
+//   zero 9.9                      z of the head := 0; with query= only at those positions, as for all of
+//   these scale 9.9 by=0.5              z := by * z mean 5.* over=positions       z := its mean over the
+//   positions of this run mean 5.* from=ref.h5          z := the mean over positions of z in another run
 //   replace 9.9 from=other.h5     z := z of another run, position by position (the same number of tokens)
-//   knockout 9.9 query=14 key=4   p[14, 4] := 0 before renormalising; ranges 3:7 (half open), "*" = all
+//   offset 5.1 from=lofit.h5      z := (1 + by a) z + by v, a and v of /head_offsets/LAYER/HEAD in the file
+//   offset 5.1 add=0.1,-0.2       the same with v given, one number for each of d_head
+//   gate 8-15.* keep=4            per token only the `keep` target heads of a layer with the longest queries
+//   add blocks.3.hook_resid_post from=steer.h5 by=4    x := x + by v, v a dataset of d_model numbers
 //   zero blocks.3.hook_resid_pre  a site instead of heads, for zero, scale, mean and replace
+// What acts on scores, before the softmax:
+//   knockout 9.9 query=14 key=4   p[14, 4] := 0 before renormalising
+//   temperature 5.1 by=0.5        s := s / by
+//   bias 5.1 by=2 key=3:7         s := s + by
+//   boost 5.1 by=0.7 key=3:7      s := s + by |s|
+//   stream 5.1 sink=64 recent=256 only the first `sink` and the last `recent` keys are seen
+// What acts on weights, after the softmax:
+//   uniform 5.* by=1              p := (1 - by) p + by / n on the n visible keys (of key=, if given)
+//   identity 5.* by=0.4           p := (1 - by) p + by [key = query]
+//   force 5.1 key=3,7 by=0.5      uniform on some keys: p := (1 - by) p + by / n on those visible
+//   column-scale 5.1 key=0 by=0.4 p := by p on those keys; renormalise=yes makes the row sum to 1 again
+//   redistribute 5.1 key=0 to=rest by=0.4   p := by p on key=; what they lose goes to `to`, in proportion
+//   power 5.1 by=2                p := p^by / sum
+//   sharpen 5.1 by=3              p := max(0, n p - 1)^by / sum: keys above the uniform level 1 / n
+//   pattern 5.1 from=other.h5     p := p of another run (rows query=, keys key=)
+// Knockouts act first, then edits of scores, of weights and of z, each kind in list order; the formulas are
+// those of kernels/map_edits.h.
 // TARGET for heads: 9.9  L9H9  5-7.*  *.0,3  (layers . heads, each a list of numbers and ranges, or *).
+// Positions: 14  3:7 (half open)  20: (to the end, decoded tokens included)  lists 0,3:7  * = all. They are
+// absolute, so that they mean the same in decoding.
 // A disabled edit is kept but does nothing; its text starts with "#".
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -26,7 +49,28 @@
 
 namespace saccade {
 
-enum class EditVerb { zero, scale, mean, replace, knockout };
+enum class EditVerb {
+  zero,
+  scale,
+  mean,
+  replace,
+  knockout,
+  temperature,
+  bias,
+  boost,
+  stream,
+  uniform,
+  identity,
+  force,
+  column_scale,
+  redistribute,
+  power,
+  sharpen,
+  pattern,
+  offset,
+  add,
+  gate,
+};
 
 // Inclusive ranges of zero-based indices; empty = all ("*").
 struct IndexSet {
@@ -40,18 +84,46 @@ struct HeadTarget {
   bool operator==(const HeadTarget&) const = default;
 };
 
-// Half-open token positions; no value = all.
+// Half-open token positions. An end of open_end is wherever the tokens end, decoded ones included.
 struct PositionRange {
+  static constexpr int64_t open_end = std::numeric_limits<int64_t>::max();
   int64_t begin = 0, end = 0;
   bool operator==(const PositionRange&) const = default;
 };
 
+// Positions in ranges that are sorted and do not touch, however they were given.
+class PositionSet {
+ public:
+  PositionSet() = default;
+  PositionSet(PositionRange range);  // NOLINT(google-explicit-constructor): a range is a set
+  explicit PositionSet(std::vector<PositionRange> ranges);
+  [[nodiscard]] const std::vector<PositionRange>& ranges() const { return ranges_; }
+  [[nodiscard]] bool empty() const { return ranges_.empty(); }
+  [[nodiscard]] bool contains(int64_t position) const;
+  [[nodiscard]] bool meets(const PositionSet& other) const;
+  bool operator==(const PositionSet&) const = default;
+
+ private:
+  std::vector<PositionRange> ranges_;
+};
+
+// Which fields a verb has is said in core/run/edit_verbs.h; the others keep their defaults.
 struct Edit {
   EditVerb verb = EditVerb::zero;
   std::variant<HeadTarget, SiteRef> target;
-  double by = 1.0;   // scale
-  std::string from;  // mean, replace: a dump file or the name of another run; empty = this run
-  std::optional<PositionRange> query, key;  // knockout
+  double by = 1.0;
+  // mean, replace, pattern: a dump file or the name of another run, empty = this run; offset, add: a file of
+  // vectors
+  std::string from;
+  std::optional<PositionSet> query, key;  // no value = all
+  std::optional<PositionSet> to;          // redistribute: the receivers; no value = every key not in `key`
+  int64_t sink = 64, recent = 256;        // stream
+  double least_mass = 0.0, least_share = 0.0;  // redistribute: the rows it acts on
+  std::optional<bool> renormalise;             // column-scale (no value = no), pattern (no value = yes)
+  std::vector<double> add;                     // offset: v, [d_head]
+  std::string dataset;                         // add: which of the file's datasets
+  int64_t keep = 0;                            // gate: heads that stay on
+  bool soft = false;                           // gate: weighed instead of on or off
   bool enabled = true;
   bool operator==(const Edit&) const = default;
 };
@@ -64,8 +136,7 @@ struct Edit {
 [[nodiscard]] HeadTarget target_of(HeadId head);
 // The heads a target names in this model, sorted.
 [[nodiscard]] std::vector<HeadId> heads_of(const HeadTarget& target, const ModelSpec& spec);
-// Refuses layers and heads that the model does not have, positions beyond n_token, factors that are not
-// finite.
+// Refuses layers and heads that the model does not have, positions beyond n_token, factors out of range.
 [[nodiscard]] Result<void> check_edits(std::span<const Edit> edits, const ModelSpec& spec, int64_t n_token);
 
 // False for edits that cannot change anything (disabled, or scale by exactly 1): the runner skips them, which

@@ -1,52 +1,17 @@
-// The text form of edits, both ways.
+// The text form of edits, both ways. Verbs and settings are tables: core/run/edit_verbs.h and
+// edit_settings.h.
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
-#include <cmath>
 #include <set>
 
-#include "core/run/edit.h"
 #include "core/run/edit_refusal.h"
+#include "core/run/edit_settings.h"
+#include "core/run/edit_verbs.h"
 
 namespace saccade {
 namespace {
-
-constexpr std::array<std::pair<EditVerb, std::string_view>, 5> verbs{{{EditVerb::zero, "zero"},
-                                                                      {EditVerb::scale, "scale"},
-                                                                      {EditVerb::mean, "mean"},
-                                                                      {EditVerb::replace, "replace"},
-                                                                      {EditVerb::knockout, "knockout"}}};
-constexpr std::string_view verb_list = "zero, scale, mean, replace, knockout";
-
-std::string_view name_of(EditVerb verb) {
-  for (const auto& [known, name] : verbs)
-    if (known == verb) return name;
-  return "";
-}
-
-std::vector<std::string_view> keys_of(EditVerb verb) {
-  switch (verb) {
-    case EditVerb::zero:
-      return {};
-    case EditVerb::scale:
-      return {"by"};
-    case EditVerb::mean:
-      return {"over", "from"};
-    case EditVerb::replace:
-      return {"from"};
-    case EditVerb::knockout:
-      return {"query", "key"};
-  }
-  return {};
-}
-
-std::string range_text(const std::optional<PositionRange>& range) {
-  if (!range) return "*";
-  if (range->end == range->begin + 1) return std::to_string(range->begin);
-  return fmt::format("{}:{}", range->begin, range->end);
-}
 
 std::string set_text(const IndexSet& set) {
   if (set.ranges.empty()) return "*";
@@ -58,17 +23,16 @@ std::string set_text(const IndexSet& set) {
   return text;
 }
 
-std::string quoted(const std::string& value) {
-  if (value.find_first_of(" \t\"") == std::string::npos) return value;
-  std::string text = "\"";
-  for (const char c : value) text += (c == '"' || c == '\\') ? std::string{'\\', c} : std::string{c};
-  return text + "\"";
-}
-
-template <class Number>
-bool to_number(std::string_view text, Number& value) {
+bool to_index(std::string_view text, int32_t& value) {
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
   return code == std::errc() && end == text.data() + text.size() && !text.empty();
+}
+
+std::string accepted(const VerbInfo& verb) {
+  std::string list;
+  for (const VerbSetting& setting : verb.settings)
+    list += (list.empty() ? "" : ", ") + std::string(setting.key) + "=";
+  return list;
 }
 
 class Parser {
@@ -88,6 +52,7 @@ class Parser {
     SACCADE_TRY(edit.verb, verb(words[0]));
     SACCADE_TRY(edit.target, target(words[1]));
     SACCADE_CHECK(settings(edit, words));
+    if (const std::string fault = fault_of(edit); !fault.empty()) return bad(fault);
     return edit;
   }
 
@@ -124,9 +89,9 @@ class Parser {
   }
 
   [[nodiscard]] Result<EditVerb> verb(const std::string& word) const {
-    for (const auto& [known, name] : verbs)
-      if (name == word) return known;
-    return bad(fmt::format("no verb is called '{}'; there are {}", word, verb_list));
+    for (const VerbInfo& known : edit_verbs())
+      if (known.name == word) return known.verb;
+    return bad(fmt::format("no verb is called '{}'; there are {}", word, verb_names()));
   }
 
   [[nodiscard]] Result<IndexSet> index_set(std::string_view text, const char* what) const {
@@ -139,8 +104,8 @@ class Parser {
       const size_t dash = item.find('-');
       int32_t first = 0, last = 0;
       const bool ok = dash == std::string_view::npos
-                          ? to_number(item, first) && to_number(item, last)
-                          : to_number(item.substr(0, dash), first) && to_number(item.substr(dash + 1), last);
+                          ? to_index(item, first) && to_index(item, last)
+                          : to_index(item.substr(0, dash), first) && to_index(item.substr(dash + 1), last);
       if (!ok || first < 0 || last < first || comma + 1 == text.size())
         return bad(fmt::format("expected {}s such as 5, 5-7, 0,3 or *, found '{}'", what, all));
       set.ranges.emplace_back(first, last);
@@ -168,67 +133,31 @@ class Parser {
     return Target(heads);
   }
 
-  [[nodiscard]] Result<std::optional<PositionRange>> positions(const std::string& key,
-                                                               const std::string& value) const {
-    if (value == "*") return std::optional<PositionRange>();
-    PositionRange range;
-    const size_t colon = value.find(':');
-    const bool ok = colon == std::string::npos
-                        ? to_number(std::string_view(value), range.begin)
-                        : to_number(std::string_view(value).substr(0, colon), range.begin) &&
-                              to_number(std::string_view(value).substr(colon + 1), range.end);
-    if (colon == std::string::npos) range.end = range.begin + 1;
-    if (!ok || range.begin < 0 || range.end < range.begin)
-      return bad(fmt::format("{}= expects a position, A:B or *, found '{}'", key, value));
-    return std::optional(range);
-  }
-
-  Result<void> setting(Edit& edit, const std::string& key, const std::string& value) const {
-    if (key == "by" && (!to_number(std::string_view(value), edit.by) || !std::isfinite(edit.by)))
-      return bad(fmt::format("by= expects a number, found '{}'", value));
-    if (key == "over" && value != "positions")
-      return bad(fmt::format("over= expects positions, found '{}'", value));
-    if (key == "from") {
-      if (value.empty()) return bad("from= expects a dump file or the name of a run, found nothing");
-      edit.from = value;
-    }
-    if (key == "query") {
-      SACCADE_TRY(edit.query, positions(key, value));
-    }
-    if (key == "key") {
-      SACCADE_TRY(edit.key, positions(key, value));
-    }
-    return {};
-  }
-
   Result<void> settings(Edit& edit, const std::vector<std::string>& words) const {
-    const std::vector<std::string_view> accepted = keys_of(edit.verb);
-    std::set<std::string> given;
+    const VerbInfo& verb = info_of(edit.verb);
+    std::set<std::string, std::less<>> given;
     for (size_t i = 2; i < words.size(); ++i) {
       const size_t equals = words[i].find('=');
       const std::string key = words[i].substr(0, equals);
-      if (equals == std::string::npos || std::find(accepted.begin(), accepted.end(), key) == accepted.end())
-        return bad(
-            fmt::format("{} does not take '{}'; it takes {}", name_of(edit.verb), words[i],
-                        accepted.empty() ? "nothing more" : fmt::format("{}=", fmt::join(accepted, "=, "))));
+      const bool known = std::any_of(verb.settings.begin(), verb.settings.end(),
+                                     [&](const VerbSetting& setting) { return setting.key == key; });
+      if (equals == std::string::npos || !known)
+        return bad(fmt::format("{} does not take '{}'; it takes {}", verb.name, words[i], accepted(verb)));
       if (!given.insert(key).second) return bad(key + "= is given twice");
-      SACCADE_CHECK(setting(edit, key, words[i].substr(equals + 1)));
+      const EditSetting& setting = setting_named(key);
+      const std::string value = words[i].substr(equals + 1);
+      if (!setting.read(edit, value))
+        return bad(fmt::format("{}= expects {}, found {}", key, setting.expects,
+                               value.empty() ? "nothing" : "'" + value + "'"));
     }
-    return complete(edit, given);
-  }
-
-  [[nodiscard]] Result<void> complete(const Edit& edit, const std::set<std::string>& given) const {
-    if (edit.verb == EditVerb::scale && !given.contains("by")) return bad("scale needs by=FACTOR");
-    if (edit.verb == EditVerb::mean && given.size() == 2)
+    for (const VerbSetting& setting : verb.settings)
+      if (setting.need == SettingNeed::required && !given.contains(setting.key))
+        return bad(fmt::format("{} needs {}= ({}), as in '{}'", verb.name, setting.key,
+                               setting_named(setting.key).expects, verb.example));
+    if (edit.verb == EditVerb::mean && given.contains("over") && given.contains("from"))
       return bad("mean takes over=positions or from=, not both");
-    if (edit.verb == EditVerb::replace && !given.contains("from"))
-      return bad("replace needs from=FILE.h5 or the name of a run");
     if (edit.verb == EditVerb::knockout && given.empty())
       return bad("knockout needs query= or key= positions");
-    if (const auto* site = std::get_if<SiteRef>(&edit.target)) {
-      if (edit.verb == EditVerb::knockout) return bad("knockout needs heads, such as 9.9");
-      if (!info_of(site->site).editable) return bad(refusal_of(*site));
-    }
     return {};
   }
 
@@ -242,26 +171,16 @@ std::string to_text(const HeadTarget& target) {
 }
 
 std::string to_text(const Edit& edit) {
+  const VerbInfo& verb = info_of(edit.verb);
   std::string text = edit.enabled ? "" : "# ";
-  text += name_of(edit.verb);
+  text += verb.name;
   text += ' ';
   const auto* heads = std::get_if<HeadTarget>(&edit.target);
   text += heads ? to_text(*heads) : full_name(std::get<SiteRef>(edit.target));
-  switch (edit.verb) {
-    case EditVerb::zero:
-      break;
-    case EditVerb::scale:
-      text += fmt::format(" by={}", edit.by);
-      break;
-    case EditVerb::mean:
-      text += edit.from.empty() ? " over=positions" : " from=" + quoted(edit.from);
-      break;
-    case EditVerb::replace:
-      text += " from=" + quoted(edit.from);
-      break;
-    case EditVerb::knockout:
-      text += fmt::format(" query={} key={}", range_text(edit.query), range_text(edit.key));
-      break;
+  for (const VerbSetting& needed : verb.settings) {
+    const EditSetting& setting = setting_named(needed.key);
+    if (needed.need != SettingNeed::optional || setting.differs(edit))
+      text += fmt::format(" {}={}", setting.key, setting.text_of(edit));
   }
   return text;
 }

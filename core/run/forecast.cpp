@@ -14,7 +14,14 @@ int64_t capture_bytes(const ModelSpec& spec, const CapturePlan& plan, int64_t n)
   int64_t per_layer = 0;
   if (plan.residuals) per_layer += n * spec.d_model;
   if (plan.attention) per_layer += n * (spec.n_head + spec.n_kv_head) * spec.d_head + n * spec.n_head;
-  if (plan.statistics) per_layer += n * spec.n_head * (row_statistics + column_statistics);
+  if (plan.statistics) {
+    const auto named = static_cast<int64_t>(plan.key_masses.size()) + (plan.value_mass ? 1 : 0);
+    per_layer += n * spec.n_head * (row_statistics + column_statistics + named);
+    if (plan.block_size > 0) {
+      const int64_t blocks = (n + plan.block_size - 1) / plan.block_size;
+      per_layer += 2 * spec.n_head * blocks * blocks;
+    }
+  }
   int64_t total = per_layer * spec.n_layer + n * spec.d_model + spec.n_vocab;
   for (const SiteRef& site : plan.sites) {
     if (site.site == HookSite::pattern || site.site == HookSite::attn_scores)

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "core/run/layer_attention.h"
-
 namespace saccade {
 
 ForwardPass::ForwardPass(const Model& model, const ModelWeights& weights, const KernelSet& kernels,
@@ -46,13 +44,17 @@ std::vector<Segment> ForwardPass::segments_of(int64_t rows, int64_t first_positi
   return {Segment{rows, first_position, &edits_}};
 }
 
-Result<void> ForwardPass::edit(SiteRef site, std::span<float> values, int64_t rows, int64_t first_position) {
+Result<void> ForwardPass::edit(SiteRef site, std::span<float> values, int64_t rows, int64_t first_position,
+                               std::span<const float> query_norms) {
   const size_t width = rows > 0 ? values.size() / static_cast<size_t>(rows) : 0;
   for (const Segment& segment : segments_of(rows, first_position)) {
     const size_t size = static_cast<size_t>(segment.rows) * width;
+    const size_t norms = query_norms.empty() ? 0 : static_cast<size_t>(segment.rows * spec_.n_head);
     if (segment.edits != nullptr && segment.edits->acts_on(site))
-      SACCADE_CHECK(segment.edits->apply(site, values.first(size), segment.rows, segment.first_position));
+      SACCADE_CHECK(segment.edits->apply(site, values.first(size), segment.rows, segment.first_position,
+                                         query_norms.first(norms)));
     values = values.subspan(size);
+    query_norms = query_norms.subspan(norms);
   }
   return {};
 }
@@ -143,209 +145,6 @@ Result<ops::DeviceTensor> ForwardPass::norm(int32_t l, int which, const ops::Dev
 
 namespace {
 
-// Where a head's numbers begin in a row of a projection.
-struct HeadPlace {
-  const float* data = nullptr;
-  int64_t row_stride = 0;
-  int64_t group = 1, group_stride = 0, head_stride = 0;  // heads in groups that lie group_stride apart
-
-  [[nodiscard]] const float* at(int64_t row, int64_t head) const {
-    return data + row * row_stride + head / group * group_stride + head % group * head_stride;
-  }
-};
-
-void copy_heads(const HeadPlace& from, int64_t rows, int64_t heads, int64_t d, HostTensor& to) {
-  to = HostTensor({rows, heads, d}, false);
-  float* out = to.mutable_values().data();
-  for (int64_t i = 0; i < rows; ++i)
-    for (int64_t h = 0; h < heads; ++h, out += d) std::copy_n(from.at(i, h), d, out);
-}
-
-}  // namespace
-
-// q, k, v of the rows; q and k normalised and rotated. einsum "pd,dhe->phe" for each.
-Result<ForwardPass::Attention> ForwardPass::project(int32_t l, const ops::DeviceTensor& x,
-                                                    int64_t first_position) {
-  const LayerWeights& w = weights_.layers[static_cast<size_t>(l)];
-  const int64_t rows = x.rows(), d = spec_.d_head;
-  const int64_t q_width = spec_.n_head * d, kv_width = spec_.n_kv_head * d, width = q_width + 2 * kv_width;
-  Attention attention;
-  HeadPlace q{nullptr, q_width, 1, d, d}, k{nullptr, kv_width, 1, d, d};
-  ops::DeviceTensor q_rows, k_rows;
-  if (w.qkv.defined()) {
-    SACCADE_TRY(attention.qkv, linear(x, w.qkv));
-    if (spec_.qkv_clip > 0.0) ops::clamp_in_place(attention.qkv, spec_.qkv_clip);
-    const float* data = attention.qkv.data();
-    const int64_t group = spec_.n_head / spec_.n_kv_head, group_stride = (group + 2) * d;
-    if (spec_.qkv_layout == QkvLayout::per_kv_head) {
-      q = {data, width, group, group_stride, d};
-      k = {data + group * d, width, 1, group_stride, d};
-      attention.v = {data + (group + 1) * d, width, group_stride};
-    } else {
-      q = {data, width, 1, d, d};
-      k = {data + q_width, width, 1, d, d};
-      attention.v = {data + q_width + kv_width, width, d};
-    }
-  } else {
-    SACCADE_TRY(q_rows, linear(x, w.q));
-    SACCADE_TRY(k_rows, linear(x, w.k));
-    SACCADE_TRY(attention.v_rows, linear(x, w.v));
-    q.data = q_rows.data();
-    k.data = k_rows.data();
-    attention.v = {attention.v_rows.data(), kv_width, d};
-  }
-  copy_heads(q, rows, spec_.n_head, d, attention.q);
-  copy_heads(k, rows, spec_.n_kv_head, d, attention.k);
-  normalise_and_rotate(l, attention, first_position);
-  record({HookSite::q, l}, attention.q.data(), rows);
-  record({HookSite::k, l}, attention.k.data(), rows);
-  record_heads({HookSite::v, l}, attention.v, rows, spec_.n_kv_head);
-  return attention;
-}
-
-void ForwardPass::normalise_and_rotate(int32_t l, Attention& attention, int64_t first_position) {
-  const LayerWeights& w = weights_.layers[static_cast<size_t>(l)];
-  const int64_t rows = attention.q.shape()[0], d = spec_.d_head;
-  const auto normalise = [&](HostTensor& x, int64_t heads, const Norm& norm) {
-    if (!norm.defined()) return;
-    const int64_t width = spec_.qk_norm == QkNorm::whole_width ? heads * d : d;
-    ops::normalise_groups(ops::view_of(x, rows, heads * d), width, spec_.norm, spec_.norm_epsilon,
-                          norm.weight, norm.bias);
-  };
-  if (spec_.qk_norm != QkNorm::none) {
-    normalise(attention.q, spec_.n_head, w.q_norm);
-    normalise(attention.k, spec_.n_kv_head, w.k_norm);
-  }
-  RotaryTable* rotary = rotary_.of(spec_, l);
-  if (!rotary) return;
-  float* q = attention.q.mutable_values().data();
-  float* k = attention.k.mutable_values().data();
-  for (const Segment& segment : segments_of(rows, first_position)) {
-    rotary->extend(segment.first_position + segment.rows);
-    for (int64_t i = 0; i < segment.rows; ++i) {
-      const int64_t position = segment.first_position + i;
-      for (int64_t h = 0; h < spec_.n_head; ++h, q += d) rotary->rotate(q, q, d, position);
-      for (int64_t h = 0; h < spec_.n_kv_head; ++h, k += d) rotary->rotate(k, k, d, position);
-    }
-  }
-}
-
-namespace {
-
-// Appends the rows' keys and values; the cache then holds first_position + rows positions.
-void extend(KvCache& cache, const HostTensor& k, const HeadsView& v, int64_t rows, int64_t heads, int64_t d) {
-  cache.keys.insert(cache.keys.end(), k.values().begin(), k.values().end());
-  for (int64_t i = 0; i < rows; ++i)
-    for (int64_t h = 0; h < heads; ++h) {
-      const float* row = v.data + i * v.token_stride + h * v.head_stride;
-      cache.values.insert(cache.values.end(), row, row + d);
-    }
-  cache.length += rows;
-}
-
-float* make(HostTensor& tensor, std::vector<int64_t> shape) {
-  tensor = HostTensor(std::move(shape), false);
-  return tensor.mutable_values().data();
-}
-
-}  // namespace
-
-Result<void> ForwardPass::attend(int32_t l, Attention& attention,
-                                 const std::vector<std::vector<EdgeRect>>& knockouts,
-                                 const LayerOptions& options) {
-  const int64_t rows = attention.q.shape()[0], d = spec_.d_head;
-  const int64_t heads = spec_.n_head, kv_heads = spec_.n_kv_head;
-  AttentionInput input;
-  input.shape = {rows, rows, heads, kv_heads, d, options.first_position};
-  input.mask = mask_of(spec_, l);
-  input.mask.knockouts = knockouts;
-  input.scores = scores_of(spec_, l);
-  input.q = {attention.q.data(), heads * d, d};
-  input.k = {attention.k.data(), kv_heads * d, d};
-  input.v = attention.v;
-  if (options.cache) {
-    extend(*options.cache, attention.k, attention.v, rows, kv_heads, d);
-    input.shape.n_key = options.cache->length;
-    input.k = {options.cache->keys.data(), kv_heads * d, d};
-    input.v = {options.cache->values.data(), kv_heads * d, d};
-  }
-  AttentionOutput output;
-  attention.z = HostTensor({rows, heads, d}, false);
-  output.z = {attention.z.mutable_values().data(), heads * d, d};
-  if (!segments_.empty()) return attend_segments(input, output, l);
-  output.sink_keys = plan_.sink_keys;
-  output.local_width = plan_.local_width;
-  if (LayerCapture* capture = options.capture) {
-    if (plan_.attention) output.lse = make(capture->lse, {heads, rows});
-    if (plan_.statistics) {
-      HeadStatistics& s = capture->statistics;
-      output.entropy = make(s.entropy, {heads, rows});
-      output.max_weight = make(s.max_weight, {heads, rows});
-      output.sink_mass = make(s.sink_mass, {heads, rows});
-      output.local_mass = make(s.local_mass, {heads, rows});
-      output.mean_distance = make(s.mean_distance, {heads, rows});
-      s.max_key.resize(static_cast<size_t>(heads * rows));
-      output.max_key = s.max_key.data();
-      output.received = make(s.received, {heads, rows});
-      output.received_max = make(s.received_max, {heads, rows});
-    }
-  }
-  // Tasks that have not begun when the job is cancelled are left out; the result is then thrown away.
-  const Parallel cancellable{parallel_.workers,
-                             [this](int64_t n, const std::function<void(int64_t, int)>& body) {
-                               parallel_.for_each(n, [&](int64_t task, int worker) {
-                                 if (!job_.cancelled()) body(task, worker);
-                               });
-                             }};
-  SACCADE_CHECK(kernels_.forward(input, output, cancellable));
-  return job_.check();
-}
-
-// Every sequence sees itself alone. Many short ones are spread over the threads, few long ones follow each
-// other.
-Result<void> ForwardPass::attend_segments(const AttentionInput& input, const AttentionOutput& output,
-                                          int32_t l) {
-  const auto count = static_cast<int64_t>(segments_.size());
-  std::vector<int64_t> begins;
-  std::vector<std::vector<std::vector<EdgeRect>>> knockouts;
-  int64_t begin = 0;
-  for (const Segment& segment : segments_) {
-    begins.push_back(begin);
-    knockouts.push_back(segment.edits != nullptr ? segment.edits->knockouts(l)
-                                                 : std::vector<std::vector<EdgeRect>>());
-    begin += segment.rows;
-  }
-  const auto attend_one = [&](int64_t s, const Parallel& parallel) -> Result<void> {
-    const auto index = static_cast<size_t>(s);
-    const Segment& segment = segments_[index];
-    const auto moved = [&](HeadsView heads) {
-      heads.data += begins[index] * heads.token_stride;
-      return heads;
-    };
-    AttentionInput part = input;
-    part.shape.n_query = part.shape.n_key = segment.rows;
-    part.shape.first_query = segment.first_position;
-    part.mask.knockouts = knockouts[index];
-    part.q = moved(input.q);
-    part.k = moved(input.k);
-    part.v = moved(input.v);
-    AttentionOutput out = output;
-    out.z.data += begins[index] * out.z.token_stride;
-    return job_.cancelled() ? Result<void>() : kernels_.forward(part, out, parallel);
-  };
-  std::vector<Result<void>> outcomes(static_cast<size_t>(count));
-  if (count >= 2 * parallel_.workers) {
-    parallel_.for_each(count,
-                       [&](int64_t s, int) { outcomes[static_cast<size_t>(s)] = attend_one(s, serial()); });
-  } else {
-    for (int64_t s = 0; s < count; ++s) outcomes[static_cast<size_t>(s)] = attend_one(s, parallel_);
-  }
-  for (const Result<void>& outcome : outcomes) SACCADE_CHECK(outcome);
-  return job_.check();
-}
-
-namespace {
-
 HostTensor rows_taken(const HostTensor& from, const std::vector<int32_t>& rows) {
   std::vector<int64_t> shape = from.shape();
   const int64_t width = from.size() / shape[0];
@@ -364,27 +163,6 @@ void ForwardPass::take(const Regroup& wanted, HostTensor& x) {
   segments_ = wanted.segments;
 }
 
-// attn_out = z W_O + b_O, normalised and scaled where the model does that. einsum "phe,hed->pd"
-Result<ops::DeviceTensor> ForwardPass::attention_out(int32_t l, Attention& attention,
-                                                     int64_t first_position) {
-  const int64_t rows = attention.z.shape()[0], width = spec_.n_head * spec_.d_head;
-  const ops::Matrix& o = weights_.layers[static_cast<size_t>(l)].o;
-  const ops::DeviceTensor z = ops::view_of(attention.z, rows, width);
-  if (recording({HookSite::result, l})) {
-    HostTensor result({rows, spec_.n_head, spec_.d_model}, false);
-    for (int64_t h = 0; h < spec_.n_head; ++h)
-      ops::head_product(z, o, h * spec_.d_head, spec_.d_head,
-                        result.mutable_values().data() + h * spec_.d_model, spec_.n_head * spec_.d_model);
-    recorded_[{HookSite::result, l}] = std::move(result);
-  }
-  SACCADE_TRY(ops::DeviceTensor out, linear(z, o));
-  if (const Norm& norm = weights_.layers[static_cast<size_t>(l)].attn_out_norm; norm.defined())
-    out = plain_norm(norm, out);
-  ops::scale_in_place(out, spec_.residual_scale);
-  SACCADE_CHECK(visit({HookSite::attn_out, l}, out, first_position));
-  return out;
-}
-
 Result<HostTensor> ForwardPass::layer(int32_t l, HostTensor x, const LayerOptions& options) {
   const int64_t first = options.first_position;
   int64_t rows = x.shape()[0];
@@ -396,18 +174,21 @@ Result<HostTensor> ForwardPass::layer(int32_t l, HostTensor x, const LayerOption
     SACCADE_TRY(h, norm(l, 1, residual));
   }
   SACCADE_TRY(Attention attention, project(l, h, first));
-  const std::vector<std::vector<EdgeRect>> knockouts = edits_.knockouts(l);
-  SACCADE_CHECK(attend(l, attention, knockouts, options));
+  measure_queries(l, attention, first);
+  SACCADE_TRY(const LayerPlan* plan, edits_.plan(l));
+  SACCADE_CHECK(attend(l, attention, *plan, options));
   const auto regroup = [&](const Regroup& wanted) {
     if (wanted.rows.empty()) return;
     if (spec_.block == BlockKind::parallel) h = ops::gather_rows(h, wanted.rows);  // others make it anew
     attention.z = rows_taken(attention.z, wanted.rows);
+    if (!attention.query_norms.empty())
+      attention.query_norms = rows_taken(attention.query_norms, wanted.rows);
     take(wanted, x);
     rows = x.shape()[0];
     residual = ops::view_of(x, rows, spec_.d_model);
   };
   regroup(options.before_z);
-  SACCADE_CHECK(visit({HookSite::z, l}, attention.z, rows, first));
+  SACCADE_CHECK(visit_z(l, attention, first));
   regroup(options.after_z);
   SACCADE_TRY(const ops::DeviceTensor attn_out, attention_out(l, attention, first));
   ops::DeviceTensor mid = ops::add(residual, attn_out);
@@ -434,7 +215,8 @@ Result<HostTensor> ForwardPass::layer(int32_t l, HostTensor x, const LayerOption
     std::copy_n(normed.data(), next.size(), next.mutable_values().data());
   }
   if (LayerCapture* capture = options.capture) {
-    capture->knockouts = knockouts;
+    capture->knockouts = plan->knockouts;
+    capture->plans = plan->heads;
     if (plan_.residuals) capture->resid_pre = std::move(x);
     if (plan_.attention) {
       capture->q = std::move(attention.q);
@@ -442,18 +224,6 @@ Result<HostTensor> ForwardPass::layer(int32_t l, HostTensor x, const LayerOption
     }
   }
   return next;
-}
-
-Result<HostTensor> ForwardPass::plain_z(int32_t l, const HostTensor& resid_pre,
-                                        const std::vector<std::vector<EdgeRect>>& knockouts) {
-  const int64_t rows = resid_pre.shape()[0];
-  ops::DeviceTensor h = ops::view_of(resid_pre, rows, spec_.d_model);
-  if (spec_.block != BlockKind::post_norm) {
-    SACCADE_TRY(h, norm(l, 1, h));
-  }
-  SACCADE_TRY(Attention attention, project(l, h, 0));
-  SACCADE_CHECK(attend(l, attention, knockouts, {}));
-  return attention.z;
 }
 
 Result<ops::DeviceTensor> ForwardPass::final_norm(const HostTensor& x) {

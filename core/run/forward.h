@@ -63,9 +63,9 @@ class ForwardPass {
   // From the last residual to what is multiplied with the vocabulary: final norm, prediction head,
   // projection. [rows, d_embed]
   Result<ops::DeviceTensor> head(const HostTensor& x);
-  // z of layer l computed from its resid_pre, without that layer's edits: [pos, head, d_head].
-  Result<HostTensor> plain_z(int32_t l, const HostTensor& resid_pre,
-                             const std::vector<std::vector<EdgeRect>>& knockouts);
+  // z of a captured layer, made again from its resid_pre under the plan it was captured with and this pass's
+  // edits of z: [pos, head, d_head].
+  Result<HostTensor> z_again(int32_t l, const LayerCapture& captured);
 
   [[nodiscard]] std::map<SiteRef, HostTensor>& recorded() { return recorded_; }
 
@@ -74,11 +74,15 @@ class ForwardPass {
     HostTensor q, k, z;             // [rows, head | kv_head, d_head]
     ops::DeviceTensor qkv, v_rows;  // own the values that `v` points into
     HeadsView v;
+    HostTensor query_norms;  // |q|, [rows, head]; empty unless an edit gates heads by them
   };
   [[nodiscard]] std::vector<Segment> segments_of(int64_t rows, int64_t first_position) const;
   Result<void> visit(SiteRef site, const ops::DeviceTensor& x, int64_t first_position);
   Result<void> visit(SiteRef site, HostTensor& x, int64_t rows, int64_t first_position);
-  Result<void> edit(SiteRef site, std::span<float> values, int64_t rows, int64_t first_position);
+  Result<void> edit(SiteRef site, std::span<float> values, int64_t rows, int64_t first_position,
+                    std::span<const float> query_norms = {});
+  Result<void> visit_z(int32_t l, Attention& attention, int64_t first_position);
+  void measure_queries(int32_t l, Attention& attention, int64_t first_position) const;
   void record(SiteRef site, const float* values, int64_t rows);
   void record_heads(SiteRef site, const HeadsView& heads, int64_t rows, int64_t n_head);
   [[nodiscard]] bool recording(SiteRef site) const;
@@ -87,8 +91,9 @@ class ForwardPass {
   Result<ops::DeviceTensor> norm(int32_t l, int which, const ops::DeviceTensor& x);
   [[nodiscard]] ops::DeviceTensor plain_norm(const Norm& norm, const ops::DeviceTensor& x) const;
   Result<Attention> project(int32_t l, const ops::DeviceTensor& x, int64_t first_position);
-  Result<void> attend(int32_t l, Attention& attention, const std::vector<std::vector<EdgeRect>>& knockouts,
-                      const LayerOptions& options);
+  Result<void> attend(int32_t l, Attention& attention, const LayerPlan& plan, const LayerOptions& options);
+  void keep_statistics(LayerCapture& capture, const LayerPlan& plan, int64_t rows, AttentionOutput& output,
+                       std::vector<KeyMass>& key_masses, std::vector<float*>& row_factors) const;
   Result<void> attend_segments(const AttentionInput& input, const AttentionOutput& output, int32_t l);
   Result<ops::DeviceTensor> attention_out(int32_t l, Attention& attention, int64_t first_position);
   void normalise_and_rotate(int32_t l, Attention& attention, int64_t first_position);

@@ -122,6 +122,7 @@ Result<Generation> Runner::generate(const RunRequest& request, const SamplingOpt
       SACCADE_TRY(Token token, model.tokenizer().token(id));
       added.push_back(id);
       generation.tokens.push_back(token);
+      if (options.keep_logits) generation.logits.push_back(answer.last_logits);
       generation.text = added_text(model.tokenizer(), prompt, added);
       if (on_token) on_token(token, generation.text);
       job.progress(static_cast<double>(added.size()) / options.max_tokens,

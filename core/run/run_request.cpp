@@ -3,6 +3,7 @@
 #include <set>
 
 #include "core/base/digest.h"
+#include "core/run/edit_references.h"
 
 namespace saccade {
 
@@ -12,10 +13,15 @@ std::string RunRequest::digest() const {
   for (const Token& token : tokens.tokens) digest.add(static_cast<int64_t>(token.id));
   for (Edit edit : edits) {
     if (!has_effect(edit)) continue;
-    const auto reference = references.find(edit.from);
-    const bool known = reference != references.end() && reference->second;
-    if (known) edit.from.clear();  // what it is counts, not how it is called
-    digest.add(to_text(edit)).add(known ? reference->second->provenance.request : "");
+    std::string source;  // what it is counts, not how it is called
+    if (const auto run = references.find(edit.from);
+        run != references.end() && run->second && !reads_vectors(edit.verb))
+      source = run->second->provenance.request;
+    if (const auto file = vectors.find(edit.from);
+        file != vectors.end() && file->second && reads_vectors(edit.verb))
+      source = file->second->digest;
+    if (!source.empty()) edit.from.clear();
+    digest.add(to_text(edit)).add(source);
   }
   digest.add("plan").add(int64_t{capture.attention}).add(int64_t{capture.residuals});
   digest.add(int64_t{capture.statistics})
@@ -24,6 +30,12 @@ std::string RunRequest::digest() const {
       .add(capture.local_width);
   for (const SiteRef& site : std::set<SiteRef>(capture.sites.begin(), capture.sites.end()))
     digest.add(full_name(site));
+  if (capture.value_mass || capture.block_size > 0)
+    digest.add("more").add(int64_t{capture.value_mass}).add(capture.block_size);
+  for (const NamedKeys& mass : capture.key_masses) {
+    digest.add(mass.name);
+    for (const PositionRange& range : mass.keys.ranges()) digest.add(range.begin).add(range.end);
+  }
   digest.add(static_cast<int64_t>(seed)).add(dtype).add(device);
   return digest.hex();
 }

@@ -8,10 +8,18 @@
 #include <vector>
 
 #include "core/capture/capture.h"
+#include "core/capture/vector_file.h"
 #include "core/run/edit.h"
 #include "core/tokens/tokenizer.h"
 
 namespace saccade {
+
+// Mass on chosen keys, as a statistic: sinks, image tokens, a span.
+struct NamedKeys {
+  std::string name;
+  PositionSet keys;
+  bool operator==(const NamedKeys&) const = default;
+};
 
 struct CapturePlan {
   bool attention = true;   // q, k, lse: what maps are regenerated from
@@ -19,7 +27,11 @@ struct CapturePlan {
   bool statistics = true;  // per row and column, every head
   bool loss = true;        // the loss of every position (costs the unembedding of every position)
   int64_t sink_keys = 1, local_width = 8;
-  std::vector<SiteRef> sites;  // kept in full besides
+  std::vector<SiteRef> sites = {};  // kept in full besides
+  // Further statistics, only on request: they cost time and room.
+  bool value_mass = false;                 // sum_j p_ij |v_j|
+  std::vector<NamedKeys> key_masses = {};  // names are unique
+  int64_t block_size = 0;                  // largest weight and mass of every block of this side; 0: none
   bool operator==(const CapturePlan&) const = default;
 };
 
@@ -29,6 +41,8 @@ struct RunRequest {
   std::vector<Edit> edits;
   // What `from=` names mean: other runs or dumps, by the name used in the edit.
   std::map<std::string, std::shared_ptr<const Capture>> references;
+  // And the files of vectors, for the verbs that read those (core/run/edit_references.h).
+  std::map<std::string, std::shared_ptr<const VectorFile>> vectors;
   CapturePlan capture;
   uint64_t seed = 0;
   std::string dtype = "f32", device = "cpu";

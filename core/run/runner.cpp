@@ -9,6 +9,8 @@
 #include <thread>
 
 #include "core/base/memory.h"
+#include "core/capture/attention_map.h"
+#include "core/run/edit_verbs.h"
 #include "core/run/runner_state.h"
 #include "core/run/unembed.h"
 
@@ -31,7 +33,10 @@ bool can_reuse(const Run& base, const RunRequest& request, int32_t layer) {
     return false;
   if (!have.residuals || (want.attention && !have.attention) || (want.statistics && !have.statistics))
     return false;
-  if (have.sink_keys != want.sink_keys || have.local_width != want.local_width) return false;
+  if (have.sink_keys != want.sink_keys || have.local_width != want.local_width ||
+      have.value_mass != want.value_mass || have.key_masses != want.key_masses ||
+      have.block_size != want.block_size)
+    return false;
   return std::all_of(want.sites.begin(), want.sites.end(), [&](const SiteRef& site) {
     const bool from_base =
         site.layer >= 0 ? site.layer < layer || (site.layer == layer && site.site == HookSite::resid_pre)
@@ -156,8 +161,15 @@ Result<void> Runner::State::check(const RunRequest& request) const {
 }
 
 SiteEdits Runner::State::edits_for(const RunRequest& request) {
-  return {request, model->spec(),
-          [this](const Capture& reference, int32_t layer) { return reference_z(reference, layer); }};
+  ReferenceSource source;
+  source.z = [this](const Capture& reference, int32_t layer) { return reference_z(reference, layer); };
+  source.pattern = [this](const std::shared_ptr<const Capture>& reference, HeadId head, PositionRange query,
+                          PositionRange key) -> Result<HostTensor> {
+    SACCADE_TRY(const AttentionMap map, AttentionMap::of(reference, head, *kernels));
+    SACCADE_TRY(const Tile tile, map.tile(query.begin, query.end, key.begin, key.end, 1));
+    return tile.block_max;
+  };
+  return {request, model->spec(), std::move(source)};
 }
 
 Result<HostTensor> Runner::State::reference_z(const Capture& reference, int32_t layer) {
@@ -174,7 +186,8 @@ Result<HostTensor> Runner::State::reference_z(const Capture& reference, int32_t 
   as_it_was.tokens.tokens = reference.tokens;
   for (const std::string& text : reference.provenance.edits) {
     SACCADE_TRY(Edit edit, parse_edit(text));
-    if (has_effect(edit) && !edit.from.empty() && changes_layer(edit, layer))
+    if (has_effect(edit) && !edit.from.empty() && changes_layer(edit, layer) &&
+        info_of(edit.verb).stage == EditStage::values)
       return make_error(
           ErrorCode::unsupported,
           fmt::format("the other run was itself edited from '{}' in layer {}; record it with --capture z",
@@ -183,12 +196,9 @@ Result<HostTensor> Runner::State::reference_z(const Capture& reference, int32_t 
   }
   const CapturePlan nothing{false, false, false, false, 1, 8, {}};
   const JobContext no_job;
-  SiteEdits edits(as_it_was, model->spec(), nullptr);
+  SiteEdits edits(as_it_was, model->spec(), {});
   ForwardPass other = pass(edits, nothing, no_job, precision_of(reference.provenance.dtype));
-  SACCADE_TRY(HostTensor z,
-              other.plain_z(layer, reference.layers[l]->resid_pre, reference.layers[l]->knockouts));
-  SACCADE_CHECK(edits.apply({HookSite::z, layer}, z.mutable_values(), z.shape()[0], 0));
-  return z;
+  return other.z_again(layer, *reference.layers[l]);
 }
 
 Result<std::shared_ptr<const Run>> Runner::run(const RunRequest& request,
@@ -209,6 +219,7 @@ Result<std::shared_ptr<const Run>> Runner::run(const RunRequest& request,
   capture->tokens = request.tokens.tokens;
   capture->sink_keys = request.capture.sink_keys;
   capture->local_width = request.capture.local_width;
+  capture->block_size = request.capture.statistics ? request.capture.block_size : 0;
 
   const int32_t first = resume_layer(base, request, spec);
   const std::vector<int32_t> ids = request.tokens.ids();

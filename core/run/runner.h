@@ -45,10 +45,12 @@ struct SamplingOptions {
   double top_p = 1.0;
   uint64_t seed = 0;
   bool stop_at_eos = true;
+  bool keep_logits = false;  // Generation::logits
 };
 struct Generation {
-  std::vector<Token> tokens;  // the new ones
-  std::string text;           // decoded together
+  std::vector<Token> tokens;       // the new ones
+  std::vector<HostTensor> logits;  // that each was drawn from, [n_vocab]; only when asked for
+  std::string text;                // decoded together
   bool stopped_at_eos = false;
   bool cancelled = false;  // what was made until then is kept
   double seconds = 0.0;
@@ -85,8 +87,9 @@ class Runner {
                                          const JobContext& job);
 
   // Decodes with a KV cache under the request's edits. on_token is called after every new token, on this
-  // thread. Edits during decoding: zero and scale act on the new rows; a mean over positions is frozen at its
-  // value over the prompt; replace acts on the positions the other run has; knockouts use absolute positions.
+  // thread. Positions of edits are absolute, so the text under them comes out as if it had been a prompt. Two
+  // edits are frozen instead: a mean over positions at its value over the prompt, and replace and pattern act
+  // on the positions the other run has.
   Result<Generation> generate(
       const RunRequest& request, const SamplingOptions& options,
       const std::function<void(const Token&, const std::string& text_so_far)>& on_token,

@@ -1,5 +1,5 @@
 // SiteEdits: a request's edits, applied where the forward pass stands. One object per run or generation; it
-// remembers the means taken over the prompt, so that decoding can go on with them.
+// remembers the means taken over the prompt, so that decoding can go on with them. Thread: the engine thread.
 #pragma once
 
 #include <functional>
@@ -8,43 +8,78 @@
 #include <vector>
 
 #include "core/base/host_tensor.h"
+#include "core/run/edit_plan.h"
 #include "core/run/run_request.h"
 
 namespace saccade {
 
+// How numbers that a reference run did not record are made again.
+struct ReferenceSource {
+  // z of a layer, [pos, head, d_head].
+  std::function<Result<HostTensor>(const Capture& reference, int32_t layer)> z;
+  // A block of a head's map, [query, key].
+  std::function<Result<HostTensor>(const std::shared_ptr<const Capture>& reference, HeadId head,
+                                   PositionRange query, PositionRange key)>
+      pattern;
+};
+
 class SiteEdits {
  public:
-  // z of a reference run at a layer, for references that did not record it: recomputed from its residual.
-  using ReferenceZ = std::function<Result<HostTensor>(const Capture& reference, int32_t layer)>;
+  SiteEdits(const RunRequest& request, const ModelSpec& spec, ReferenceSource source);
 
-  SiteEdits(const RunRequest& request, const ModelSpec& spec, ReferenceZ reference_z);
-
-  // Refuses edits whose `from=` names nothing, or a run of another shape or length.
+  // Refuses edits whose `from=` names nothing, or a run or vectors of another shape or length.
   [[nodiscard]] Result<void> check() const;
   // Applies in list order every edit that acts on `site`. values: [rows, columns] of positions
-  // [first_position, first_position + rows); at z the columns are (head, d_head).
-  Result<void> apply(SiteRef site, std::span<float> values, int64_t rows, int64_t first_position);
+  // [first_position, first_position + rows); at z the columns are (head, d_head). query_norms, for gates:
+  // |q| of every row and head, [rows, head].
+  Result<void> apply(SiteRef site, std::span<float> values, int64_t rows, int64_t first_position,
+                     std::span<const float> query_norms = {});
   [[nodiscard]] bool acts_on(SiteRef site) const;
-  // Edges knocked out in a layer: empty, or one list per head.
-  [[nodiscard]] std::vector<std::vector<EdgeRect>> knockouts(int32_t layer) const;
+  [[nodiscard]] bool gates(int32_t layer) const;  // whether z of the layer needs query_norms
+  // What acts inside the layer's attention; made on first use.
+  Result<const LayerPlan*> plan(int32_t layer);
 
  private:
   struct Block {  // the columns of one head, or all of them
     size_t edit = 0;
     SiteRef site;
+    int32_t head = -1;
     int64_t column = 0, width = 0, columns = 0;
   };
-  Result<void> apply_block(const Block& block, std::span<float> values, int64_t rows, int64_t first_position);
-  Result<std::vector<float>> mean_of(const Block& block, std::span<const float> values, int64_t rows,
-                                     int64_t first_position);
+  struct Rows {
+    std::span<float> values;
+    int64_t count = 0, first_position = 0;
+    std::span<const float> query_norms;
+  };
+  using Action = Result<void> (SiteEdits::*)(const Block& block, const Rows& rows);
+
+  [[nodiscard]] static Action action_of(EditVerb verb);
+  Result<void> zero(const Block& block, const Rows& rows);
+  Result<void> scale(const Block& block, const Rows& rows);
+  Result<void> take_mean(const Block& block, const Rows& rows);
+  Result<void> replace(const Block& block, const Rows& rows);
+  Result<void> offset(const Block& block, const Rows& rows);
+  Result<void> add(const Block& block, const Rows& rows);
+  Result<void> gate(const Block& block, const Rows& rows);
+  // Calls body(row, position) for the rows that the block's edit acts on.
+  void for_rows(const Block& block, const Rows& rows,
+                const std::function<void(float* row, int64_t position)>& body) const;
+  Result<std::vector<float>> mean_of(const Block& block, const Rows& rows);
   Result<HostTensor> reference_values(const Edit& edit, SiteRef site);
+  [[nodiscard]] Result<std::shared_ptr<const Capture>> reference_of(const Edit& edit) const;
+  [[nodiscard]] Result<void> check_reference(const Edit& edit) const;
+  [[nodiscard]] Result<void> check_vectors(const Edit& edit) const;
+  [[nodiscard]] Result<void> check_patterns() const;
+  [[nodiscard]] Result<PatternBlock> pattern(const Edit& edit, HeadId head,
+                                             const std::optional<PositionRange>& query) const;
 
   const RunRequest& request_;
   const ModelSpec& spec_;
-  ReferenceZ reference_z_;
+  ReferenceSource source_;
   std::vector<Edit> edits_;  // those with an effect
   std::map<std::pair<std::string, SiteRef>, HostTensor> references_;
   std::map<std::tuple<size_t, SiteRef, int64_t>, std::vector<float>> means_;
+  std::map<int32_t, LayerPlan> plans_;
 };
 
 // Whether an edit changes what is computed at this layer (-1: before the first). An edit of resid_pre of

@@ -19,6 +19,7 @@ struct Target {
   Functions functions;
 };
 
+constexpr size_t most_targets = 8;
 // Those compiled in that this machine can run, best first; the last one always can.
 [[nodiscard]] std::span<const Target> targets();
 

@@ -53,6 +53,18 @@ HWY_INLINE void multiply_block(const float* HWY_RESTRICT a, int64_t a_stride, co
     for (int64_t v = 0; v < block_vectors; ++v) hn::StoreU(sum[r][v], d, out + r * out_stride + v * lanes);
 }
 
+// The rows that are left after whole blocks: 1 to Rows.
+template <int64_t Rows, bool Accumulate>
+HWY_INLINE void multiply_rest(int64_t rows, const float* a, int64_t a_stride, const float* b,
+                              int64_t b_stride, int64_t depth, float* out, int64_t out_stride) {
+  if constexpr (Rows > 0) {
+    if (rows == Rows)
+      multiply_block<Rows, Accumulate>(a, a_stride, b, b_stride, depth, out, out_stride);
+    else
+      multiply_rest<Rows - 1, Accumulate>(rows, a, a_stride, b, b_stride, depth, out, out_stride);
+  }
+}
+
 template <bool Accumulate>
 HWY_INLINE void multiply_rows(int64_t rows, const float* a, int64_t a_stride, const float* b,
                               int64_t b_stride, int64_t depth, float* out, int64_t out_stride) {
@@ -60,54 +72,8 @@ HWY_INLINE void multiply_rows(int64_t rows, const float* a, int64_t a_stride, co
   for (; r + block_rows <= rows; r += block_rows)
     multiply_block<block_rows, Accumulate>(a + r * a_stride, a_stride, b, b_stride, depth,
                                            out + r * out_stride, out_stride);
-  switch (rows - r) {
-    case 5:
-      multiply_block<5, Accumulate>(a + r * a_stride, a_stride, b, b_stride, depth, out + r * out_stride,
-                                    out_stride);
-      break;
-    case 4:
-      multiply_block<4, Accumulate>(a + r * a_stride, a_stride, b, b_stride, depth, out + r * out_stride,
-                                    out_stride);
-      break;
-    case 3:
-      multiply_block<3, Accumulate>(a + r * a_stride, a_stride, b, b_stride, depth, out + r * out_stride,
-                                    out_stride);
-      break;
-    case 2:
-      multiply_block<2, Accumulate>(a + r * a_stride, a_stride, b, b_stride, depth, out + r * out_stride,
-                                    out_stride);
-      break;
-    case 1:
-      multiply_block<1, Accumulate>(a + r * a_stride, a_stride, b, b_stride, depth, out + r * out_stride,
-                                    out_stride);
-      break;
-    default:
-      break;
-  }
-}
-
-// Keys [begin, end) as panels [panel][d][panel_width], so that a panel is read straight through. Missing keys
-// are 0.
-inline void pack_keys(const float* keys, int64_t stride, int64_t count, int64_t d_head,
-                      float* HWY_RESTRICT out) {
-  const int64_t width = panel_width();
-  for (int64_t first = 0; first < count; first += width, out += d_head * width) {
-    const int64_t present = std::min(width, count - first);
-    for (int64_t j = 0; j < present; ++j) {
-      const float* key = keys + (first + j) * stride;
-      for (int64_t x = 0; x < d_head; ++x) out[x * width + j] = key[x];
-    }
-    for (int64_t x = 0; x < d_head; ++x) std::fill(out + x * width + present, out + (x + 1) * width, 0.0f);
-  }
-}
-
-// Values as [key][padded d], padded with zeros.
-inline void pack_rows(const float* rows, int64_t stride, int64_t count, int64_t d_head, int64_t padded,
-                      float* HWY_RESTRICT out) {
-  for (int64_t j = 0; j < count; ++j, out += padded) {
-    std::memcpy(out, rows + j * stride, static_cast<size_t>(d_head) * sizeof(float));
-    std::fill(out + d_head, out + padded, 0.0f);
-  }
+  multiply_rest<block_rows - 1, Accumulate>(rows - r, a + r * a_stride, a_stride, b, b_stride, depth,
+                                            out + r * out_stride, out_stride);
 }
 
 // scores[r][j] = q_r . k_j; scores has a row stride of at least round_up(keys, panel_width).
@@ -149,7 +115,15 @@ HWY_INLINE float dot(const float* a, const float* b, int64_t n) {
   return sum;
 }
 
-// y += w * x
+// a . b summed from the first to the last, as the register blocks do: the very number they give.
+HWY_INLINE float dot_in_order(const float* a, const float* b, int64_t n) {
+  const hn::CappedTag<float, 1> d;
+  auto sum = hn::Zero(d);
+  for (int64_t i = 0; i < n; ++i) sum = hn::MulAdd(hn::Set(d, a[i]), hn::Set(d, b[i]), sum);
+  return hn::GetLane(sum);
+}
+
+// y += w x
 HWY_INLINE void add_scaled(float w, const float* HWY_RESTRICT x, int64_t n, float* HWY_RESTRICT y) {
   const Floats d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));

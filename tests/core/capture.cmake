@@ -13,7 +13,9 @@ saccade_test(core_session_test
   LIBS saccade_core)
 saccade_test(core_edit_test
   SOURCES
+    run/edit_plan_test.cpp
     run/edit_test.cpp
+    run/edit_values_test.cpp
     run/hook_site_test.cpp
     run/run_request_test.cpp
   LIBS saccade_core)

@@ -129,7 +129,9 @@ struct Problem {
     out.top_weight = top_weight.data();
     out.top_key = top_key.data();
   }
-  [[nodiscard]] TileInput tile_input() const { return {shape, in.mask, in.scores, in.q, in.k, lse.data()}; }
+  [[nodiscard]] TileInput tile_input() const {
+    return {shape, in.mask, in.scores, in.q, in.k, lse.data(), {}, {}};
+  }
 
   AttentionShape shape;
   std::vector<float> fused, z, lse, entropy, max_weight, sink_mass, local_mass, mean_distance, received,

@@ -7,6 +7,8 @@
 #include <limits>
 #include <random>
 
+#include "core/run/edit_verbs.h"
+
 namespace saccade {
 namespace {
 
@@ -48,8 +50,8 @@ TEST(Edit, ReadsTheTextsOfTheManual) {
   EXPECT_EQ(parsed("mean 5.*"), parsed("mean 5.* over=positions"));
   EXPECT_EQ(parsed("replace 9.9 from=\"my other.h5\"").from, "my other.h5");
   const Edit knockout = parsed("knockout 9.9 query=14 key=3:7");
-  EXPECT_EQ(knockout.query, (PositionRange{14, 15}));
-  EXPECT_EQ(knockout.key, (PositionRange{3, 7}));
+  EXPECT_EQ(knockout.query, PositionSet({14, 15}));
+  EXPECT_EQ(knockout.key, PositionSet({3, 7}));
   EXPECT_EQ(parsed("knockout 9.9 query=* key=4").query, std::nullopt);
   EXPECT_EQ(parsed("zero blocks.3.hook_resid_pre").target,
             (std::variant<HeadTarget, SiteRef>(SiteRef{HookSite::resid_pre, 3})));
@@ -58,6 +60,39 @@ TEST(Edit, ReadsTheTextsOfTheManual) {
   EXPECT_EQ(
       parsed("zero 5-7,9.0,3").target,
       (std::variant<HeadTarget, SiteRef>(HeadTarget{set_of({{5, 7}, {9, 9}}), set_of({{0, 0}, {3, 3}})})));
+}
+
+TEST(Edit, ReadsEveryVerbThatActsOnMaps) {
+  EXPECT_EQ(parsed("temperature 5.1 by=0.5").by, 0.5);
+  EXPECT_EQ(parsed("bias 5.1 by=-2 query=3: key=0,4:6").key, PositionSet({{0, 1}, {4, 6}}));
+  EXPECT_EQ(parsed("bias 5.1 by=-2 query=3: key=0").query, PositionSet({3, PositionRange::open_end}));
+  EXPECT_EQ(parsed("stream 5.1 recent=8").sink, 64);
+  EXPECT_EQ(parsed("stream 5.1 recent=8").recent, 8);
+  EXPECT_EQ(parsed("uniform 5.*").by, 1.0);
+  EXPECT_EQ(parsed("redistribute 5.1 key=0 to=rest by=0.4").to, std::nullopt);
+  EXPECT_EQ(parsed("redistribute 5.1 key=0 to=3:5,9 by=0.4").to, PositionSet({{3, 5}, {9, 10}}));
+  EXPECT_EQ(parsed("redistribute 5.1 key=0 by=0.4 least-mass=0.2 least-share=0.5").least_share, 0.5);
+  EXPECT_EQ(parsed("column-scale 5.1 key=3,7 by=0.4 renormalise=yes").renormalise, true);
+  EXPECT_EQ(parsed("offset 5.1 add=0.5,-1").add, (std::vector<double>{0.5, -1.0}));
+  EXPECT_EQ(parsed("add blocks.3.hook_resid_post from=s.h5 dataset=happy by=4").dataset, "happy");
+  EXPECT_EQ(parsed("gate 5.* keep=4 soft=yes").keep, 4);
+  for (const VerbInfo& verb : edit_verbs()) {
+    const Edit edit = parsed(std::string(verb.example));
+    EXPECT_EQ(edit.verb, verb.verb) << verb.example;
+    EXPECT_EQ(info_of(verb.verb).name, verb.name) << "the table is in the order of the enum";
+    EXPECT_TRUE(has_effect(edit)) << verb.example;
+    EXPECT_FALSE(verb.meaning.empty());
+  }
+}
+
+TEST(PositionSet, IsSortedAndMergedHoweverItIsGiven) {
+  const PositionSet set({{9, 12}, {3, 3}, {0, 2}, {2, 4}, {10, 11}});
+  EXPECT_EQ(set.ranges(), (std::vector<PositionRange>{{0, 4}, {9, 12}}));
+  EXPECT_TRUE(set.contains(3) && set.contains(11));
+  EXPECT_FALSE(set.contains(4) || set.contains(12));
+  EXPECT_TRUE(set.meets(PositionSet({11, 20})));
+  EXPECT_FALSE(set.meets(PositionSet({4, 9})));
+  EXPECT_EQ(to_text(parsed("bias 1.1 by=1 key=9:12,0:2,2:4")), "bias 1.1 by=1 key=0:4,9:12");
 }
 
 TEST(Edit, ADisabledEditStartsWithAHash) {
@@ -73,16 +108,19 @@ class Generator {
   explicit Generator(uint32_t seed) : random_(seed) {}
   Edit edit() {
     Edit edit;
-    edit.verb = static_cast<EditVerb>(below(5));
+    const VerbInfo& verb = edit_verbs()[below(static_cast<uint32_t>(edit_verbs().size()))];
+    edit.verb = verb.verb;
     edit.target = HeadTarget{indices(), indices()};
-    if (edit.verb != EditVerb::knockout && below(3) == 0) edit.target = site();
+    if (!verb.on_heads || (verb.on_sites && below(3) == 0)) edit.target = site();
     edit.enabled = below(4) != 0;
-    if (edit.verb == EditVerb::scale) edit.by = number();
-    if (edit.verb == EditVerb::replace || (edit.verb == EditVerb::mean && below(2))) edit.from = name();
-    if (edit.verb == EditVerb::knockout) {
-      edit.query = positions();
-      edit.key = positions();
+    for (const VerbSetting& setting : verb.settings)
+      if (setting.need != SettingNeed::optional || below(2)) set(edit, setting.key);
+    if (edit.verb == EditVerb::offset && edit.from.empty() == edit.add.empty()) {
+      edit.from.clear();
+      edit.add = {0.25};
     }
+    if (edit.verb == EditVerb::redistribute) separate(edit);
+    if (edit.verb == EditVerb::pattern && edit.key && edit.key->ranges().size() > 1) edit.key.reset();
     return edit;
   }
 
@@ -102,9 +140,34 @@ class Generator {
       if (info.editable) return {info.site, info.per_layer ? static_cast<int32_t>(below(100)) : -1};
     }
   }
-  double number() {
+  void set(Edit& edit, std::string_view key) {
+    if (key == "by") edit.by = number(*info_of(edit.verb).by);
+    if (key == "from") edit.from = name();
+    if (key == "query") edit.query = positions();
+    if (key == "key") edit.key = positions();
+    if (key == "to") edit.to = positions();
+    if (key == "sink") edit.sink = below(100);
+    if (key == "recent") edit.recent = 1 + below(100);
+    if (key == "least-mass") edit.least_mass = number({0.0, 1.0, false, {}});
+    if (key == "least-share") edit.least_share = number({0.0, 1.0, false, {}});
+    if (key == "renormalise") edit.renormalise = below(2) != 0;
+    if (key == "add") edit.add = {number({}), number({}), number({})};
+    if (key == "dataset") edit.dataset = name();
+    if (key == "keep") edit.keep = 1 + below(20);
+    if (key == "soft") edit.soft = below(2) != 0;
+  }
+  // Keys that give are none of those that receive.
+  void separate(Edit& edit) {
+    if (!edit.key || edit.key->empty()) edit.key = PositionSet({1, 2});
+    if (edit.to && (edit.to->empty() || edit.key->meets(*edit.to))) edit.to.reset();
+  }
+  double number(const EditFactor& factor) {
     const double values[] = {0.0, -0.0, 1.0, 0.5, 1e300, -1e-300, 0.1, std::ldexp(random_(), -40)};
-    return values[below(8)];
+    while (true) {
+      const double value = values[below(8)];
+      if (value >= factor.least && value <= factor.most && !(factor.above_least && value == factor.least))
+        return value;
+    }
   }
   std::string name() {
     const std::string letters = "ab.h5/ \t\"\\#=*日本'";
@@ -112,10 +175,15 @@ class Generator {
     for (uint32_t i = below(10); i > 0; --i) text += letters[below(static_cast<uint32_t>(letters.size()))];
     return text;
   }
-  std::optional<PositionRange> positions() {
+  std::optional<PositionSet> positions() {
     if (below(3) == 0) return std::nullopt;
-    const auto begin = static_cast<int64_t>(below(1000));
-    return PositionRange{begin, begin + static_cast<int64_t>(below(4))};
+    std::vector<PositionRange> ranges;
+    for (uint32_t i = below(3) + 1; i > 0; --i) {
+      const auto begin = static_cast<int64_t>(below(1000));
+      ranges.push_back(
+          {begin, below(6) == 0 ? PositionRange::open_end : begin + static_cast<int64_t>(below(4))});
+    }
+    return PositionSet(std::move(ranges));
   }
   std::mt19937 random_;
 };
@@ -163,6 +231,30 @@ TEST(Edit, RefusalsShowTheTextTheWordAndWhatIsAccepted) {
   EXPECT_THAT(refusal("knockout 9.9 key=1 key=2"), HasSubstr("key= is given twice"));
   EXPECT_THAT(refusal("knockout blocks.3.attn.hook_z key=1"), HasSubstr("knockout needs heads"));
   EXPECT_THAT(refusal("zero blocks.3.attn.hook_zz"), HasSubstr("no hook site is called"));
+  EXPECT_THAT(refusal("bias 9.9 by=1"), HasSubstr("bias needs key= (positions"));
+  EXPECT_THAT(refusal("temperature 9.9 by=0"), HasSubstr("by= must be more than 0, found 0"));
+  EXPECT_THAT(refusal("power 9.9 by=-1"), HasSubstr("by= must be more than 0, found -1"));
+  EXPECT_THAT(refusal("uniform 9.9 by=1.5"), HasSubstr("by= must be from 0 to 1, found 1.5"));
+  EXPECT_THAT(refusal("identity 9.9 by=-0.1"), HasSubstr("by= must be from 0 to 1, found -0.1"));
+  EXPECT_THAT(refusal("column-scale 9.9 key=0 by=-1"), HasSubstr("by= must be at least 0, found -1"));
+  EXPECT_THAT(refusal("column-scale 9.9 key=0 by=2 renormalise=maybe"),
+              HasSubstr("yes or no, found 'maybe'"));
+  EXPECT_THAT(refusal("redistribute 9.9 key=0 to=4:4 by=0.4"), HasSubstr("to= names no position"));
+  EXPECT_THAT(refusal("redistribute 9.9 key=0 to= by=0.4"), HasSubstr("or rest, found nothing"));
+  EXPECT_THAT(refusal("redistribute 9.9 key=0:3 to=2 by=0.4"), HasSubstr("in common"));
+  EXPECT_THAT(refusal("redistribute 9.9 key=* by=0.4"), HasSubstr("no key that could receive"));
+  EXPECT_THAT(refusal("redistribute 9.9 key=0 by=0.4 least-mass=2"), HasSubstr("from 0 to 1, found 2 and 0"));
+  EXPECT_THAT(refusal("stream 9.9 recent=0"), HasSubstr("recent= must be at least 1"));
+  EXPECT_THAT(refusal("gate 9.* keep=0"), HasSubstr("keep= must be at least 1"));
+  EXPECT_THAT(refusal("offset 9.9"), HasSubstr("from=FILE.h5 or add=NUMBERS"));
+  EXPECT_THAT(refusal("offset 9.9 add=1 from=a.h5"), HasSubstr("one of the two"));
+  EXPECT_THAT(refusal("offset 9.9 add=1,,2"), HasSubstr("numbers such as 0.1,-0.2, found '1,,2'"));
+  EXPECT_THAT(refusal("pattern 9.9 from=a.h5 key=1,3"), HasSubstr("key= must be one range"));
+  EXPECT_THAT(refusal("uniform blocks.3.attn.hook_z"), HasSubstr("uniform needs heads"));
+  EXPECT_THAT(refusal("add 9.9 from=a.h5"), HasSubstr("add needs a hook site"));
+  EXPECT_THAT(refusal("bias 9.9 by=1 key=3,"), HasSubstr("found '3,'"));
+  EXPECT_THAT(refusal("bias 9.9 by=1 key=:"), HasSubstr("found ':'"));
+  EXPECT_THAT(refusal("bias 9.9 by=1 key=99999999999"), HasSubstr("found '99999999999'"));
   EXPECT_THAT(refusal("scale 9.9 from=by=1"), HasSubstr("scale does not take 'from=by=1'"));
 }
 
@@ -194,6 +286,12 @@ TEST(Edit, ChecksAgainstTheModelNameWhatItHasAndWhatWasFound) {
   EXPECT_EQ(check(parsed("knockout 1.1 query=19 key=*")), "");
   EXPECT_THAT(check(parsed("knockout 1.1 query=20 key=*")), HasSubstr("20 tokens"));
   EXPECT_THAT(check(parsed("knockout 1.1 query=0 key=4:21")), HasSubstr("4:21"));
+  EXPECT_EQ(check(parsed("bias 1.1 by=1 key=20:")), "") << "decoded tokens may be meant";
+  EXPECT_THAT(check(parsed("bias 1.1 by=1 key=21:")), HasSubstr("key 21: is outside the 20 tokens"));
+  EXPECT_THAT(check(parsed("redistribute 1.1 by=0.4 key=0 to=19,25")), HasSubstr("to 25:26 is outside"));
+  EXPECT_THAT(check(parsed("zero 1.1 query=30")), HasSubstr("query 30:31"));
+  EXPECT_THAT(check(parsed("offset 1.1 add=1,2,3")),
+              HasSubstr("add= has 3 numbers, heads of this model have"));
   EXPECT_EQ(check(parsed("# zero 14.2")), "") << "a disabled edit does nothing, so it cannot be wrong";
 }
 
@@ -234,11 +332,15 @@ TEST(Edit, NamesTheHeadsOfATargetInOrder) {
 }
 
 TEST(Edit, KnowsWhetherItCanChangeAnything) {
-  for (const char* text :
-       {"zero 1.1", "scale 1.1 by=0.999999", "mean 1.1", "replace 1.1 from=a", "knockout 1.1 key=1:2"})
+  for (const char* text : {"zero 1.1", "scale 1.1 by=0.999999", "mean 1.1", "replace 1.1 from=a",
+                           "knockout 1.1 key=1:2", "uniform 1.1 by=0.001", "sharpen 1.1 by=1", "stream 1.1"})
     EXPECT_TRUE(has_effect(parsed(text))) << text;
   for (const char* text :
-       {"# zero 1.1", "scale 1.1 by=1", "scale blocks.1.hook_resid_pre by=1.0", "knockout 1.1 key=1:1"})
+       {"# zero 1.1", "scale 1.1 by=1", "scale blocks.1.hook_resid_pre by=1.0", "knockout 1.1 key=1:1",
+        "zero 1.1 query=5:5", "temperature 1.1 by=1", "bias 1.1 by=0 key=1", "bias 1.1 by=3 key=*",
+        "boost 1.1 by=0 key=1", "uniform 1.1 by=0", "identity 1.1 by=0", "force 1.1 by=0 key=1",
+        "column-scale 1.1 by=1 key=2 renormalise=yes", "redistribute 1.1 by=1 key=2", "power 1.1 by=1",
+        "offset 1.1 from=a.h5 by=0", "add blocks.1.hook_resid_pre from=a.h5 by=0"})
     EXPECT_FALSE(has_effect(parsed(text))) << text;
 }
 

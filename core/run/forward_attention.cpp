@@ -1,0 +1,300 @@
+// ForwardPass's attention: q, k, v of the rows, the kernels' pass under the layer's plan, z, and z W_O.
+#include <algorithm>
+#include <cmath>
+
+#include "core/run/forward.h"
+#include "core/run/layer_attention.h"
+
+namespace saccade {
+namespace {
+
+// Where a head's numbers begin in a row of a projection.
+struct HeadPlace {
+  const float* data = nullptr;
+  int64_t row_stride = 0;
+  int64_t group = 1, group_stride = 0, head_stride = 0;  // heads in groups that lie group_stride apart
+
+  [[nodiscard]] const float* at(int64_t row, int64_t head) const {
+    return data + row * row_stride + head / group * group_stride + head % group * head_stride;
+  }
+};
+
+void copy_heads(const HeadPlace& from, int64_t rows, int64_t heads, int64_t d, HostTensor& to) {
+  to = HostTensor({rows, heads, d}, false);
+  float* out = to.mutable_values().data();
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t h = 0; h < heads; ++h, out += d) std::copy_n(from.at(i, h), d, out);
+}
+
+}  // namespace
+
+// q, k, v of the rows; q and k normalised and rotated. einsum "pd,dhe->phe" for each.
+Result<ForwardPass::Attention> ForwardPass::project(int32_t l, const ops::DeviceTensor& x,
+                                                    int64_t first_position) {
+  const LayerWeights& w = weights_.layers[static_cast<size_t>(l)];
+  const int64_t rows = x.rows(), d = spec_.d_head;
+  const int64_t q_width = spec_.n_head * d, kv_width = spec_.n_kv_head * d, width = q_width + 2 * kv_width;
+  Attention attention;
+  HeadPlace q{nullptr, q_width, 1, d, d}, k{nullptr, kv_width, 1, d, d};
+  ops::DeviceTensor q_rows, k_rows;
+  if (w.qkv.defined()) {
+    SACCADE_TRY(attention.qkv, linear(x, w.qkv));
+    if (spec_.qkv_clip > 0.0) ops::clamp_in_place(attention.qkv, spec_.qkv_clip);
+    const float* data = attention.qkv.data();
+    const int64_t group = spec_.n_head / spec_.n_kv_head, group_stride = (group + 2) * d;
+    if (spec_.qkv_layout == QkvLayout::per_kv_head) {
+      q = {data, width, group, group_stride, d};
+      k = {data + group * d, width, 1, group_stride, d};
+      attention.v = {data + (group + 1) * d, width, group_stride};
+    } else {
+      q = {data, width, 1, d, d};
+      k = {data + q_width, width, 1, d, d};
+      attention.v = {data + q_width + kv_width, width, d};
+    }
+  } else {
+    SACCADE_TRY(q_rows, linear(x, w.q));
+    SACCADE_TRY(k_rows, linear(x, w.k));
+    SACCADE_TRY(attention.v_rows, linear(x, w.v));
+    q.data = q_rows.data();
+    k.data = k_rows.data();
+    attention.v = {attention.v_rows.data(), kv_width, d};
+  }
+  copy_heads(q, rows, spec_.n_head, d, attention.q);
+  copy_heads(k, rows, spec_.n_kv_head, d, attention.k);
+  normalise_and_rotate(l, attention, first_position);
+  record({HookSite::q, l}, attention.q.data(), rows);
+  record({HookSite::k, l}, attention.k.data(), rows);
+  record_heads({HookSite::v, l}, attention.v, rows, spec_.n_kv_head);
+  return attention;
+}
+
+void ForwardPass::normalise_and_rotate(int32_t l, Attention& attention, int64_t first_position) {
+  const LayerWeights& w = weights_.layers[static_cast<size_t>(l)];
+  const int64_t rows = attention.q.shape()[0], d = spec_.d_head;
+  const auto normalise = [&](HostTensor& x, int64_t heads, const Norm& norm) {
+    if (!norm.defined()) return;
+    const int64_t width = spec_.qk_norm == QkNorm::whole_width ? heads * d : d;
+    ops::normalise_groups(ops::view_of(x, rows, heads * d), width, spec_.norm, spec_.norm_epsilon,
+                          norm.weight, norm.bias);
+  };
+  if (spec_.qk_norm != QkNorm::none) {
+    normalise(attention.q, spec_.n_head, w.q_norm);
+    normalise(attention.k, spec_.n_kv_head, w.k_norm);
+  }
+  RotaryTable* rotary = rotary_.of(spec_, l);
+  if (!rotary) return;
+  float* q = attention.q.mutable_values().data();
+  float* k = attention.k.mutable_values().data();
+  for (const Segment& segment : segments_of(rows, first_position)) {
+    rotary->extend(segment.first_position + segment.rows);
+    for (int64_t i = 0; i < segment.rows; ++i) {
+      const int64_t position = segment.first_position + i;
+      for (int64_t h = 0; h < spec_.n_head; ++h, q += d) rotary->rotate(q, q, d, position);
+      for (int64_t h = 0; h < spec_.n_kv_head; ++h, k += d) rotary->rotate(k, k, d, position);
+    }
+  }
+}
+
+namespace {
+
+// Appends the rows' keys and values; the cache then holds first_position + rows positions.
+void extend(KvCache& cache, const HostTensor& k, const HeadsView& v, int64_t rows, int64_t heads, int64_t d) {
+  cache.keys.insert(cache.keys.end(), k.values().begin(), k.values().end());
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t h = 0; h < heads; ++h) {
+      const float* row = v.data + i * v.token_stride + h * v.head_stride;
+      cache.values.insert(cache.values.end(), row, row + d);
+    }
+  cache.length += rows;
+}
+
+float* make(HostTensor& tensor, std::vector<int64_t> shape) {
+  tensor = HostTensor(std::move(shape), false);
+  return tensor.mutable_values().data();
+}
+
+}  // namespace
+
+// Where the pass puts what the plan of captures asks for besides z.
+void ForwardPass::keep_statistics(LayerCapture& capture, const LayerPlan& plan, int64_t rows,
+                                  AttentionOutput& output, std::vector<KeyMass>& key_masses,
+                                  std::vector<float*>& row_factors) const {
+  const int64_t heads = spec_.n_head;
+  if (plan_.attention) {
+    output.lse = make(capture.lse, {heads, rows});
+    capture.row_factors.resize(plan.heads.size());
+    row_factors.resize(plan.heads.size(), nullptr);
+    for (size_t h = 0; h < plan.heads.size(); ++h)
+      if (const int64_t count = row_factor_count(plan.heads[h]); count > 0)
+        row_factors[h] = make(capture.row_factors[h], {count, rows});
+    output.row_factors = row_factors;
+  }
+  if (!plan_.statistics) return;
+  HeadStatistics& s = capture.statistics;
+  output.entropy = make(s.entropy, {heads, rows});
+  output.max_weight = make(s.max_weight, {heads, rows});
+  output.sink_mass = make(s.sink_mass, {heads, rows});
+  output.local_mass = make(s.local_mass, {heads, rows});
+  output.mean_distance = make(s.mean_distance, {heads, rows});
+  s.max_key.resize(static_cast<size_t>(heads * rows));
+  output.max_key = s.max_key.data();
+  output.received = make(s.received, {heads, rows});
+  output.received_max = make(s.received_max, {heads, rows});
+  if (plan_.value_mass) output.value_mass = make(s.value_mass, {heads, rows});
+  for (const NamedKeys& named : plan_.key_masses)
+    key_masses.push_back({key_set(named.keys), make(s.key_mass[named.name], {heads, rows})});
+  output.key_masses = key_masses;
+  if (plan_.block_size > 0) {
+    const int64_t blocks = (rows + plan_.block_size - 1) / plan_.block_size;
+    output.block_size = plan_.block_size;
+    output.block_max = make(s.block_max, {heads, blocks, blocks});
+    output.block_mass = make(s.block_mass, {heads, blocks, blocks});
+  }
+}
+
+Result<void> ForwardPass::attend(int32_t l, Attention& attention, const LayerPlan& plan,
+                                 const LayerOptions& options) {
+  const int64_t rows = attention.q.shape()[0], d = spec_.d_head;
+  const int64_t heads = spec_.n_head, kv_heads = spec_.n_kv_head;
+  AttentionInput input;
+  input.shape = {rows, rows, heads, kv_heads, d, options.first_position};
+  input.mask = mask_of(spec_, l);
+  input.mask.knockouts = plan.knockouts;
+  input.edits = plan.heads;
+  input.scores = scores_of(spec_, l);
+  input.q = {attention.q.data(), heads * d, d};
+  input.k = {attention.k.data(), kv_heads * d, d};
+  input.v = attention.v;
+  if (options.cache) {
+    extend(*options.cache, attention.k, attention.v, rows, kv_heads, d);
+    input.shape.n_key = options.cache->length;
+    input.k = {options.cache->keys.data(), kv_heads * d, d};
+    input.v = {options.cache->values.data(), kv_heads * d, d};
+  }
+  AttentionOutput output;
+  attention.z = HostTensor({rows, heads, d}, false);
+  output.z = {attention.z.mutable_values().data(), heads * d, d};
+  if (!segments_.empty()) return attend_segments(input, output, l);
+  output.sink_keys = plan_.sink_keys;
+  output.local_width = plan_.local_width;
+  std::vector<KeyMass> key_masses;
+  std::vector<float*> row_factors;
+  if (options.capture) keep_statistics(*options.capture, plan, rows, output, key_masses, row_factors);
+  // Tasks that have not begun when the job is cancelled are left out; the result is then thrown away.
+  const Parallel cancellable{parallel_.workers,
+                             [this](int64_t n, const std::function<void(int64_t, int)>& body) {
+                               parallel_.for_each(n, [&](int64_t task, int worker) {
+                                 if (!job_.cancelled()) body(task, worker);
+                               });
+                             }};
+  SACCADE_CHECK(kernels_.forward(input, output, cancellable));
+  return job_.check();
+}
+
+// Every sequence sees itself alone. Many short ones are spread over the threads, few long ones follow each
+// other.
+Result<void> ForwardPass::attend_segments(const AttentionInput& input, const AttentionOutput& output,
+                                          int32_t l) {
+  const auto count = static_cast<int64_t>(segments_.size());
+  std::vector<int64_t> begins;
+  std::vector<const LayerPlan*> plans;
+  const LayerPlan nothing;
+  int64_t begin = 0;
+  for (const Segment& segment : segments_) {
+    begins.push_back(begin);
+    plans.push_back(&nothing);
+    if (segment.edits != nullptr) {
+      SACCADE_TRY(plans.back(), segment.edits->plan(l));
+    }
+    begin += segment.rows;
+  }
+  const auto attend_one = [&](int64_t s, const Parallel& parallel) -> Result<void> {
+    const auto index = static_cast<size_t>(s);
+    const Segment& segment = segments_[index];
+    const auto moved = [&](HeadsView heads) {
+      heads.data += begins[index] * heads.token_stride;
+      return heads;
+    };
+    AttentionInput part = input;
+    part.shape.n_query = part.shape.n_key = segment.rows;
+    part.shape.first_query = segment.first_position;
+    part.mask.knockouts = plans[index]->knockouts;
+    part.edits = plans[index]->heads;
+    part.q = moved(input.q);
+    part.k = moved(input.k);
+    part.v = moved(input.v);
+    AttentionOutput out = output;
+    out.z.data += begins[index] * out.z.token_stride;
+    return job_.cancelled() ? Result<void>() : kernels_.forward(part, out, parallel);
+  };
+  std::vector<Result<void>> outcomes(static_cast<size_t>(count));
+  if (count >= 2 * parallel_.workers) {
+    parallel_.for_each(count,
+                       [&](int64_t s, int) { outcomes[static_cast<size_t>(s)] = attend_one(s, serial()); });
+  } else {
+    for (int64_t s = 0; s < count; ++s) outcomes[static_cast<size_t>(s)] = attend_one(s, parallel_);
+  }
+  for (const Result<void>& outcome : outcomes) SACCADE_CHECK(outcome);
+  return job_.check();
+}
+
+Result<void> ForwardPass::visit_z(int32_t l, Attention& attention, int64_t first_position) {
+  const SiteRef site{HookSite::z, l};
+  const int64_t rows = attention.z.shape()[0];
+  SACCADE_CHECK(
+      edit(site, attention.z.mutable_values(), rows, first_position, attention.query_norms.values()));
+  record(site, attention.z.data(), rows);
+  return {};
+}
+
+void ForwardPass::measure_queries(int32_t l, Attention& attention, int64_t first_position) const {
+  const int64_t rows = attention.q.shape()[0], d = spec_.d_head;
+  const std::vector<Segment> segments = segments_of(rows, first_position);
+  if (std::none_of(segments.begin(), segments.end(),
+                   [l](const Segment& segment) { return segment.edits && segment.edits->gates(l); }))
+    return;
+  attention.query_norms = HostTensor({rows, spec_.n_head}, false);
+  const float* q = attention.q.data();
+  for (float& norm : attention.query_norms.mutable_values()) {
+    double squares = 0.0;
+    for (int64_t c = 0; c < d; ++c) squares += static_cast<double>(q[c]) * q[c];
+    norm = static_cast<float>(std::sqrt(squares));
+    q += d;
+  }
+}
+
+// attn_out = z W_O + b_O, normalised and scaled where the model does that. einsum "phe,hed->pd"
+Result<ops::DeviceTensor> ForwardPass::attention_out(int32_t l, Attention& attention,
+                                                     int64_t first_position) {
+  const int64_t rows = attention.z.shape()[0], width = spec_.n_head * spec_.d_head;
+  const ops::Matrix& o = weights_.layers[static_cast<size_t>(l)].o;
+  const ops::DeviceTensor z = ops::view_of(attention.z, rows, width);
+  if (recording({HookSite::result, l})) {
+    HostTensor result({rows, spec_.n_head, spec_.d_model}, false);
+    for (int64_t h = 0; h < spec_.n_head; ++h)
+      ops::head_product(z, o, h * spec_.d_head, spec_.d_head,
+                        result.mutable_values().data() + h * spec_.d_model, spec_.n_head * spec_.d_model);
+    recorded_[{HookSite::result, l}] = std::move(result);
+  }
+  SACCADE_TRY(ops::DeviceTensor out, linear(z, o));
+  if (const Norm& norm = weights_.layers[static_cast<size_t>(l)].attn_out_norm; norm.defined())
+    out = plain_norm(norm, out);
+  ops::scale_in_place(out, spec_.residual_scale);
+  SACCADE_CHECK(visit({HookSite::attn_out, l}, out, first_position));
+  return out;
+}
+
+Result<HostTensor> ForwardPass::z_again(int32_t l, const LayerCapture& captured) {
+  const int64_t rows = captured.resid_pre.shape()[0];
+  ops::DeviceTensor h = ops::view_of(captured.resid_pre, rows, spec_.d_model);
+  if (spec_.block != BlockKind::post_norm) {
+    SACCADE_TRY(h, norm(l, 1, h));
+  }
+  SACCADE_TRY(Attention attention, project(l, h, 0));
+  measure_queries(l, attention, 0);
+  SACCADE_CHECK(attend(l, attention, {captured.knockouts, captured.plans}, {}));
+  SACCADE_CHECK(visit_z(l, attention, 0));
+  return attention.z;
+}
+
+}  // namespace saccade

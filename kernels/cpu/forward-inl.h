@@ -1,0 +1,243 @@
+// The fused pass. Included once per instruction set.
+//
+// A task is one head and a run of query rows. It takes a few dozen rows at a time: a strip of scores [rows,
+// keys] that stays in the cache, an exact softmax over the strip, statistics while it is warm, and the
+// product with the values. Column statistics are summed per task and reduced in the order of tasks, which
+// depends on the shape alone: results do not depend on scheduling.
+#if defined(SACCADE_KERNELS_CPU_FORWARD_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef SACCADE_KERNELS_CPU_FORWARD_INL_H_
+#undef SACCADE_KERNELS_CPU_FORWARD_INL_H_
+#else
+#define SACCADE_KERNELS_CPU_FORWARD_INL_H_
+#endif
+
+#include <hwy/highway.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "kernels/attention.h"
+#include "kernels/cpu/edits.h"
+#include "kernels/cpu/pack-inl.h"
+#include "kernels/cpu/scores-inl.h"
+#include "kernels/cpu/statistics-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace saccade::cpu::HWY_NAMESPACE {
+
+// How query rows are cut into tasks: enough for balance, few enough that column sums stay small; whole block
+// rows.
+struct Chunks {
+  int64_t rows = 0, count = 0;
+  Chunks(int64_t n_query, int64_t block_size) {
+    rows = std::max<int64_t>(192, (n_query + 7) / 8);
+    if (block_size > 0) rows = round_up(rows, block_size);
+    count = (n_query + rows - 1) / rows;
+  }
+};
+
+// Rows whose strip of scores fits in the cache.
+constexpr int64_t most_rows = 48;
+inline int64_t rows_at_once(int64_t keys) {
+  constexpr int64_t strip_floats = 192 * 1024;
+  return std::clamp<int64_t>(strip_floats / std::max<int64_t>(keys, 1) / block_rows * block_rows,
+                             2 * block_rows, most_rows);
+}
+
+struct Scratch {
+  Packed packed;
+  std::vector<float> strip, z, q;
+  std::vector<uint8_t> seen;
+};
+
+// One head of one call.
+struct Head {
+  const AttentionInput& in;
+  const AttentionOutput& out;
+  int64_t head = 0, kv_head = 0;
+  const HeadPlan* plan = nullptr;  // null without edits
+  Head(const AttentionInput& input, const AttentionOutput& output, int64_t index)
+      : in(input),
+        out(output),
+        head(index),
+        kv_head(index / (input.shape.n_head / input.shape.n_kv_head)),
+        plan(plan_of(input.edits, index)) {}
+  [[nodiscard]] bool edits_weights() const { return plan && !plan->weights.empty(); }
+  // The keys that rows before `end` can give a weight to.
+  [[nodiscard]] int64_t keys_until(int64_t end) const {
+    const AttentionShape& s = in.shape;
+    if (!in.mask.causal) return s.n_key;
+    const int64_t replaced = edits_weights() ? end_of_replaced(plan->weights) : 0;
+    return std::clamp<int64_t>(std::max(s.first_query + end, replaced), 0, s.n_key);
+  }
+};
+
+inline void write_z(const Head& of, int64_t row, const float* z, const RowWeights& weights) {
+  const AttentionShape& s = of.in.shape;
+  float* to = of.out.z.data + row * of.out.z.token_stride + of.head * of.out.z.head_stride;
+  for (int64_t x = 0; x < s.d_head; ++x) to[x] = z[x] * weights.inverse;
+  if (of.plan && weights.inverse != 0.0f) edit_output(of.plan->outputs, s.first_query + row, s.d_head, to);
+}
+
+// -sum p ln p over positive p.
+inline float entropy_of(const float* p, int64_t n) {
+  double entropy = 0.0;
+  for (int64_t j = 0; j < n; ++j)
+    if (!(p[j] <= 0.0f)) entropy -= static_cast<double>(p[j]) * std::log(p[j]);
+  return static_cast<float>(entropy);
+}
+
+inline float distance_of(const float* p, int64_t n, int64_t query) {
+  double sum = 0.0;
+  for (int64_t j = 0; j < n; ++j) sum += static_cast<double>(p[j]) * static_cast<double>(std::abs(query - j));
+  return static_cast<float>(sum);
+}
+
+// The slower way of rows with weight edits: p itself, in the arithmetic of tiles, then the edits in order.
+inline RowWeights edit_row(const Head& of, int64_t row, const RowPart& part, const Scored& scored,
+                           std::vector<uint8_t>& seen) {
+  float* cells = part.cells + scored.begin;
+  const int64_t n = scored.end - scored.begin, n_query = of.in.shape.n_query;
+  RowWeights made{part.cells, 0, part.count};
+  made.edited = true;
+  seen.assign(static_cast<size_t>(part.count), 0);
+  for (int64_t j = scored.begin; j < scored.end; ++j)
+    seen[static_cast<size_t>(j)] = part.cells[j] != minus_infinity;
+  std::vector<float> copy(cells, cells + n);
+  made.lse = exponentiate(copy.data(), n, scored.scale, 0, false, false).lse();
+  float* factors = of.out.row_factors.empty() ? nullptr : of.out.row_factors[static_cast<size_t>(of.head)];
+  if (factors) factors += row;
+  std::fill(part.cells, cells, 0.0f);
+  std::fill(cells + n, part.cells + part.count, 0.0f);
+  if (made.lse == minus_infinity) {
+    std::fill(cells, cells + n, 0.0f);
+    leave_weights(of.plan->weights, factors, n_query);
+    return made;
+  }
+  weights_from_scores(cells, n, scored.scale, made.lse);
+  edit_weights(of.plan->weights, part, seen.data(), factors, n_query);
+  made.inverse = std::isnan(made.lse) ? made.lse : 1.0f;
+  if (of.out.entropy) made.entropy = entropy_of(part.cells, part.count);
+  if (of.out.mean_distance) made.distance = distance_of(part.cells, part.count, part.query);
+  return made;
+}
+
+// Masks one row of the strip, makes weights of it and gathers its statistics.
+inline RowWeights finish_row(const Head& of, int64_t row, float* strip, int64_t keys, Scratch& scratch) {
+  const AttentionShape& s = of.in.shape;
+  const int64_t query = s.first_query + row;
+  const RowPart part{query, 0, keys, strip};
+  const Scored scored = make_scores({s, of.in.mask, of.in.scores, of.head, of.plan}, part);
+  RowWeights made{strip, scored.begin, scored.end};
+  if (of.edits_weights()) {
+    made = edit_row(of, row, part, scored, scratch.seen);
+  } else {
+    std::fill(strip, strip + scored.begin, 0.0f);
+    std::fill(strip + scored.end, strip + keys, 0.0f);
+    const Softmax r = exponentiate(strip + scored.begin, scored.end - scored.begin, scored.scale,
+                                   query - scored.begin, of.out.entropy, of.out.mean_distance);
+    made.lse = r.lse();
+    made.inverse = r.empty() ? 0.0f : 1.0f / r.sum;
+    made.entropy = r.empty() ? 0.0f : std::log(r.sum) - r.weighted * made.inverse;
+    if (made.entropy < 0.0f) made.entropy = 0.0f;
+    made.distance = r.moment * made.inverse;
+  }
+  row_statistics(of.out, made, query, of.head * s.n_query + row, scratch.packed.norms.data());
+  return made;
+}
+
+// z of one row, values in order; a key without weight is left out, so that what is not finite in its value
+// stays where it is.
+inline void mix_row(const RowWeights& row, const float* values, int64_t padded, float* z) {
+  std::fill(z, z + padded, 0.0f);
+  for (int64_t j = row.begin; j < row.end; ++j)
+    if (row.cells[j] != 0.0f) add_scaled(row.cells[j], values + j * padded, padded, z);
+}
+
+inline void forward_chunk(const Head& of, int64_t begin, int64_t end, Scratch& scratch, Columns& columns) {
+  const AttentionShape& s = of.in.shape;
+  const int64_t width = panel_width(), padded = round_up(s.d_head, width);
+  const int64_t padded_keys = round_up(of.keys_until(end), width);
+  scratch.packed.hold(of.in, of.kv_head, of.keys_until(end), of.out.value_mass);
+  columns.begin(of.out, of.keys_until(end));
+  const int64_t step = rows_at_once(padded_keys);
+  scratch.strip.resize(static_cast<size_t>(step * padded_keys));
+  scratch.z.resize(static_cast<size_t>(step * padded));
+  RowWeights rows_done[most_rows];
+  for (int64_t first = begin; first < end; first += step) {
+    const int64_t rows = std::min(step, end - first), keys = of.keys_until(first + rows);
+    const int64_t stride = round_up(keys, width);
+    float* strip = scratch.strip.data();
+    const Rows q = rows_of(of.in.q, first, rows, of.head, s.d_head, scratch.q);
+    score_block(q.data, q.stride, rows, scratch.packed.keys.data(), keys, s.d_head, strip, stride);
+    for (int64_t r = 0; r < rows; ++r)
+      rows_done[r] = finish_row(of, first + r, strip + r * stride, keys, scratch);
+    column_statistics(of.in, of.out, of.head, first, rows, first + rows == end, rows_done, columns);
+    if (scratch.packed.finite) {
+      mix_block(strip, stride, rows, scratch.packed.values.data(), keys, padded, scratch.z.data());
+    } else {
+      for (int64_t r = 0; r < rows; ++r)
+        mix_row(rows_done[r], scratch.packed.values.data(), padded, scratch.z.data() + r * padded);
+    }
+    for (int64_t r = 0; r < rows; ++r) write_z(of, first + r, scratch.z.data() + r * padded, rows_done[r]);
+  }
+}
+
+// A handful of rows (decoding): nothing is worth packing.
+inline void forward_few(const Head& of, Scratch& scratch, Columns& columns) {
+  const AttentionShape& s = of.in.shape;
+  const int64_t keys = of.keys_until(s.n_query);
+  columns.begin(of.out, keys);
+  scratch.strip.resize(static_cast<size_t>(keys));
+  scratch.z.resize(static_cast<size_t>(s.d_head));
+  scratch.q.resize(static_cast<size_t>(2 * s.d_head));
+  float* q_row = scratch.q.data();
+  float* other = q_row + s.d_head;
+  std::vector<float>& norms = scratch.packed.norms;
+  norms.resize(of.out.value_mass ? static_cast<size_t>(keys) : 0);
+  for (size_t j = 0; j < norms.size(); ++j) {
+    const float* v = row_of(of.in.v, static_cast<int64_t>(j), of.kv_head, s.d_head, other);
+    norms[j] = std::sqrt(dot(v, v, s.d_head));
+  }
+  for (int64_t row = 0; row < s.n_query; ++row) {
+    const float* q = row_of(of.in.q, row, of.head, s.d_head, q_row);
+    const Visible seen = visible_keys(s, of.in.mask, s.first_query + row);
+    float* strip = scratch.strip.data();
+    for (int64_t j = seen.begin; j < seen.end; ++j)
+      strip[j] = dot_in_order(q, row_of(of.in.k, j, of.kv_head, s.d_head, other), s.d_head);
+    const RowWeights done = finish_row(of, row, strip, keys, scratch);
+    RowWeights group[rows_of_group] = {done};
+    column_statistics(of.in, of.out, of.head, row, 1, row + 1 == s.n_query, group, columns);
+    std::fill(scratch.z.begin(), scratch.z.end(), 0.0f);
+    for (int64_t j = done.begin; j < done.end; ++j)
+      if (strip[j] != 0.0f)
+        add_scaled(strip[j], row_of(of.in.v, j, of.kv_head, s.d_head, other), s.d_head, scratch.z.data());
+    write_z(of, row, scratch.z.data(), done);
+  }
+}
+
+inline void forward(const AttentionInput& in, const AttentionOutput& out, const Parallel& parallel) {
+  const AttentionShape& s = in.shape;
+  constexpr int64_t few = 3;
+  const Chunks chunks(s.n_query, wants_blocks(out) ? out.block_size : 0);
+  std::vector<Scratch> scratch(static_cast<size_t>(std::max(parallel.workers, 1)));
+  const int64_t tasks = s.n_head * chunks.count;
+  std::vector<Columns> columns(static_cast<size_t>(tasks));
+  // A head's late rows see most keys: it begins with them, and what was packed for them serves the others.
+  parallel.for_each(tasks, [&](int64_t task, int worker) {
+    const int64_t head = task / chunks.count, chunk = chunks.count - 1 - task % chunks.count;
+    Columns& sums = columns[static_cast<size_t>(head * chunks.count + chunk)];
+    Scratch& mine = scratch[static_cast<size_t>(worker)];
+    const Head of(in, out, head);
+    if (s.n_query <= few)
+      forward_few(of, mine, sums);
+    else
+      forward_chunk(of, chunk * chunks.rows, std::min((chunk + 1) * chunks.rows, s.n_query), mine, sums);
+  });
+  if (out.received || out.received_max) reduce_columns(in, out, columns, chunks.count);
+}
+
+}  // namespace saccade::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif

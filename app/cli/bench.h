@@ -28,6 +28,16 @@ double timed(const std::function<void()>& work);
 // The best of several, so that another process's burst does not count.
 double best_of(int repeats, const std::function<void()>& work);
 
+// The folder of a random model of that shape under `folder`; made the first time.
+Result<std::string> model_folder(const Context& context, const std::string& shape,
+                                 const std::filesystem::path& folder);
+// n_token ids that look like nothing in particular, the same every time.
+RunRequest synthetic_request(const Runner& runner, int64_t n_token);
+
+Result<std::vector<BenchRow>> bench_decode(const Context& context, const std::filesystem::path& folder);
+Result<std::vector<BenchRow>> bench_long(const Context& context, const std::filesystem::path& folder,
+                                         int64_t n);
+
 // `folder`: where the text is put for the other program; `where`: the model, by default a demo.
 Result<std::vector<BenchRow>> bench_tokenize(const Context& context, const std::filesystem::path& folder,
                                              const std::string& where);

@@ -40,28 +40,6 @@ std::string row_text(const BenchRow& row) {
   return text + "\n";
 }
 
-RunRequest synthetic_request(const Runner& runner, int64_t n_token) {
-  std::vector<int32_t> ids;
-  for (int64_t i = 0; i < n_token; ++i)
-    ids.push_back(static_cast<int32_t>(static_cast<uint64_t>(i) * 2654435761u % 50000 %
-                                       static_cast<uint64_t>(runner.model().spec().n_vocab)));
-  RunRequest request = runner.request({});
-  for (const int32_t id : ids) request.tokens.tokens.push_back({id, "", 0, 0, false});
-  return request;
-}
-
-// Makes the random model once per folder.
-Result<std::string> model_folder(const Context& context, const std::string& shape,
-                                 const std::filesystem::path& folder) {
-  const std::filesystem::path path = folder / shape;
-  if (!std::filesystem::exists(path / "config.json")) {
-    std::filesystem::create_directories(path);
-    context.note("making " + shape + " with random weights in " + path.string());
-    SACCADE_CHECK(make_random_model(shape, path, 1, context.job));
-  }
-  return path.string();
-}
-
 Result<std::vector<BenchRow>> bench_open(const Context& context, const std::filesystem::path& folder) {
   SACCADE_TRY(const std::string where, model_folder(context, "gpt2-small", folder));
   Result<void> outcome;
@@ -214,13 +192,16 @@ Result<void> bench(const Context& context, const BenchOptions& options) {
       {"run", [&] { return bench_run(context, folder); }},
       {"attention", [&] { return bench_attention(context); }},
       {"sweep", [&] { return bench_sweep(context, folder); }},
+      {"decode", [&] { return bench_decode(context, folder); }},
+      {"long", [&] { return bench_long(context, folder, options.tokens); }},
       {"tokenize", [&] { return bench_tokenize(context, folder, options.model); }},
       {"window", [&] { return bench_window(context); }}};
   Json rows = Json::array();
   std::string text;
   bool found = false;
   for (const auto& [name, measure] : cases) {
-    if (!options.which.empty() && options.which != name) continue;
+    // `long` takes a quarter of an hour: only by name.
+    if (options.which.empty() ? name == std::string_view("long") : options.which != name) continue;
     found = true;
     SACCADE_TRY(const std::vector<BenchRow> measured, measure());
     for (const BenchRow& row : measured) {
@@ -231,8 +212,9 @@ Result<void> bench(const Context& context, const BenchOptions& options) {
   if (!found)
     return make_error(
         ErrorCode::invalid_argument,
-        fmt::format("bench: expected open, run, attention, sweep, tokenize or window, found '{}'",
-                    options.which));
+        fmt::format(
+            "bench: expected open, run, attention, sweep, decode, long, tokenize or window, found '{}'",
+            options.which));
   context.print(rows, text);
   return {};
 }

@@ -54,6 +54,7 @@ struct BenchOptions {
   std::string which;   // empty: all
   std::string folder;  // of the random models; empty: a temporary one
   std::string model;   // whose tokenizer is measured; empty: a demo's
+  int64_t tokens = 32768;
 };
 Result<void> bench(const Context& context, const BenchOptions& options);
 

@@ -50,7 +50,7 @@ Result<AttentionMap> AttentionMap::of(std::shared_ptr<const Capture> capture, He
   if (l < 0 || l >= static_cast<int64_t>(capture->layers.size()) || h < 0 || h >= spec.n_head)
     return no_head(*capture, head);
   const LayerCapture* layer = capture->layers[static_cast<size_t>(l)].get();
-  if (!layer || layer->q.empty() || layer->k.empty() || layer->lse.empty())
+  if (!layer || !layer->keeps_attention())
     return make_error(
         ErrorCode::not_found,
         fmt::format("head {}: the run kept no q, k and lse, which its map is made of; run again "
@@ -59,13 +59,14 @@ Result<AttentionMap> AttentionMap::of(std::shared_ptr<const Capture> capture, He
   const int64_t n = capture->n_token(), d = spec.d_head;
   const std::vector<int64_t> q_shape{n, spec.n_head, d}, k_shape{n, spec.n_kv_head, d};
   const std::vector<int64_t> lse_shape{spec.n_head, n};
-  if (layer->q.shape() != q_shape || layer->k.shape() != k_shape || layer->lse.shape() != lse_shape)
-    return make_error(
-        ErrorCode::bad_format,
-        fmt::format("head {}: q [{}], k [{}] and lse [{}] do not fit {} tokens and {} heads of "
-                    "{} ({} KV heads)",
-                    to_string(head), fmt::join(layer->q.shape(), ", "), fmt::join(layer->k.shape(), ", "),
-                    fmt::join(layer->lse.shape(), ", "), n, spec.n_head, d, spec.n_kv_head));
+  const std::vector<int64_t>&q_found = layer->q.empty() ? layer->q_bf16.shape() : layer->q.shape(),
+        &k_found = layer->k.empty() ? layer->k_bf16.shape() : layer->k.shape();
+  if (q_found != q_shape || k_found != k_shape || layer->lse.shape() != lse_shape)
+    return make_error(ErrorCode::bad_format,
+                      fmt::format("head {}: q [{}], k [{}] and lse [{}] do not fit {} tokens and {} heads of "
+                                  "{} ({} KV heads)",
+                                  to_string(head), fmt::join(q_found, ", "), fmt::join(k_found, ", "),
+                                  fmt::join(layer->lse.shape(), ", "), n, spec.n_head, d, spec.n_kv_head));
   SACCADE_CHECK(check_edits_of(*layer, head, spec.n_head, n));
   AttentionMap map;
   map.head_ = head;
@@ -74,8 +75,8 @@ Result<AttentionMap> AttentionMap::of(std::shared_ptr<const Capture> capture, He
   map.input_.mask = mask_of(spec, l);
   map.input_.mask.knockouts = layer->knockouts;
   map.input_.scores = scores_of(spec, l);
-  map.input_.q = {layer->q.data(), spec.n_head * d, d};
-  map.input_.k = {layer->k.data(), spec.n_kv_head * d, d};
+  map.input_.q = layer->q_view(spec);
+  map.input_.k = layer->k_view(spec);
   map.input_.lse = layer->lse.data();
   map.input_.edits = layer->plans;
   auto parts = std::make_shared<Parts>();

@@ -8,7 +8,7 @@ namespace saccade {
 
 int64_t LayerCapture::bytes() const {
   const HeadStatistics& s = statistics;
-  int64_t total = resid_pre.bytes() + q.bytes() + k.bytes() + lse.bytes();
+  int64_t total = resid_pre.bytes() + q.bytes() + k.bytes() + q_bf16.bytes() + k_bf16.bytes() + lse.bytes();
   for (const HostTensor* tensor : {&s.entropy, &s.max_weight, &s.sink_mass, &s.local_mass, &s.mean_distance,
                                    &s.received, &s.received_max, &s.value_mass, &s.block_max, &s.block_mass})
     total += tensor->bytes();
@@ -21,6 +21,21 @@ int64_t LayerCapture::bytes() const {
   for (const std::vector<EdgeRect>& list : knockouts)
     total += static_cast<int64_t>(list.size() * sizeof(EdgeRect));
   return total;
+}
+
+namespace {
+
+HeadsView view_of(const HostTensor& f32, const Bfloat16Tensor& bf16, int64_t heads, int64_t d) {
+  return {f32.empty() ? nullptr : f32.data(), heads * d, d, bf16.empty() ? nullptr : bf16.data()};
+}
+
+}  // namespace
+
+HeadsView LayerCapture::q_view(const ModelSpec& spec) const {
+  return view_of(q, q_bf16, spec.n_head, spec.d_head);
+}
+HeadsView LayerCapture::k_view(const ModelSpec& spec) const {
+  return view_of(k, k_bf16, spec.n_kv_head, spec.d_head);
 }
 
 int64_t Capture::bytes() const {

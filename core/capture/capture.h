@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/bfloat16_tensor.h"
 #include "core/base/host_tensor.h"
 #include "core/run/hook_site.h"
 #include "core/tokens/tokenizer.h"
@@ -32,7 +33,9 @@ struct LayerCapture {
   HostTensor resid_pre;  // [pos, d_model]: enough to start again from this layer
   HostTensor q;          // [pos, head, d_head], after rotation
   HostTensor k;          // [pos, kv_head, d_head], after rotation
-  HostTensor lse;        // [head, query]
+  // In the place of q and k where the run computed in bfloat16: exactly what its maps were made of.
+  Bfloat16Tensor q_bf16, k_bf16;
+  HostTensor lse;  // [head, query]
   HeadStatistics statistics;
   // What regenerating the maps needs of the edits: each empty, or one entry per head.
   std::vector<std::vector<EdgeRect>> knockouts;
@@ -40,6 +43,12 @@ struct LayerCapture {
   std::vector<HostTensor> row_factors;  // [row_factor_count(plan), query]; empty without weight edits
 
   [[nodiscard]] int64_t bytes() const;
+  [[nodiscard]] bool keeps_attention() const { return !(q.empty() && q_bf16.empty()) && !lse.empty(); }
+  // q and k as the kernels read them, and as float32 whatever they were kept in.
+  [[nodiscard]] HeadsView q_view(const ModelSpec& spec) const;
+  [[nodiscard]] HeadsView k_view(const ModelSpec& spec) const;
+  [[nodiscard]] HostTensor q_values() const { return q_bf16.empty() ? q : q_bf16.widened(); }
+  [[nodiscard]] HostTensor k_values() const { return k_bf16.empty() ? k : k_bf16.widened(); }
 };
 
 // Where the numbers came from; written into every export.

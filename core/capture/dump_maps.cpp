@@ -52,6 +52,8 @@ class Scores {
   Scores(const Capture& capture, HeadId head)
       : spec_(capture.spec),
         layer_(*capture.layers[static_cast<size_t>(head.layer.value)]),
+        q_(layer_.q_values()),
+        k_(layer_.k_values()),
         mask_(mask_of(capture.spec, head.layer.value)),
         scores_(scores_of(capture.spec, head.layer.value)),
         head_(head.head.value) {
@@ -83,8 +85,8 @@ class Scores {
   }
   [[nodiscard]] float product(int64_t query, int64_t key) const {
     const int64_t d = spec_.d_head, kv_head = spec_.kv_head_of(head_);
-    const float* q = layer_.q.data() + (query * spec_.n_head + head_) * d;
-    const float* k = layer_.k.data() + (key * spec_.n_kv_head + kv_head) * d;
+    const float* q = q_.data() + (query * spec_.n_head + head_) * d;
+    const float* k = k_.data() + (key * spec_.n_kv_head + kv_head) * d;
     double sum = 0.0;
     for (int64_t c = 0; c < d; ++c) sum += static_cast<double>(q[c]) * k[c];
     double s = sum * static_cast<double>(scores_.scale);
@@ -97,6 +99,7 @@ class Scores {
 
   const ModelSpec& spec_;
   const LayerCapture& layer_;
+  HostTensor q_, k_;
   AttentionMask mask_;
   AttentionScores scores_;
   std::vector<ScoreEdit> edits_;

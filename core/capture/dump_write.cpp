@@ -88,9 +88,9 @@ class DumpWriter {
     if (site == dump::final_resid(spec_)) return !capture_.final_resid.empty();
     switch (site.site) {
       case HookSite::q:
-        return !layer_of(site.layer).q.empty();
+        return layer_of(site.layer).keeps_attention();
       case HookSite::k:
-        return !layer_of(site.layer).k.empty();
+        return layer_of(site.layer).keeps_attention();
       case HookSite::resid_pre:
         return !layer_of(site.layer).resid_pre.empty();
       default:
@@ -184,8 +184,8 @@ class DumpWriter {
   Result<void> layer(int32_t l) {
     const LayerCapture& layer = layer_of(l);
     SACCADE_CHECK(site({HookSite::resid_pre, l}, layer.resid_pre));
-    SACCADE_CHECK(site({HookSite::q, l}, layer.q));
-    SACCADE_CHECK(site({HookSite::k, l}, layer.k));
+    SACCADE_CHECK(site({HookSite::q, l}, layer.q_values()));
+    SACCADE_CHECK(site({HookSite::k, l}, layer.k_values()));
     return tensor(dump::lse(l), layer.lse, {"head", "query"});
   }
 

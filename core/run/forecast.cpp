@@ -10,10 +10,12 @@ constexpr int64_t word = sizeof(float);
 constexpr int64_t row_statistics = 6;     // entropy, max weight and key, sink, local, distance
 constexpr int64_t column_statistics = 2;  // received, received_max
 
-int64_t capture_bytes(const ModelSpec& spec, const CapturePlan& plan, int64_t n) {
+int64_t capture_bytes(const ModelSpec& spec, const CapturePlan& plan, const std::string& dtype, int64_t n) {
   int64_t per_layer = 0;
   if (plan.residuals) per_layer += n * spec.d_model;
-  if (plan.attention) per_layer += n * (spec.n_head + spec.n_kv_head) * spec.d_head + n * spec.n_head;
+  const int64_t halves = dtype == "bf16" ? 2 : 1;  // q and k are kept as they were multiplied
+  if (plan.attention)
+    per_layer += n * (spec.n_head + spec.n_kv_head) * spec.d_head / halves + n * spec.n_head;
   if (plan.statistics) {
     const auto named = static_cast<int64_t>(plan.key_masses.size()) + (plan.value_mass ? 1 : 0);
     per_layer += n * spec.n_head * (row_statistics + column_statistics + named);
@@ -47,14 +49,14 @@ int64_t working_bytes(const ModelSpec& spec, int64_t n) {
 }  // namespace
 
 MemoryForecast forecast_memory(const ModelSpec& spec, int64_t weight_bytes, const CapturePlan& plan,
-                               int64_t n_token, int64_t available) {
+                               const std::string& dtype, int64_t n_token, int64_t available) {
   MemoryForecast forecast;
   forecast.weights = weight_bytes;
-  forecast.captures = capture_bytes(spec, plan, n_token);
+  forecast.captures = capture_bytes(spec, plan, dtype, n_token);
   forecast.working = working_bytes(spec, n_token);
   forecast.available = available;
   const auto fits = [&](int64_t n) {
-    return capture_bytes(spec, plan, n) + working_bytes(spec, n) <= available;
+    return capture_bytes(spec, plan, dtype, n) + working_bytes(spec, n) <= available;
   };
   int64_t low = 0, high = spec.n_context;
   while (low < high) {

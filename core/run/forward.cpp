@@ -219,8 +219,13 @@ Result<HostTensor> ForwardPass::layer(int32_t l, HostTensor x, const LayerOption
     capture->plans = plan->heads;
     if (plan_.residuals) capture->resid_pre = std::move(x);
     if (plan_.attention) {
-      capture->q = std::move(attention.q);
-      capture->k = std::move(attention.k);
+      if (attention.q_bf16.empty()) {
+        capture->q = std::move(attention.q);
+        capture->k = std::move(attention.k);
+      } else {
+        capture->q_bf16 = std::move(attention.q_bf16);
+        capture->k_bf16 = std::move(attention.k_bf16);
+      }
     }
   }
   return next;

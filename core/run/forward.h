@@ -10,6 +10,7 @@
 
 #include "core/base/job.h"
 #include "core/capture/capture.h"
+#include "core/run/head_step.h"
 #include "core/run/model_weights.h"
 #include "core/run/rotary.h"
 #include "core/run/run_request.h"
@@ -22,6 +23,16 @@ namespace saccade {
 struct KvCache {
   std::vector<float> keys, values;
   int64_t length = 0;
+
+  void reserve(int64_t positions, int64_t width) {  // width: kv_head * d_head
+    keys.reserve(static_cast<size_t>(positions * width));
+    values.reserve(static_cast<size_t>(positions * width));
+  }
+  void drop_last(int64_t width) {
+    keys.resize(keys.size() - static_cast<size_t>(width));
+    values.resize(values.size() - static_cast<size_t>(width));
+    --length;
+  }
 };
 
 // The rows of one sequence among those of a pass. A pass without segments has one, with the pass's own edits.
@@ -39,11 +50,13 @@ struct Regroup {
 
 struct LayerOptions {
   int64_t first_position = 0;
-  KvCache* cache = nullptr;         // read and extended; null: the rows see only each other
-  LayerCapture* capture = nullptr;  // filled as the plan says; may be null
-  bool skip_resid_pre = false;      // x already passed this layer's resid_pre (resuming)
-  Regroup before_z = {};            // once attention is done, before z is edited
-  Regroup after_z = {};             // before W_O: rows that nobody asks for end here
+  KvCache* cache = nullptr;                // read and extended; null: the rows see only each other
+  LayerCapture* capture = nullptr;         // filled as the plan says; may be null
+  HeadStep* step = nullptr;                // of a single row: this layer's part is filled in
+  std::span<const KeyRange> watched = {};  // keys whose mass the step keeps
+  bool skip_resid_pre = false;             // x already passed this layer's resid_pre (resuming)
+  Regroup before_z = {};                   // once attention is done, before z is edited
+  Regroup after_z = {};                    // before W_O: rows that nobody asks for end here
 };
 
 class ForwardPass {
@@ -74,6 +87,8 @@ class ForwardPass {
     HostTensor q, k, z;             // [rows, head | kv_head, d_head]
     ops::DeviceTensor qkv, v_rows;  // own the values that `v` points into
     HeadsView v;
+    // With bfloat16 arithmetic q, k and v hold numbers of that type; these are the same, in half the room.
+    Bfloat16Tensor q_bf16, k_bf16, v_bf16;
     HostTensor query_norms;  // |q|, [rows, head]; empty unless an edit gates heads by them
   };
   [[nodiscard]] std::vector<Segment> segments_of(int64_t rows, int64_t first_position) const;
@@ -96,6 +111,7 @@ class ForwardPass {
                        std::vector<KeyMass>& key_masses, std::vector<float*>& row_factors) const;
   Result<void> attend_segments(const AttentionInput& input, const AttentionOutput& output, int32_t l);
   Result<ops::DeviceTensor> attention_out(int32_t l, Attention& attention, int64_t first_position);
+  void round_to_bfloat16(Attention& attention) const;
   void normalise_and_rotate(int32_t l, Attention& attention, int64_t first_position);
   // h is already normalised.
   Result<ops::DeviceTensor> mlp(int32_t l, const ops::DeviceTensor& h, int64_t first_position);

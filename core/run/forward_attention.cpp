@@ -62,10 +62,33 @@ Result<ForwardPass::Attention> ForwardPass::project(int32_t l, const ops::Device
   copy_heads(q, rows, spec_.n_head, d, attention.q);
   copy_heads(k, rows, spec_.n_kv_head, d, attention.k);
   normalise_and_rotate(l, attention, first_position);
+  if (precision_ == ops::Precision::bf16) round_to_bfloat16(attention);
   record({HookSite::q, l}, attention.q.data(), rows);
   record({HookSite::k, l}, attention.k.data(), rows);
   record_heads({HookSite::v, l}, attention.v, rows, spec_.n_kv_head);
   return attention;
+}
+
+// In place, so that what is recorded, cached and captured is what the kernels multiply.
+void ForwardPass::round_to_bfloat16(Attention& attention) const {
+  const int64_t rows = attention.q.shape()[0], d = spec_.d_head;
+  attention.q_bf16 = Bfloat16Tensor(attention.q);
+  attention.k_bf16 = Bfloat16Tensor(attention.k);
+  attention.v_bf16 = Bfloat16Tensor(attention.k.shape(), attention.k.size());
+  const auto widen = [](const Bfloat16Tensor& from, HostTensor& to) {
+    std::transform(from.data(), from.data() + to.size(), to.mutable_values().begin(), widen_bfloat16);
+  };
+  widen(attention.q_bf16, attention.q);
+  widen(attention.k_bf16, attention.k);
+  auto narrow = attention.v_bf16.mutable_values().begin();
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t h = 0; h < spec_.n_kv_head; ++h, narrow += d) {
+      // The rows are this pass's own: products of x, never the mapping.
+      auto* v =
+          const_cast<float*>(attention.v.data) + i * attention.v.token_stride + h * attention.v.head_stride;
+      std::transform(v, v + d, narrow, narrow_to_bfloat16);
+      std::transform(narrow, narrow + d, v, widen_bfloat16);
+    }
 }
 
 void ForwardPass::normalise_and_rotate(int32_t l, Attention& attention, int64_t first_position) {
@@ -170,6 +193,10 @@ Result<void> ForwardPass::attend(int32_t l, Attention& attention, const LayerPla
     input.shape.n_key = options.cache->length;
     input.k = {options.cache->keys.data(), kv_heads * d, d};
     input.v = {options.cache->values.data(), kv_heads * d, d};
+  } else if (precision_ == ops::Precision::bf16 && segments_.empty()) {
+    input.q = {nullptr, heads * d, d, attention.q_bf16.data()};
+    input.k = {nullptr, kv_heads * d, d, attention.k_bf16.data()};
+    input.v = {nullptr, kv_heads * d, d, attention.v_bf16.data()};
   }
   AttentionOutput output;
   attention.z = HostTensor({rows, heads, d}, false);
@@ -180,6 +207,15 @@ Result<void> ForwardPass::attend(int32_t l, Attention& attention, const LayerPla
   std::vector<KeyMass> key_masses;
   std::vector<float*> row_factors;
   if (options.capture) keep_statistics(*options.capture, plan, rows, output, key_masses, row_factors);
+  if (options.step) {
+    const auto at = static_cast<size_t>(l) * static_cast<size_t>(heads);
+    output.max_key = options.step->max_key.data() + at;
+    output.max_weight = options.step->max_weight.data() + at;
+    if (!options.watched.empty()) {
+      key_masses = {{{options.watched.begin(), options.watched.end()}, options.step->key_mass.data() + at}};
+      output.key_masses = key_masses;
+    }
+  }
   // Tasks that have not begun when the job is cancelled are left out; the result is then thrown away.
   const Parallel cancellable{parallel_.workers,
                              [this](int64_t n, const std::function<void(int64_t, int)>& body) {

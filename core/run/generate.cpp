@@ -64,6 +64,12 @@ bool ends(const Model& model, int32_t id) {
   return std::find(eos.begin(), eos.end(), id) != eos.end() || model.tokenizer().eos() == id;
 }
 
+HeadStep empty_step(const ModelSpec& spec, bool watches) {
+  const auto heads = static_cast<size_t>(spec.n_heads_total());
+  return {std::vector<int32_t>(heads, -1), std::vector<float>(heads),
+          std::vector<float>(watches ? heads : 0)};
+}
+
 Result<void> check_sampling(const SamplingOptions& options) {
   if (options.max_tokens < 0 || options.top_k < 0 || !(options.temperature >= 0.0) ||
       !(options.top_p > 0.0) || options.top_p > 1.0)
@@ -97,20 +103,40 @@ Result<Generation> Runner::generate(const RunRequest& request, const SamplingOpt
   std::mt19937_64 random(options.seed);
   Generation generation;
   std::vector<int32_t> added;
+  const KeySet watched = key_set(options.watched);
+  const int64_t longest =
+      std::min<int64_t>(static_cast<int64_t>(prompt.size()) + options.max_tokens, spec.n_context);
+  const int64_t kv_width = int64_t{spec.n_kv_head} * spec.d_head;
+  for (KvCache& cache : caches) cache.reserve(longest, kv_width);
 
   Result<void> outcome = ops::guarded([&]() -> Result<void> {
     ForwardPass pass = state_->pass(edits, nothing, job, precision_of(request.dtype));
-    std::vector<int32_t> rows = prompt;
     int64_t position = 0;
-    while (static_cast<int>(added.size()) < options.max_tokens && position < spec.n_context) {
+    const auto through_layers = [&](const std::vector<int32_t>& rows, HeadStep* step) -> Result<HostTensor> {
       SACCADE_TRY(HostTensor x, pass.embed(rows, position));
       for (int32_t l = 0; l < spec.n_layer; ++l) {
         LayerOptions layer;
         layer.first_position = position;
         layer.cache = &caches[static_cast<size_t>(l)];
+        layer.step = step;
+        layer.watched = watched;
         SACCADE_TRY(x, pass.layer(l, std::move(x), layer));
       }
       position += static_cast<int64_t>(rows.size());
+      return x;
+    };
+    std::vector<int32_t> rows = prompt;
+    // The row that the first new token is read from goes through once more, alone, where its heads are to be
+    // kept.
+    if (options.keep_heads && options.max_tokens > 0) {
+      SACCADE_TRY(const HostTensor whole, through_layers(prompt, nullptr));
+      for (KvCache& cache : caches) cache.drop_last(kv_width);
+      --position;
+      rows = {prompt.back()};
+    }
+    while (static_cast<int>(added.size()) < options.max_tokens && position < spec.n_context) {
+      HeadStep step = options.keep_heads ? empty_step(spec, !watched.empty()) : HeadStep();
+      SACCADE_TRY(const HostTensor x, through_layers(rows, options.keep_heads ? &step : nullptr));
       SACCADE_TRY(const ops::DeviceTensor h, pass.head(x));
       SACCADE_TRY(const Answer answer,
                   unembed(h, state_->weights, spec, rows, false, job, precision_of(request.dtype)));
@@ -122,6 +148,7 @@ Result<Generation> Runner::generate(const RunRequest& request, const SamplingOpt
       SACCADE_TRY(Token token, model.tokenizer().token(id));
       added.push_back(id);
       generation.tokens.push_back(token);
+      if (options.keep_heads) generation.steps.push_back(std::move(step));
       if (options.keep_logits) generation.logits.push_back(answer.last_logits);
       generation.text = added_text(model.tokenizer(), prompt, added);
       if (on_token) on_token(token, generation.text);

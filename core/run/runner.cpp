@@ -122,12 +122,12 @@ RunRequest Runner::request(TokenSequence tokens) const {
 }
 
 MemoryForecast Runner::forecast(const RunRequest& request) const {
-  return forecast_memory(state_->model->spec(), state_->model->file_bytes(), request.capture,
+  return forecast_memory(state_->model->spec(), state_->model->file_bytes(), request.capture, request.dtype,
                          request.tokens.size(), available_bytes());
 }
 
 MemoryForecast forecast_run(const Model& model, int64_t n_token) {
-  return forecast_memory(model.spec(), model.file_bytes(), CapturePlan{}, n_token, available_bytes());
+  return forecast_memory(model.spec(), model.file_bytes(), CapturePlan{}, "f32", n_token, available_bytes());
 }
 
 Result<void> Runner::State::check(const RunRequest& request) const {
@@ -149,7 +149,7 @@ Result<void> Runner::State::check(const RunRequest& request) const {
                                   request.dtype, request.device));
   SACCADE_CHECK(check_edits(request.edits, spec, n));
   const MemoryForecast need =
-      forecast_memory(spec, model->file_bytes(), request.capture, n, available_bytes());
+      forecast_memory(spec, model->file_bytes(), request.capture, request.dtype, n, available_bytes());
   if (!need.fits())
     return make_error(
         ErrorCode::out_of_memory,

@@ -14,6 +14,7 @@
 
 #include "core/base/job.h"
 #include "core/model/model.h"
+#include "core/run/head_step.h"
 #include "core/run/run_request.h"
 #include "kernels/attention.h"
 
@@ -45,12 +46,15 @@ struct SamplingOptions {
   double top_p = 1.0;
   uint64_t seed = 0;
   bool stop_at_eos = true;
+  bool keep_heads = false;   // Generation::steps
+  PositionSet watched = {};  // keys whose mass the steps keep: a needle
   bool keep_logits = false;  // Generation::logits
 };
 struct Generation {
   std::vector<Token> tokens;       // the new ones
   std::vector<HostTensor> logits;  // that each was drawn from, [n_vocab]; only when asked for
   std::string text;                // decoded together
+  std::vector<HeadStep> steps;     // with SamplingOptions::keep_heads: one per new token
   bool stopped_at_eos = false;
   bool cancelled = false;  // what was made until then is kept
   double seconds = 0.0;

@@ -36,6 +36,7 @@ struct Runner::State {
 [[nodiscard]] int64_t answer_row(const TokenSequence& tokens, const ModelSpec& spec);
 
 [[nodiscard]] MemoryForecast forecast_memory(const ModelSpec& spec, int64_t weight_bytes,
-                                             const CapturePlan& plan, int64_t n_token, int64_t available);
+                                             const CapturePlan& plan, const std::string& dtype,
+                                             int64_t n_token, int64_t available);
 
 }  // namespace saccade

@@ -254,13 +254,13 @@ TEST_P(RunnerTest, the_forecast_of_what_is_kept_is_what_is_kept) {
 TEST_P(RunnerTest, a_forecast_that_does_not_fit_says_how_many_tokens_would) {
   const ModelSpec& spec = opened_.model->spec();
   const CapturePlan plan;
-  const MemoryForecast plenty = forecast_memory(spec, 0, plan, 60, int64_t{1} << 40);
+  const MemoryForecast plenty = forecast_memory(spec, 0, plan, "f32", 60, int64_t{1} << 40);
   ASSERT_TRUE(plenty.fits());
-  const MemoryForecast tight = forecast_memory(spec, 0, plan, 60, plenty.needed() - 1);
+  const MemoryForecast tight = forecast_memory(spec, 0, plan, "f32", 60, plenty.needed() - 1);
   EXPECT_FALSE(tight.fits());
   EXPECT_LT(tight.longest, 60);
-  EXPECT_TRUE(forecast_memory(spec, 0, plan, tight.longest, plenty.needed() - 1).fits());
-  EXPECT_FALSE(forecast_memory(spec, 0, plan, tight.longest + 1, plenty.needed() - 1).fits());
+  EXPECT_TRUE(forecast_memory(spec, 0, plan, "f32", tight.longest, plenty.needed() - 1).fits());
+  EXPECT_FALSE(forecast_memory(spec, 0, plan, "f32", tight.longest + 1, plenty.needed() - 1).fits());
 }
 
 TEST_P(RunnerTest, every_kernel_set_gives_the_same_answer) {

@@ -27,6 +27,20 @@ struct Place {
   std::string family = {};  // to be read as
 };
 
+// A folder stands for its weights; one without a config.json for the GGUF file in it, if there is just one.
+Path weights_in(const Path& folder) {
+  std::error_code failed;
+  Path only;
+  if (std::filesystem::exists(folder / "config.json", failed)) return folder;
+  std::filesystem::directory_iterator entry(folder, failed);
+  for (; !failed && entry != std::filesystem::directory_iterator(); entry.increment(failed)) {
+    if (entry->path().extension() != ".gguf") continue;
+    if (!only.empty()) return folder;
+    only = entry->path();
+  }
+  return only.empty() ? folder : only;
+}
+
 Result<Place> find_place(const std::string& where) {
   if (where.starts_with(family_prefix)) {
     const size_t colon = where.find(':', family_prefix.size());
@@ -54,7 +68,7 @@ Result<Place> find_place(const std::string& where) {
     return make_error(ErrorCode::not_found, fmt::format("{}: no such folder or file", where));
   if (failed) return make_error(ErrorCode::io, fmt::format("{}: {}", where, failed.message()));
   if (std::filesystem::is_directory(status))
-    return Place{path, path, path.filename().string(), path.string()};
+    return Place{path, weights_in(path), path.filename().string(), path.string()};
   const std::string kind = path.extension().string();
   if (kind == ".safetensors" || kind == ".bin" || kind == ".pt" || kind == ".pth" || kind == ".gguf")
     return Place{path.parent_path(), path,
@@ -155,6 +169,11 @@ std::vector<std::string> notes_on(const ModelSpec& spec, const Checkpoint& check
     notes.push_back(fmt::format("the tokenizer knows {} tokens, the model {}: the last {} have no text",
                                 words, spec.n_vocab, spec.n_vocab - words));
   }
+  for (const std::string& part : weights.lacking())
+    notes.push_back(
+        fmt::format("the checkpoint has no {}: its answers only compare the last residual with the "
+                    "token embeddings",
+                    part));
   if (!weights.unused().empty()) notes.push_back(unused_note(weights.unused()));
   if (const int64_t copied = checkpoint.copied_bytes(); copied > 0)
     notes.push_back(

@@ -1,4 +1,6 @@
-// Generation: prefill into a KV cache, then one row at a time, under the request's edits.
+// Generation: prefill into a KV cache, then one row at a time, under the request's edits. Where the rotation
+// depends on the length of the text (dynamic scaling, longrope), the cache is made anew when it changes, so
+// that decoding stays equal to a run over the whole text.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -64,6 +66,15 @@ bool ends(const Model& model, int32_t id) {
   return std::find(eos.begin(), eos.end(), id) != eos.end() || model.tokenizer().eos() == id;
 }
 
+// Whether the keys that were kept of `position` tokens are rotated otherwise in a text of one more.
+bool cache_is_stale(const ModelSpec& spec, int64_t position) {
+  for (int32_t l = 0; l < spec.n_layer; ++l)
+    if (const RotarySpec* rotary = spec.rotary_of(l);
+        rotary != nullptr && rotation_changes(*rotary, position, position + 1))
+      return true;
+  return false;
+}
+
 Result<void> check_sampling(const SamplingOptions& options) {
   if (options.max_tokens < 0 || options.top_k < 0 || !(options.temperature >= 0.0) ||
       !(options.top_p > 0.0) || options.top_p > 1.0)
@@ -103,6 +114,12 @@ Result<Generation> Runner::generate(const RunRequest& request, const SamplingOpt
     std::vector<int32_t> rows = prompt;
     int64_t position = 0;
     while (static_cast<int>(added.size()) < options.max_tokens && position < spec.n_context) {
+      if (position > 0 && cache_is_stale(spec, position)) {
+        rows = prompt;
+        rows.insert(rows.end(), added.begin(), added.end());
+        position = 0;
+        caches.assign(caches.size(), {});
+      }
       SACCADE_TRY(HostTensor x, pass.embed(rows, position));
       for (int32_t l = 0; l < spec.n_layer; ++l) {
         LayerOptions layer;
@@ -111,9 +128,11 @@ Result<Generation> Runner::generate(const RunRequest& request, const SamplingOpt
         SACCADE_TRY(x, pass.layer(l, std::move(x), layer));
       }
       position += static_cast<int64_t>(rows.size());
+      edits.freeze_means();
       SACCADE_TRY(const ops::DeviceTensor h, pass.head(x));
       SACCADE_TRY(const Answer answer,
                   unembed(h, state_->weights, spec, rows, false, job, precision_of(request.dtype)));
+      if (options.keep_logits) generation.logits.push_back(answer.last_logits);
       const int32_t id = sample(answer.last_logits.values(), options, random);
       if (options.stop_at_eos && ends(model, id)) {
         generation.stopped_at_eos = true;

@@ -45,10 +45,12 @@ struct SamplingOptions {
   double top_p = 1.0;
   uint64_t seed = 0;
   bool stop_at_eos = true;
+  bool keep_logits = false;
 };
 struct Generation {
-  std::vector<Token> tokens;  // the new ones
-  std::string text;           // decoded together
+  std::vector<Token> tokens;       // the new ones
+  std::string text;                // decoded together
+  std::vector<HostTensor> logits;  // [n_vocab] each, what a token was chosen from; empty unless asked for
   bool stopped_at_eos = false;
   bool cancelled = false;  // what was made until then is kept
   double seconds = 0.0;

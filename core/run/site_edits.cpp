@@ -15,11 +15,25 @@ std::vector<Edit> effective(const std::vector<Edit>& edits) {
   return kept;
 }
 
+constexpr int64_t all = std::numeric_limits<int32_t>::max();  // positions never reach it
+
 EdgeRect rectangle(const Edit& edit) {
-  constexpr int64_t all = std::numeric_limits<int32_t>::max();  // positions never reach it
   const PositionRange query = edit.query.value_or(PositionRange{0, all});
   const PositionRange key = edit.key.value_or(PositionRange{0, all});
   return {query.begin, query.end, key.begin, key.end};
+}
+
+// One rectangle for every stretch of padding: all queries lose these keys.
+std::vector<EdgeRect> padding_of(const TokenSequence& tokens, const ModelSpec& spec) {
+  std::vector<EdgeRect> stretches;
+  for (int64_t i = 0; i < tokens.size(); ++i) {
+    if (spec.padding_id < 0 || tokens.tokens[static_cast<size_t>(i)].id != spec.padding_id) continue;
+    if (!stretches.empty() && stretches.back().key_end == i)
+      ++stretches.back().key_end;
+    else
+      stretches.push_back({0, all, i, i + 1});
+  }
+  return stretches;
 }
 
 bool same_shape(const ModelSpec& a, const ModelSpec& b) {
@@ -32,7 +46,12 @@ SiteEdits::SiteEdits(const RunRequest& request, const ModelSpec& spec, Reference
     : request_(request),
       spec_(spec),
       reference_z_(std::move(reference_z)),
-      edits_(effective(request.edits)) {}
+      edits_(effective(request.edits)),
+      padding_(padding_of(request.tokens, spec)) {}
+
+bool has_padding(const TokenSequence& tokens, const ModelSpec& spec) {
+  return !padding_of(tokens, spec).empty();
+}
 
 Result<void> SiteEdits::check() const {
   for (const Edit& edit : edits_) {
@@ -70,6 +89,7 @@ bool SiteEdits::acts_on(SiteRef site) const {
 
 std::vector<std::vector<EdgeRect>> SiteEdits::knockouts(int32_t layer) const {
   std::vector<std::vector<EdgeRect>> lists;
+  if (!padding_.empty()) lists.assign(static_cast<size_t>(spec_.n_head), padding_);
   for (const Edit& edit : edits_) {
     const auto* heads = std::get_if<HeadTarget>(&edit.target);
     if (edit.verb != EditVerb::knockout || !heads || !heads->layers.contains(layer)) continue;
@@ -135,7 +155,7 @@ Result<std::vector<float>> SiteEdits::mean_of(const Block& block, std::span<cons
   const Edit& edit = edits_[block.edit];
   // Frozen once taken: over the prompt, or over the other run.
   if (const auto known = means_.find(key);
-      known != means_.end() && (first_position > 0 || !edit.from.empty()))
+      known != means_.end() && (means_are_frozen_ || first_position > 0 || !edit.from.empty()))
     return known->second;
   HostTensor other;
   if (!edit.from.empty()) {

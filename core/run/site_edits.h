@@ -25,8 +25,10 @@ class SiteEdits {
   // [first_position, first_position + rows); at z the columns are (head, d_head).
   Result<void> apply(SiteRef site, std::span<float> values, int64_t rows, int64_t first_position);
   [[nodiscard]] bool acts_on(SiteRef site) const;
-  // Edges knocked out in a layer: empty, or one list per head.
+  // Edges knocked out in a layer: empty, or one list per head. Padding is knocked out in every layer.
   [[nodiscard]] std::vector<std::vector<EdgeRect>> knockouts(int32_t layer) const;
+  // From here on means over positions stay what they are, whatever rows come.
+  void freeze_means() { means_are_frozen_ = true; }
 
  private:
   struct Block {  // the columns of one head, or all of them
@@ -43,10 +45,14 @@ class SiteEdits {
   const ModelSpec& spec_;
   ReferenceZ reference_z_;
   std::vector<Edit> edits_;  // those with an effect
+  std::vector<EdgeRect> padding_;
+  bool means_are_frozen_ = false;
   std::map<std::pair<std::string, SiteRef>, HostTensor> references_;
   std::map<std::tuple<size_t, SiteRef, int64_t>, std::vector<float>> means_;
 };
 
+// Whether a token of the request is padding that the model must not see.
+[[nodiscard]] bool has_padding(const TokenSequence& tokens, const ModelSpec& spec);
 // Whether an edit changes what is computed at this layer (-1: before the first). An edit of resid_pre of
 // layer l counts to layer l - 1, whose output it changes.
 [[nodiscard]] bool changes_layer(const Edit& edit, int32_t layer);

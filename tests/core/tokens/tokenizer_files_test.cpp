@@ -131,6 +131,35 @@ TEST(TokenizerFiles, RefusesMergesThatCannotBe) {
   EXPECT_THAT(with(R"([["a"]])"), HasSubstr("merges[0]: expected \"a b\" or [\"a\", \"b\"]"));
 }
 
+// Every merge makes a longer token, so rules that feed each other in a circle end with the word.
+TEST(TokenizerFiles, MergesThatFeedEachOtherEndWithTheWord) {
+  json circle = small();
+  circle["model"]["vocab"] = {{"a", 0}, {"b", 1}, {"ab", 2}, {"ba", 3}, {"aba", 4}, {"bab", 5}, {"abab", 6}};
+  circle["model"]["merges"] = {"ab ab", "ba b", "ab a", "b a", "a b"};
+  EXPECT_THAT(ids_of(circle, "abab"), ElementsAre(0, 5));
+  const std::vector<int32_t> ids = ids_of(circle, std::string(100'000, 'a') + std::string(100'000, 'b'));
+  EXPECT_EQ(ids.size(), 199'999u);
+}
+
+TEST(TokenizerFiles, EnormousMergesAreReadInTimeAndNamedInAShortMessage) {
+  json doubling = small();
+  std::string token = "a";
+  for (int32_t id = 5; id < 21; ++id) {  // up to 65,536 letters
+    doubling["model"]["merges"].push_back(json::array({token, token}));
+    token += token;
+    doubling["model"]["vocab"][token] = id;
+  }
+  EXPECT_THAT(ids_of(doubling, token + token + "a"), ElementsAre(20, 20, 0));
+  json long_part = small();
+  long_part["model"]["merges"] = {{"a", std::string(8'000'000, 'z')}};
+  const std::string refused = error_of(long_part);
+  EXPECT_THAT(refused, HasSubstr("is not in the vocabulary"));
+  EXPECT_LT(refused.size(), 1000u);
+  json many = small();
+  many["model"]["merges"] = std::vector<std::string>(500'000, "a b");
+  EXPECT_THAT(ids_of(many, "abc"), ElementsAre(3, 2));  // the last listing of a pair counts
+}
+
 TEST(TokenizerFiles, RefusesAMergeWithOnlyTheSubwordPrefix) {
   json changed = small();
   changed["model"]["continuing_subword_prefix"] = "b";

@@ -138,6 +138,15 @@ Result<Description> describe(const Path& folder, const Path& weights, const JobC
   return found;
 }
 
+// A GGUF file has no config.json: what is wrong stands in its metadata.
+Error in_words_of_file(Error error, const Path& weights) {
+  constexpr std::string_view config = "config.json";
+  if (weights.extension() != ".gguf") return error;
+  for (size_t at = 0; (at = error.message.find(config, at)) != std::string::npos;)
+    error.message.replace(at, config.size(), "GGUF metadata");
+  return error;
+}
+
 // GGUF's Llama 3.1 keeps what its scaling does to each pair as a tensor.
 void read_frequency_factors(const Checkpoint& checkpoint, ModelSpec& spec) {
   const TensorView* factors = checkpoint.find("rope_freqs.weight");
@@ -204,7 +213,9 @@ Result<std::shared_ptr<Model>> Model::open_at(const std::filesystem::path& folde
 
   job.progress(0.6, "weights");
   SACCADE_TRY(model->checkpoint_, Checkpoint::open(weights));
-  SACCADE_TRY(FamilyMatch match, match_family(found.config, *model->checkpoint_, as_family));
+  auto matched = match_family(found.config, *model->checkpoint_, as_family);
+  if (!matched.ok()) return in_words_of_file(std::move(matched).error(), weights);
+  FamilyMatch match = std::move(*matched);
   read_frequency_factors(*model->checkpoint_, match.spec);
   model->spec_ = std::move(match.spec);
   model->weights_ = std::move(match.weights);

@@ -280,6 +280,21 @@ TEST_F(ModelTest, a_folder_s_one_weights_file_may_have_any_name_and_shards_need_
               HasSubstr("found pytorch_model-00002-of-00002.bin"));
 }
 
+TEST_F(ModelTest, a_gguf_file_is_refused_in_its_own_words_and_found_alone_in_a_folder) {
+  std::string bytes = bytes_of(fs::path(SACCADE_SOURCE_DIR) / "tests" / "data" / "gguf" / "tokens_bert.gguf");
+  ASSERT_NE(bytes.find("llama"), std::string::npos);
+  bytes.replace(bytes.find("llama"), 5, "mamba");  // its architecture
+  const fs::path file = folder_ / "model.gguf";
+  std::ofstream(file, std::ios::binary) << bytes;
+  for (const std::string& where : {file.string(), folder_.string()}) {
+    const auto opened = Model::open(where);
+    ASSERT_FALSE(opened.ok());
+    EXPECT_THAT(opened.error().to_string(),
+                AllOf(HasSubstr("GGUF metadata: 'general.architecture': expected one of llama, qwen2"),
+                      HasSubstr("found 'mamba'"), testing::Not(HasSubstr("config.json"))));
+  }
+}
+
 TEST_F(ModelTest, a_model_is_called_like_its_folder_however_the_folder_is_written) {
   for (const fs::path& where :
        {golden("gpt2"), golden("gpt2") / "", golden("gpt2") / ".", golden("gpt2") / "model.safetensors"}) {

@@ -119,7 +119,8 @@ void FoundCard::show_found(const FoundModel& found) {
                               .arg(parameters_text(model.weights().parameters()), text_of(spec.weight_dtype),
                                    text_of(format_bytes(model.file_bytes()))));
   add_fact(tr("tokenizer"), tokenizer_text(model));
-  if (!found.special_tokens.empty()) add_fact(tr("special tokens"), text_of(found.special_tokens));
+  add_fact(tr("special tokens"),
+           found.special_tokens.empty() ? tr("none are known") : text_of(found.special_tokens));
   add_fact(tr("memory"), memory_text(found), !found.forecast.fits());
   for (const std::string& note : model.notes()) add_fact(tr("note"), text_of(note));
   show();

@@ -8,6 +8,7 @@
 
 #include "app/cli/commands.h"
 #include "core/base/memory.h"
+#include "core/tokens/special_tokens.h"
 
 namespace saccade::cli {
 namespace {
@@ -26,17 +27,10 @@ Json spec_json(const ModelSpec& spec) {
           {"tied_unembedding", spec.tied_unembedding}};
 }
 
-// "; BOS <s> (1), EOS </s> (2)".
+// "; BOS <s> (1), EOS </s> (2), <unk> (0)".
 std::string special_text(const Tokenizer& tokenizer) {
-  std::string text;
-  const auto add = [&](const char* name, const std::optional<int32_t>& id) {
-    const auto token = id ? tokenizer.token(*id) : Result<Token>(make_error(ErrorCode::not_found, ""));
-    if (token.ok())
-      text += fmt::format("{} {} {} ({})", text.empty() ? ";" : ",", name, display_text(*token), *id);
-  };
-  add("BOS", tokenizer.bos());
-  add("EOS", tokenizer.eos());
-  return text;
+  const std::string text = special_tokens_text(tokenizer);
+  return text.empty() ? text : "; " + text;
 }
 
 std::string chat_text(const Model& model) {

@@ -34,15 +34,7 @@ QString shape_text(const ModelSpec& spec) {
 }
 
 QString tokenizer_text(const Model& model) {
-  const Tokenizer& tokenizer = model.tokenizer();
-  QString text = text_of(tokenizer.description());
-  const auto add = [&](const char* name, const std::optional<int32_t>& id) {
-    if (!id) return;
-    if (const auto token = tokenizer.token(*id); token.ok())
-      text += QStringLiteral("; %1 %2").arg(QLatin1String(name), text_of(display_text(*token)));
-  };
-  add("BOS", tokenizer.bos());
-  add("EOS", tokenizer.eos());
+  QString text = text_of(model.tokenizer().description());
   if (model.chat_template().ok()) text += FoundCard::tr("; chat template");
   return text;
 }
@@ -127,6 +119,8 @@ void FoundCard::show_found(const FoundModel& found) {
                               .arg(parameters_text(model.weights().parameters()), text_of(spec.weight_dtype),
                                    text_of(format_bytes(model.file_bytes()))));
   add_fact(tr("tokenizer"), tokenizer_text(model));
+  add_fact(tr("special tokens"),
+           found.special_tokens.empty() ? tr("none are known") : text_of(found.special_tokens));
   add_fact(tr("memory"), memory_text(found), !found.forecast.fits());
   for (const std::string& note : model.notes()) add_fact(tr("note"), text_of(note));
   show();

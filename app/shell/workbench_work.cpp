@@ -6,6 +6,7 @@
 
 #include "analysis/method.h"
 #include "core/capture/dump.h"
+#include "core/tokens/special_tokens.h"
 
 namespace saccade {
 namespace {
@@ -26,6 +27,7 @@ Result<FoundModel> look_at_model(const std::string& where, const std::string& pr
     found.n_token = std::min<int64_t>(tokens->size(), found.model->spec().n_context);
   const int64_t n = found.n_token > 0 ? found.n_token : found.model->spec().n_context;
   found.forecast = forecast_run(*found.model, n);
+  found.special_tokens = special_tokens_text(found.model->tokenizer());
   return found;
 }
 

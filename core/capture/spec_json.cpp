@@ -172,6 +172,7 @@ void visit_variants(Visitor& visitor, Spec& spec) {
   visitor.field("residual_scale", spec.residual_scale);
   visitor.size("n_token_type", spec.n_token_type, 0, largest_size);
   visitor.size("n_output", spec.n_output, 0, largest_size);
+  visitor.size("padding_id", spec.padding_id, -1, largest_size);
   visitor.field("no_norms", spec.no_norms);
   visitor.field("weightless_norms", spec.weightless_norms);
   visitor.field("logit_scale", spec.logit_scale);

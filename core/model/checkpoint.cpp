@@ -5,12 +5,10 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <nlohmann/json.hpp>
-#include <set>
-#include <system_error>
 
 #include "core/base/digest.h"
 #include "core/base/memory.h"
+#include "core/model/checkpoint_files.h"
 #include "core/model/gguf_file.h"
 #include "core/model/safetensors_header.h"
 #include "core/model/torch_file.h"
@@ -141,9 +139,6 @@ int64_t TensorView::elements() const {
 
 namespace {
 
-using Json = nlohmann::json;
-using Path = std::filesystem::path;
-
 // One safetensors file: 8 bytes little-endian header length, JSON header, data.
 struct Contents {
   std::span<const std::byte> header;  // with its length; of other formats, what describes the tensors
@@ -240,32 +235,6 @@ Result<std::shared_ptr<const std::byte[]>> align_tensors(const MappedFile& file,
   return owner;
 }
 
-Result<std::vector<std::filesystem::path>> shards_of(const std::filesystem::path& index_path,
-                                                     const Json& index,
-                                                     std::map<std::string, std::string>& file_of) {
-  const std::string name = index_path.string();
-  const std::filesystem::path folder = index_path.parent_path();
-  if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object())
-    return make_error(ErrorCode::bad_format,
-                      name + ": expected an object 'weight_map' from tensors to files");
-  std::set<std::string> files;
-  for (const auto& [tensor, file] : index["weight_map"].items()) {
-    if (!file.is_string())
-      return make_error(ErrorCode::bad_format,
-                        fmt::format("{}: the file of '{}' is no string", name, tensor));
-    const auto shard = file.get<std::string>();
-    if (shard.empty() || shard.find('/') != std::string::npos || shard.find('\\') != std::string::npos ||
-        shard.find('\0') != std::string::npos || shard == "." || shard == "..")
-      return make_error(ErrorCode::bad_format,
-                        fmt::format("{}: '{}' is not a file of this folder", name, shard));
-    files.insert(shard);
-    file_of[tensor] = shard;
-  }
-  std::vector<std::filesystem::path> paths;
-  for (const std::string& file : files) paths.push_back(folder / file);
-  return paths;
-}
-
 // The first and the middle bytes of every tensor, in the order of their names.
 void add_samples(Digest& digest, const std::map<std::string, TensorView, std::less<>>& tensors) {
   constexpr size_t sample = 4096;
@@ -276,34 +245,6 @@ void add_samples(Digest& digest, const std::map<std::string, TensorView, std::le
   }
 }
 
-Result<bool> is_folder(const Path& path) {
-  std::error_code failed;
-  const auto status = std::filesystem::status(path, failed);
-  if (status.type() == std::filesystem::file_type::none)
-    return make_error(ErrorCode::io, fmt::format("{}: {}", path.string(), failed.message()));
-  return status.type() == std::filesystem::file_type::directory;
-}
-
-// The files of a folder: safetensors before PyTorch's own; fills in which tensor the index, if there is one,
-// says is where.
-Result<std::vector<Path>> files_of(const Path& path, Path& index,
-                                   std::map<std::string, std::string>& file_of) {
-  SACCADE_TRY(const bool folder, is_folder(path));
-  if (!folder) return std::vector<Path>{path};
-  std::error_code ignored;
-  for (const char* name : {"model.safetensors", "pytorch_model.bin"}) {
-    if (std::filesystem::exists(path / name, ignored)) return std::vector<Path>{path / name};
-    index = path / (std::string(name) + ".index.json");
-    if (!std::filesystem::exists(index, ignored)) continue;
-    SACCADE_TRY(const std::string text, read_text_file(index));
-    return shards_of(index, Json::parse(text, nullptr, false), file_of);
-  }
-  return make_error(ErrorCode::not_found,
-                    fmt::format("{}: expected model.safetensors or pytorch_model.bin, or one of them with "
-                                ".index.json and its shards, found none of these",
-                                path.string()));
-}
-
 }  // namespace
 
 const TensorView* Checkpoint::find(std::string_view name) const {
@@ -312,12 +253,11 @@ const TensorView* Checkpoint::find(std::string_view name) const {
 }
 
 Result<std::shared_ptr<const Checkpoint>> Checkpoint::open(const std::filesystem::path& path) {
-  std::map<std::string, std::string> file_of;
-  Path index;
-  SACCADE_TRY(const std::vector<Path> files, files_of(path, index, file_of));
+  SACCADE_TRY(CheckpointFiles found, find_checkpoint_files(path));
+  std::map<std::string, std::string>& file_of = found.file_of;
   auto checkpoint = std::make_shared<Checkpoint>();
   Digest digest;
-  for (const Path& file : files) {
+  for (const std::filesystem::path& file : found.files) {
     SACCADE_TRY(const auto mapped, MappedFile::open(file));
     SACCADE_TRY(Contents contents, read_contents(*mapped));
     for (auto& copy : contents.copies) checkpoint->copies_.push_back(std::move(copy));
@@ -338,8 +278,8 @@ Result<std::shared_ptr<const Checkpoint>> Checkpoint::open(const std::filesystem
   }
   if (!file_of.empty())
     return make_error(ErrorCode::bad_format,
-                      fmt::format("{}: the index says tensor '{}' is in {}, it is not there", index.string(),
-                                  file_of.begin()->first, file_of.begin()->second));
+                      fmt::format("{}: the index says tensor '{}' is in {}, it is not there",
+                                  found.index.string(), file_of.begin()->first, file_of.begin()->second));
   add_samples(digest, checkpoint->tensors_);
   checkpoint->digest_ = digest.hex();
   for (const auto& file : checkpoint->files_) file->release_pages();

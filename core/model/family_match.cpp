@@ -54,19 +54,23 @@ std::optional<Fit> best_fit(const nlohmann::json& config, const Checkpoint& chec
 }
 
 Error no_family(const std::string& type, const nlohmann::json& config, const Checkpoint& checkpoint) {
-  const std::string found = type.empty() ? "nothing" : "'" + type + "'";
+  constexpr std::string_view gguf = "gguf-";
+  const bool in_gguf = type.starts_with(gguf);
+  const std::string found = type.empty() ? "nothing" : "'" + type.substr(in_gguf ? gguf.size() : 0) + "'";
   const Family* nearest = nullptr;
   double best = 0.0;
   std::string known;
   for (const Family& family : families()) {
     for (const std::string_view name : family.model_types)
-      known += (known.empty() ? "" : ", ") + std::string(name);
+      if (name.starts_with(gguf) == in_gguf)
+        known += (known.empty() ? "" : ", ") + std::string(name.substr(in_gguf ? gguf.size() : 0));
     if (const double like = likeness(family, config, checkpoint); like > best) {
       best = like;
       nearest = &family;
     }
   }
-  std::string text = fmt::format("config.json: 'model_type': expected one of {}, found {}", known, found);
+  std::string text = fmt::format("config.json: '{}': expected one of {}, found {}",
+                                 in_gguf ? "general.architecture" : "model_type", known, found);
   if (nearest)
     if (const auto tried = read_as(*nearest, config, checkpoint); !tried.ok())
       text += fmt::format("; nearest is {}, but {}", nearest->name, tried.error().message);

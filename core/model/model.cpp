@@ -27,6 +27,20 @@ struct Place {
   std::string family = {};  // to be read as
 };
 
+// A folder stands for its weights; one without a config.json for the GGUF file in it, if there is just one.
+Path weights_in(const Path& folder) {
+  std::error_code failed;
+  Path only;
+  if (std::filesystem::exists(folder / "config.json", failed)) return folder;
+  std::filesystem::directory_iterator entry(folder, failed);
+  for (; !failed && entry != std::filesystem::directory_iterator(); entry.increment(failed)) {
+    if (entry->path().extension() != ".gguf") continue;
+    if (!only.empty()) return folder;
+    only = entry->path();
+  }
+  return only.empty() ? folder : only;
+}
+
 Result<Place> find_place(const std::string& where) {
   if (where.starts_with(family_prefix)) {
     const size_t colon = where.find(':', family_prefix.size());
@@ -54,7 +68,7 @@ Result<Place> find_place(const std::string& where) {
     return make_error(ErrorCode::not_found, fmt::format("{}: no such folder or file", where));
   if (failed) return make_error(ErrorCode::io, fmt::format("{}: {}", where, failed.message()));
   if (std::filesystem::is_directory(status))
-    return Place{path, path, path.filename().string(), path.string()};
+    return Place{path, weights_in(path), path.filename().string(), path.string()};
   const std::string kind = path.extension().string();
   if (kind == ".safetensors" || kind == ".bin" || kind == ".pt" || kind == ".pth" || kind == ".gguf")
     return Place{path.parent_path(), path,
@@ -124,6 +138,15 @@ Result<Description> describe(const Path& folder, const Path& weights, const JobC
   return found;
 }
 
+// A GGUF file has no config.json: what is wrong stands in its metadata.
+Error in_words_of_file(Error error, const Path& weights) {
+  constexpr std::string_view config = "config.json";
+  if (weights.extension() != ".gguf") return error;
+  for (size_t at = 0; (at = error.message.find(config, at)) != std::string::npos;)
+    error.message.replace(at, config.size(), "GGUF metadata");
+  return error;
+}
+
 // GGUF's Llama 3.1 keeps what its scaling does to each pair as a tensor.
 void read_frequency_factors(const Checkpoint& checkpoint, ModelSpec& spec) {
   const TensorView* factors = checkpoint.find("rope_freqs.weight");
@@ -155,6 +178,11 @@ std::vector<std::string> notes_on(const ModelSpec& spec, const Checkpoint& check
     notes.push_back(fmt::format("the tokenizer knows {} tokens, the model {}: the last {} have no text",
                                 words, spec.n_vocab, spec.n_vocab - words));
   }
+  for (const std::string& part : weights.lacking())
+    notes.push_back(
+        fmt::format("the checkpoint has no {}: its answers only compare the last residual with the "
+                    "token embeddings",
+                    part));
   if (!weights.unused().empty()) notes.push_back(unused_note(weights.unused()));
   if (const int64_t copied = checkpoint.copied_bytes(); copied > 0)
     notes.push_back(
@@ -185,7 +213,9 @@ Result<std::shared_ptr<Model>> Model::open_at(const std::filesystem::path& folde
 
   job.progress(0.6, "weights");
   SACCADE_TRY(model->checkpoint_, Checkpoint::open(weights));
-  SACCADE_TRY(FamilyMatch match, match_family(found.config, *model->checkpoint_, as_family));
+  auto matched = match_family(found.config, *model->checkpoint_, as_family);
+  if (!matched.ok()) return in_words_of_file(std::move(matched).error(), weights);
+  FamilyMatch match = std::move(*matched);
   read_frequency_factors(*model->checkpoint_, match.spec);
   model->spec_ = std::move(match.spec);
   model->weights_ = std::move(match.weights);

@@ -57,6 +57,7 @@ struct ModelSpec {
   int32_t n_token_type = 0;  // rows of the token type embedding (BERT)
   int32_t n_context = 0;     // largest number of positions
   bool causal = true;        // false: every position sees every other (BERT)
+  int32_t padding_id = -1;   // toy models that see both ways: nobody sees this token; -1 = there is none
 
   BlockKind block = BlockKind::sequential;
   NormKind norm = NormKind::layer_norm;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 namespace saccade {
 
@@ -84,10 +85,26 @@ bool is_floating(DType dtype) {
   return dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16 || is_quantised(dtype);
 }
 
+std::string without_base(const std::string& name) {
+  for (const char* base : {"model.", "transformer.", "gpt_neox.", "bert.", "roberta.", "distilbert."})
+    if (name.starts_with(base)) return name.substr(std::strlen(base));
+  return name;
+}
+
+std::string as_in_first_berts(std::string name) {
+  for (const auto& [now, then] :
+       {std::pair("LayerNorm.weight", "LayerNorm.gamma"), std::pair("LayerNorm.bias", "LayerNorm.beta")})
+    if (name.ends_with(now)) return name.replace(name.size() - std::strlen(now), std::string::npos, then);
+  return name;
+}
+
 const TensorView* find_with_prefix(const Checkpoint& checkpoint, const std::vector<std::string>& prefixes,
                                    const std::string& name) {
-  for (const std::string& prefix : prefixes)
-    if (const TensorView* tensor = checkpoint.find(prefix + name)) return tensor;
+  for (const std::string& spelling : {name, as_in_first_berts(name)}) {
+    for (const std::string& prefix : prefixes)
+      if (const TensorView* tensor = checkpoint.find(prefix + spelling)) return tensor;
+    if (const TensorView* tensor = checkpoint.find(without_base(spelling))) return tensor;
+  }
   return nullptr;
 }
 
@@ -162,7 +179,13 @@ Result<WeightMap> WeightMap::bind(const Checkpoint& checkpoint, const ModelSpec&
                                   const std::vector<std::string>& ignorable) {
   WeightMap map;
   std::set<std::string> used;
+  for (const WeightRule& rule : rules)
+    if (!rule.part_of.empty()) map.lacking_.insert(rule.part_of);
+  for (const WeightRule& rule : rules)
+    if (!rule.part_of.empty() && find_with_prefix(checkpoint, prefixes, rule.name))
+      map.lacking_.erase(rule.part_of);
   for (const WeightRule& rule : rules) {
+    if (map.lacking_.contains(rule.part_of)) continue;
     const bool per_layer = is_per_layer(rule);
     for (int32_t l = per_layer ? 0 : -1; l < (per_layer ? spec.n_layer : 0); ++l)
       if (applies_to(rule, l)) SACCADE_CHECK(map.bind_rule(checkpoint, spec, rule, prefixes, l, used));

@@ -87,6 +87,7 @@ struct WeightRule {
   int64_t first_row = 0, part_rows = 0;
   std::vector<int64_t> stored_shape = {};  // of the whole tensor, when rows are taken from it
   std::vector<int32_t> layers = {};        // only in these layers; empty = in all
+  std::string part_of = {};  // what a checkpoint may lack as a whole, as a fine-tuned encoder its first head
 };
 
 // The name of a rule's tensor in one layer and part.
@@ -101,8 +102,10 @@ class WeightMap {
  public:
   // Looks every rule up. A missing required tensor, one of the wrong shape or dtype is an error that names
   // tensor, expected and found. Tensors that no rule uses are listed by unused(), minus `ignorable`
-  // patterns (buffers such as "attn.bias" masks). `prefixes` are tried in order ("", "transformer.").
-  // parameters() counts a tied unembedding once.
+  // patterns (buffers such as "attn.bias" masks). `prefixes` are tried in order ("", "transformer."), then
+  // the name as a checkpoint of the model without its head has it (no "model.", "bert." ...), and the names
+  // that norms had in the first BERTs (LayerNorm.gamma and .beta). parameters() counts a tied unembedding
+  // once.
   static Result<WeightMap> bind(const Checkpoint& checkpoint, const ModelSpec& spec,
                                 const std::vector<WeightRule>& rules,
                                 const std::vector<std::string>& prefixes,
@@ -112,6 +115,8 @@ class WeightMap {
   [[nodiscard]] Weight get(Slot slot, int32_t layer = -1, int32_t part = 0) const;
   [[nodiscard]] int32_t parts(Slot slot, int32_t layer) const;
   [[nodiscard]] const std::vector<std::string>& unused() const { return unused_; }
+  // The `part_of`s of which no tensor is there.
+  [[nodiscard]] const std::set<std::string>& lacking() const { return lacking_; }
   [[nodiscard]] int64_t parameters() const { return parameters_; }
 
  private:
@@ -122,6 +127,7 @@ class WeightMap {
   std::map<std::tuple<int32_t, Slot, int32_t>, Weight> weights_;  // (layer, slot, part)
   std::vector<std::shared_ptr<const TensorView>> slices_;         // rows taken from fused tensors
   std::vector<std::string> unused_;
+  std::set<std::string> lacking_;
   int64_t parameters_ = 0;
 };
 

@@ -43,6 +43,7 @@ bool acts_before_z(const Edit& edit) {
 }
 
 Parting parting_of(const RunRequest& request, const ModelSpec& spec) {
+  if (has_padding(request.tokens, spec)) return {};  // what it must not see is its own
   RunRequest unedited;
   Parting parting;
   parting.layer = first_difference(unedited, request, spec);

@@ -28,6 +28,11 @@ struct KvCache {
     keys.reserve(static_cast<size_t>(positions * width));
     values.reserve(static_cast<size_t>(positions * width));
   }
+  void clear() {
+    keys.clear();
+    values.clear();
+    length = 0;
+  }
   void drop_last(int64_t width) {
     keys.resize(keys.size() - static_cast<size_t>(width));
     values.resize(values.size() - static_cast<size_t>(width));

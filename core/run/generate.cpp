@@ -1,4 +1,6 @@
-// Generation: prefill into a KV cache, then one row at a time, under the request's edits.
+// Generation: prefill into a KV cache, then one row at a time, under the request's edits. Where the rotation
+// depends on the length of the text (dynamic scaling, longrope), the cache is made anew when it changes, so
+// that decoding stays equal to a run over the whole text.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -70,6 +72,15 @@ HeadStep empty_step(const ModelSpec& spec, bool watches) {
           std::vector<float>(watches ? heads : 0)};
 }
 
+// Whether the keys that were kept of `position` tokens are rotated otherwise in a text of one more.
+bool cache_is_stale(const ModelSpec& spec, int64_t position) {
+  for (int32_t l = 0; l < spec.n_layer; ++l)
+    if (const RotarySpec* rotary = spec.rotary_of(l);
+        rotary != nullptr && rotation_changes(*rotary, position, position + 1))
+      return true;
+  return false;
+}
+
 Result<void> check_sampling(const SamplingOptions& options) {
   if (options.max_tokens < 0 || options.top_k < 0 || !(options.temperature >= 0.0) ||
       !(options.top_p > 0.0) || options.top_p > 1.0)
@@ -126,17 +137,24 @@ Result<Generation> Runner::generate(const RunRequest& request, const SamplingOpt
       return x;
     };
     std::vector<int32_t> rows = prompt;
-    // The row that the first new token is read from goes through once more, alone, where its heads are to be
-    // kept.
-    if (options.keep_heads && options.max_tokens > 0) {
-      SACCADE_TRY(const HostTensor whole, through_layers(prompt, nullptr));
-      for (KvCache& cache : caches) cache.drop_last(kv_width);
-      --position;
-      rows = {prompt.back()};
-    }
     while (static_cast<int>(added.size()) < options.max_tokens && position < spec.n_context) {
+      if (position > 0 && cache_is_stale(spec, position)) {
+        rows = prompt;
+        rows.insert(rows.end(), added.begin(), added.end());
+        position = 0;
+        for (KvCache& cache : caches) cache.clear();
+      }
+      // The row that a token is read from goes through alone, once more, where its heads are to be kept.
+      if (options.keep_heads && rows.size() > 1) {
+        SACCADE_TRY(const HostTensor whole, through_layers(rows, nullptr));
+        edits.freeze_means();
+        for (KvCache& cache : caches) cache.drop_last(kv_width);
+        --position;
+        rows = {rows.back()};
+      }
       HeadStep step = options.keep_heads ? empty_step(spec, !watched.empty()) : HeadStep();
       SACCADE_TRY(const HostTensor x, through_layers(rows, options.keep_heads ? &step : nullptr));
+      edits.freeze_means();
       SACCADE_TRY(const ops::DeviceTensor h, pass.head(x));
       SACCADE_TRY(const Answer answer,
                   unembed(h, state_->weights, spec, rows, false, job, precision_of(request.dtype)));

@@ -80,20 +80,34 @@ std::vector<double> rotary_frequencies(const RotarySpec& rotary, int64_t n_posit
   return frequencies;
 }
 
+bool rotation_changes(const RotarySpec& rotary, int64_t before, int64_t after) {
+  switch (rotary.scaling) {
+    case RotaryScaling::none:
+    case RotaryScaling::linear:
+    case RotaryScaling::yarn:
+    case RotaryScaling::llama3:
+      return false;
+    case RotaryScaling::dynamic:
+      return after != before && std::max(before, after) > rotary.original_context;
+    case RotaryScaling::longrope:
+      return (before > rotary.original_context) != (after > rotary.original_context) &&
+             rotary.short_factors != rotary.long_factors;
+  }
+  return false;
+}
+
 RotaryTable::RotaryTable(RotarySpec rotary)
     : rotary_(std::move(rotary)), frequencies_(rotary_frequencies(rotary_)) {}
 
 void RotaryTable::extend(int64_t n) {
   const auto pairs = static_cast<int64_t>(frequencies_.size());
   if (pairs == 0) return;
-  const bool by_length =
-      rotary_.scaling == RotaryScaling::dynamic || rotary_.scaling == RotaryScaling::longrope;
-  if (by_length && std::max<int64_t>(n, rotary_.original_context) != regime_) {
-    regime_ = std::max<int64_t>(n, rotary_.original_context);
+  if (rotation_changes(rotary_, length_, n)) {
     frequencies_ = rotary_frequencies(rotary_, n);
     cos_.clear();
     sin_.clear();
   }
+  length_ = n;
   for (auto position = static_cast<int64_t>(cos_.size()) / pairs; position < n; ++position)
     for (const double frequency : frequencies_) {
       const double angle = static_cast<double>(position) * frequency;

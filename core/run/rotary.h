@@ -12,11 +12,14 @@ namespace saccade {
 // Dynamic and longrope scaling depend on how many positions there are; the others ignore `n_position`.
 [[nodiscard]] std::vector<double> rotary_frequencies(const RotarySpec& rotary, int64_t n_position = 0);
 
+// Whether keys rotated for a text of `before` positions are not those of a text of `after`: a cache of them
+// is then of no use any more.
+[[nodiscard]] bool rotation_changes(const RotarySpec& rotary, int64_t before, int64_t after);
+
 class RotaryTable {
  public:
   explicit RotaryTable(RotarySpec rotary);
-  // Makes positions [0, n) available, with the frequencies of a text of n positions. Where those depend on n,
-  // keys that a cache holds keep the rotation they were given, as in the models' own implementations.
+  // Makes positions [0, n) available, with the frequencies of a text of n positions.
   void extend(int64_t n);
   // Copies one head's vector [d_head] from `in` to `out`, rotating its first `dimensions` for `position`.
   // in == out is fine.
@@ -24,7 +27,7 @@ class RotaryTable {
 
  private:
   RotarySpec rotary_;
-  int64_t regime_ = 0;  // the length that the frequencies stand for
+  int64_t length_ = 0;  // of the text that the frequencies stand for
   std::vector<double> frequencies_;
   std::vector<float> cos_, sin_;  // [position, dimensions / 2]
 };

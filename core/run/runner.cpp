@@ -85,7 +85,10 @@ int64_t answer_row(const TokenSequence& tokens, const ModelSpec& spec) {
     return token.special && (token.text == "[MASK]" || token.text == "<mask>");
   };
   const auto mask = std::find_if(tokens.tokens.begin(), tokens.tokens.end(), is_mask);
-  return spec.causal || mask == tokens.tokens.end() ? tokens.size() - 1 : mask - tokens.tokens.begin();
+  if (!spec.causal && mask != tokens.tokens.end()) return mask - tokens.tokens.begin();
+  int64_t last = tokens.size() - 1;
+  while (last > 0 && tokens.tokens[static_cast<size_t>(last)].id == spec.padding_id) --last;
+  return last;
 }
 
 Runner::Runner(std::unique_ptr<State> state) : state_(std::move(state)) {}

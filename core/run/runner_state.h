@@ -32,7 +32,8 @@ struct Runner::State {
   }
 };
 
-// Where the model is asked: at the last token; a masked language model at its first mask, if there is one.
+// Where the model is asked: at the last token that is no padding; a masked language model at its first mask,
+// if there is one.
 [[nodiscard]] int64_t answer_row(const TokenSequence& tokens, const ModelSpec& spec);
 
 [[nodiscard]] MemoryForecast forecast_memory(const ModelSpec& spec, int64_t weight_bytes,

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 
 #include "core/base/memory.h"
 #include "core/run/edit_references.h"
@@ -18,6 +19,21 @@ std::vector<Edit> effective(const std::vector<Edit>& edits) {
   std::copy_if(edits.begin(), edits.end(), std::back_inserter(kept),
                [](const Edit& e) { return has_effect(e); });
   return kept;
+}
+
+constexpr int64_t all_positions = std::numeric_limits<int32_t>::max();  // positions never reach it
+
+// One rectangle for every stretch of padding: all queries lose these keys.
+std::vector<EdgeRect> padding_of(const TokenSequence& tokens, const ModelSpec& spec) {
+  std::vector<EdgeRect> stretches;
+  for (int64_t i = 0; i < tokens.size(); ++i) {
+    if (spec.padding_id < 0 || tokens.tokens[static_cast<size_t>(i)].id != spec.padding_id) continue;
+    if (!stretches.empty() && stretches.back().key_end == i)
+      ++stretches.back().key_end;
+    else
+      stretches.push_back({0, all_positions, i, i + 1});
+  }
+  return stretches;
 }
 
 bool same_shape(const ModelSpec& a, const ModelSpec& b) {
@@ -45,7 +61,15 @@ int64_t last_of(const std::optional<PositionSet>& set) {
 }  // namespace
 
 SiteEdits::SiteEdits(const RunRequest& request, const ModelSpec& spec, ReferenceSource source)
-    : request_(request), spec_(spec), source_(std::move(source)), edits_(effective(request.edits)) {}
+    : request_(request),
+      spec_(spec),
+      source_(std::move(source)),
+      edits_(effective(request.edits)),
+      padding_(padding_of(request.tokens, spec)) {}
+
+bool has_padding(const TokenSequence& tokens, const ModelSpec& spec) {
+  return !padding_of(tokens, spec).empty();
+}
 
 Result<void> SiteEdits::check() const {
   for (const Edit& edit : edits_) {
@@ -164,6 +188,9 @@ Result<const LayerPlan*> SiteEdits::plan(int32_t layer) {
                       [this](const Edit& edit, HeadId head, const std::optional<PositionRange>& query) {
                         return pattern(edit, head, query);
                       }));
+  if (!padding_.empty()) made.knockouts.resize(static_cast<size_t>(spec_.n_head));
+  for (std::vector<EdgeRect>& cuts : made.knockouts)
+    cuts.insert(cuts.end(), padding_.begin(), padding_.end());
   return &plans_.emplace(layer, std::move(made)).first->second;
 }
 
@@ -292,7 +319,7 @@ Result<std::vector<float>> SiteEdits::mean_of(const Block& block, const Rows& ro
   const Edit& edit = edits_[block.edit];
   // Frozen once taken: over the prompt, or over the other run.
   if (const auto known = means_.find(key);
-      known != means_.end() && (rows.first_position > 0 || !edit.from.empty()))
+      known != means_.end() && (means_are_frozen_ || rows.first_position > 0 || !edit.from.empty()))
     return known->second;
   std::span<const float> values = rows.values;
   int64_t count = rows.count;

@@ -36,8 +36,10 @@ class SiteEdits {
                      std::span<const float> query_norms = {});
   [[nodiscard]] bool acts_on(SiteRef site) const;
   [[nodiscard]] bool gates(int32_t layer) const;  // whether z of the layer needs query_norms
-  // What acts inside the layer's attention; made on first use.
+  // What acts inside the layer's attention, padding among what is knocked out; made on first use.
   Result<const LayerPlan*> plan(int32_t layer);
+  // From here on means over positions stay what they are, whatever rows come.
+  void freeze_means() { means_are_frozen_ = true; }
 
  private:
   struct Block {  // the columns of one head, or all of them
@@ -77,11 +79,15 @@ class SiteEdits {
   const ModelSpec& spec_;
   ReferenceSource source_;
   std::vector<Edit> edits_;  // those with an effect
+  std::vector<EdgeRect> padding_;
+  bool means_are_frozen_ = false;
   std::map<std::pair<std::string, SiteRef>, HostTensor> references_;
   std::map<std::tuple<size_t, SiteRef, int64_t>, std::vector<float>> means_;
   std::map<int32_t, LayerPlan> plans_;
 };
 
+// Whether a token of the request is padding that the model must not see.
+[[nodiscard]] bool has_padding(const TokenSequence& tokens, const ModelSpec& spec);
 // Whether an edit changes what is computed at this layer (-1: before the first). An edit of resid_pre of
 // layer l counts to layer l - 1, whose output it changes.
 [[nodiscard]] bool changes_layer(const Edit& edit, int32_t layer);

@@ -203,8 +203,9 @@ class WindowTest : public QObject {
     FoundCard* card = window_->found_card();
     QTRY_VERIFY_WITH_TIMEOUT(card->isVisible(), 10000);
     QCOMPARE(bench().model(), before);
-    for (const char* part : {"family: llama", "2 KV heads", "context", "tokenizer: byte-level BPE",
-                             "this prompt", "of captures", "parameters in float32"})
+    for (const char* part :
+         {"family: llama", "2 KV heads", "context", "tokenizer: byte-level BPE", "this prompt", "of captures",
+          "parameters in float32", "special tokens: none are known"})
       QVERIFY2(card->text().contains(part), qPrintable(QString(part) + " in\n" + card->text()));
     picture("found");
     QTest::keyClick(card, Qt::Key_Escape);

@@ -13,7 +13,7 @@ flags=(-std=c++20 -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-saniti
        -DSACCADE_VERSION='"fuzz"' -DSACCADE_RESOURCES_FOLDER='"."' -DSACCADE_SENTENCEPIECE_LINKED $(pkg-config --cflags libpcre2-8 libxxhash libutf8proc fmt sentencepiece))
 libraries=($(pkg-config --libs libpcre2-8 libxxhash libutf8proc fmt sentencepiece) -lz)
 base=(kernels/base/result.cpp core/base/digest.cpp core/base/files.cpp core/base/memory.cpp)
-model=(core/model/checkpoint.cpp core/model/pickle_reader.cpp core/model/safetensors_header.cpp core/model/torch_archive.cpp
+model=(core/model/checkpoint.cpp core/model/checkpoint_files.cpp core/model/pickle_reader.cpp core/model/safetensors_header.cpp core/model/torch_archive.cpp
        core/model/torch_file.cpp core/model/gguf_file.cpp)
 tokens=($(cd "$source" && ls core/tokens/*.cpp core/tokens/jinja/*.cpp))
 seeds=() longest=16384

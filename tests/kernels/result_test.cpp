@@ -25,5 +25,19 @@ TEST(Result, contexts_are_told_from_the_outside_in) {
   EXPECT_EQ(error.to_string(), "saving a: writing b: no room");
 }
 
+TEST(Result, a_text_of_megabytes_keeps_its_two_ends_and_whole_characters) {
+  std::string name;
+  for (int i = 0; i < 500'000; ++i) name += "\u00E9";
+  const std::string text =
+      make_error(ErrorCode::bad_format, "tensor '" + name + "': lies").with("a").to_string();
+  EXPECT_LT(text.size(), 2000u);
+  EXPECT_TRUE(text.starts_with("a: tensor '\u00E9"));
+  EXPECT_TRUE(text.ends_with("\u00E9': lies"));
+  const size_t cut = text.find(" [");
+  ASSERT_NE(cut, std::string::npos);
+  EXPECT_EQ(text.substr(cut - 2, 2), "\u00E9");
+  EXPECT_EQ(text.substr(text.find("] ") + 2, 2), "\u00E9");
+}
+
 }  // namespace
 }  // namespace saccade

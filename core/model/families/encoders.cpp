@@ -1,6 +1,9 @@
 // Encoders with a masked-language-model head: BERT (Devlin et al. 2019, arXiv 1810.04805), RoBERTa (Liu et
 // al. 2019, arXiv 1907.11692), DistilBERT (Sanh et al. 2019, arXiv 1910.01108). Every position sees every
-// other; norms stand after the additions.
+// other; norms stand after the additions. Fine-tuned ones often have another head, or none: they open without
+// the one that predicts tokens, and the model's notes say so.
+#include <algorithm>
+
 #include "core/model/families/common.h"
 
 namespace saccade {
@@ -68,13 +71,22 @@ RuleTable bert_body(const ModelSpec& spec, const std::string& at, const std::str
   return table;
 }
 
+// The rules of a table from the head on are of one part.
+std::vector<WeightRule> with_head(const RuleTable& table) {
+  std::vector<WeightRule> rules = table.rules();
+  const auto first = std::find_if(rules.begin(), rules.end(),
+                                  [](const WeightRule& rule) { return rule.slot == Slot::head_weight; });
+  std::for_each(first, rules.end(), [](WeightRule& rule) { rule.part_of = "head that predicts tokens"; });
+  return rules;
+}
+
 std::vector<WeightRule> bert_rules(const ModelSpec& spec) {
   const std::string head = "cls.predictions.";
   RuleTable table = bert_body(spec, "bert.", head + "decoder");
   table.linear(Slot::head_weight, head + "transform.dense", spec.d_model, spec.d_model, true)
       .norm(Slot::head_norm_weight, head + "transform.LayerNorm", true)
       .vector(Slot::unembed_bias, head + "bias", spec.n_vocab);
-  return table.rules();
+  return with_head(table);
 }
 
 std::vector<WeightRule> roberta_rules(const ModelSpec& spec) {
@@ -82,7 +94,7 @@ std::vector<WeightRule> roberta_rules(const ModelSpec& spec) {
   table.linear(Slot::head_weight, "lm_head.dense", spec.d_model, spec.d_model, true)
       .norm(Slot::head_norm_weight, "lm_head.layer_norm", true)
       .vector(Slot::unembed_bias, "lm_head.bias", spec.n_vocab);
-  return table.rules();
+  return with_head(table);
 }
 
 std::vector<WeightRule> distilbert_rules(const ModelSpec& spec) {
@@ -98,7 +110,7 @@ std::vector<WeightRule> distilbert_rules(const ModelSpec& spec) {
       .linear(Slot::head_weight, "vocab_transform", spec.d_model, spec.d_model, true)
       .norm(Slot::head_norm_weight, "vocab_layer_norm", true)
       .vector(Slot::unembed_bias, "vocab_projector.bias", spec.n_vocab);
-  return table.rules();
+  return with_head(table);
 }
 
 }  // namespace
@@ -109,14 +121,16 @@ Family bert_family() {
           read_bert,
           bert_rules,
           {""},
-          {"*.position_ids", "bert.pooler.*", "cls.seq_relationship.*", "cls.predictions.decoder.bias"}};
+          {"*position_ids", "bert.pooler.*", "pooler.*", "cls.seq_relationship.*",
+           "cls.predictions.decoder.bias"}};
 }
 Family roberta_family() {
-  return {"roberta",     {"roberta"}, read_roberta,
-          roberta_rules, {""},        {"*.position_ids", "roberta.pooler.*", "lm_head.decoder.bias"}};
+  return {"roberta",    {"roberta"},
+          read_roberta, roberta_rules,
+          {""},         {"*position_ids", "roberta.pooler.*", "pooler.*", "lm_head.decoder.bias"}};
 }
 Family distilbert_family() {
-  return {"distilbert", {"distilbert"}, read_distilbert, distilbert_rules, {""}, {"*.position_ids"}};
+  return {"distilbert", {"distilbert"}, read_distilbert, distilbert_rules, {""}, {"*position_ids"}};
 }
 
 }  // namespace saccade

@@ -1,5 +1,7 @@
 // TransformerLens's HookedTransformer: the form toy models are kept in. A state dict with weights per head
-// (W_Q [head, d_model, d_head]) and its config as JSON; no model_type, but d_vocab and n_ctx.
+// (W_Q [head, d_model, d_head]) and its config as JSON; no model_type, but d_vocab and n_ctx. One key more
+// than the library's own: pad_token_id of a model that sees both ways. Its keys are masked, as the library's
+// users do with a hook on attn_scores.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -59,6 +61,9 @@ Result<void> read_attention(const ConfigReader& config, ModelSpec& spec) {
   if (direction != "causal" && direction != "bidirectional")
     return config.wrong("attention_dir", "causal or bidirectional", direction);
   spec.causal = direction == "causal";
+  SACCADE_TRY(const double padding, config.number("pad_token_id", -1.0));
+  if (!spec.causal && padding >= 0.0 && padding < spec.n_vocab)
+    spec.padding_id = static_cast<int32_t>(padding);
   SACCADE_TRY(const double cap, config.number("attn_scores_soft_cap", -1.0));
   SACCADE_TRY(const double output_cap, config.number("output_logits_soft_cap", -1.0));
   spec.attention_softcap = std::max(cap, 0.0);

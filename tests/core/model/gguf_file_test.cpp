@@ -131,6 +131,16 @@ TEST(GgufFile, counts_and_lengths_beyond_the_file_are_refused_before_anything_is
               HasSubstr("beyond the end"));
 }
 
+TEST(GgufFile, tensors_of_no_numbers_are_read_and_cost_nothing) {
+  const std::string file =
+      Bytes().head(3, 2, 0).tensor("t", {0, 7}, 0, 0).tensor("u", {2}, 0, 0).zeros(128).get();
+  const auto read = read_gguf({reinterpret_cast<const std::byte*>(file.data()), file.size()});
+  ASSERT_TRUE(read.ok()) << read.error().to_string();
+  EXPECT_EQ(read->tensors[0].shape, (std::vector<int64_t>{7, 0}));
+  EXPECT_EQ(read->tensors[0].bytes(), 0);
+  EXPECT_THAT(outcome(Bytes().head(3, 1, 0).tensor("t", {0}, 8, 0).zeros(64).get()), HasSubstr("accepted"));
+}
+
 TEST(GgufFile, what_is_not_read_is_refused_by_name) {
   EXPECT_THAT(outcome(Bytes().head(0x03000000, 0, 0).get()), HasSubstr("big-endian"));
   EXPECT_THAT(outcome(Bytes().head(1, 0, 0).get()), HasSubstr("found 1"));

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 namespace saccade {
@@ -163,6 +164,135 @@ TEST_F(ModelTest, gpt2_files_with_and_without_the_transformer_prefix_are_one) {
   EXPECT_EQ((*bare)->weights().get(Slot::embed).tensor->name, "wte.weight");
   EXPECT_EQ((*bare)->weights().parameters(), (*prefixed)->weights().parameters());
   EXPECT_THAT((*bare)->notes(), testing::ElementsAre(HasSubstr("no tokenizer")));
+}
+
+TEST_F(ModelTest, a_weight_of_no_numbers_is_refused_with_both_shapes) {
+  const auto opened = Model::open(
+      rewritten(
+          "gpt2",
+          [](Json& header) {
+            header["other"] = header["transformer.ln_f.bias"];
+            header["transformer.ln_f.bias"] = {{"dtype", "F32"}, {"shape", {0}}, {"data_offsets", {0, 0}}};
+          },
+          0)
+          .string());
+  ASSERT_FALSE(opened.ok());
+  EXPECT_THAT(opened.error().to_string(),
+              AllOf(HasSubstr("'transformer.ln_f.bias'"), HasSubstr("[32]"), HasSubstr("found [0]")));
+}
+
+// Renames every tensor of a header; an empty name drops it (what it points to stays under another name).
+void rename_all(Json& header, const std::function<std::string(const std::string&)>& renamed) {
+  Json names = Json::object();
+  int dropped = 0;
+  for (const auto& [name, entry] : header.items()) {
+    const std::string now = name == "__metadata__" ? name : renamed(name);
+    names[now.empty() ? "dropped." + std::to_string(dropped++) : now] = entry;
+  }
+  header = names;
+}
+
+TEST_F(ModelTest, an_encoder_with_another_head_opens_and_its_notes_say_so) {
+  const auto tuned = Model::open(
+      rewritten(
+          "bert",
+          [](Json& header) {
+            rename_all(header, [](const std::string& name) { return name.starts_with("cls.") ? "" : name; });
+          },
+          0)
+          .string());
+  ASSERT_TRUE(tuned.ok()) << tuned.error().to_string();
+  EXPECT_EQ((*tuned)->weights().get(Slot::head_weight).tensor, nullptr);
+  EXPECT_THAT((*tuned)->notes(), testing::Contains(HasSubstr("no head that predicts tokens")));
+  const auto half = Model::open(rewritten(
+                                    "bert",
+                                    [](Json& header) {
+                                      rename_all(header, [](const std::string& name) {
+                                        return name == "cls.predictions.transform.dense.bias" ? "" : name;
+                                      });
+                                    },
+                                    0)
+                                    .string());
+  ASSERT_FALSE(half.ok());
+  EXPECT_THAT(half.error().to_string(), HasSubstr("'cls.predictions.transform.dense.bias'"));
+}
+
+TEST_F(ModelTest, names_of_bare_models_and_of_the_first_berts_are_known) {
+  const std::vector<std::tuple<std::string, std::string, std::string>> bases{
+      {"bert", "bert.", "embeddings.word_embeddings.weight"},
+      {"roberta", "roberta.", "embeddings.word_embeddings.weight"},
+      {"distilbert", "distilbert.", "embeddings.word_embeddings.weight"},
+      {"llama_llama3_rope", "model.", "embed_tokens.weight"},
+      {"gpt2", "transformer.", "wte.weight"},
+      {"bloom", "transformer.", "word_embeddings.weight"},
+      {"opt", "model.", "decoder.embed_tokens.weight"}};
+  for (const auto& [variant, base, embed] : bases) {
+    SCOPED_TRACE(variant);
+    const std::string prefix = base;
+    const auto opened =
+        Model::open(rewritten(
+                        variant,
+                        [&](Json& header) {
+                          rename_all(header, [&](std::string name) {
+                            if (name.starts_with(prefix)) name = name.substr(prefix.size());
+                            for (const auto& [now, then] : {std::pair("LayerNorm.weight", "LayerNorm.gamma"),
+                                                            std::pair("LayerNorm.bias", "LayerNorm.beta")})
+                              if (name.ends_with(now))
+                                name.replace(name.size() - std::strlen(now), std::string::npos, then);
+                            return name;
+                          });
+                        },
+                        0)
+                        .string());
+    ASSERT_TRUE(opened.ok()) << opened.error().to_string();
+    EXPECT_EQ((*opened)->weights().get(Slot::embed).tensor->name, embed);
+    const auto usual = Model::open(golden(variant).string());
+    EXPECT_EQ((*opened)->weights().parameters(), (*usual)->weights().parameters());
+  }
+}
+
+TEST_F(ModelTest, a_folder_s_one_weights_file_may_have_any_name_and_shards_need_no_index) {
+  const auto put = [&](const char* from, const char* to) {
+    fs::copy_file(golden("lens_attention_only") / from, folder_ / to, fs::copy_options::overwrite_existing);
+  };
+  put("config.json", "config.json");
+  put("model.safetensors", "my toy.safetensors");
+  std::ofstream(folder_ / "training_args.bin") << "nothing that is read";
+  ASSERT_TRUE(Model::open(folder_.string()).ok());
+  put("model.safetensors", "another.safetensors");
+  EXPECT_THAT(Model::open(folder_.string()).error().to_string(),
+              HasSubstr("found another.safetensors, my toy.safetensors"));
+  const fs::path data = fs::path(SACCADE_SOURCE_DIR) / "tests" / "data";
+  fs::remove(folder_ / "another.safetensors");
+  fs::remove(folder_ / "my toy.safetensors");
+  fs::copy_file(data / "torch_files" / "ordered.pth", folder_ / "weights.pth");
+  const auto named = Checkpoint::open(folder_);
+  ASSERT_TRUE(named.ok()) << named.error().to_string();
+  EXPECT_NE((*named)->find("bias"), nullptr);
+  fs::remove(folder_ / "weights.pth");
+  for (const char* shard : {"pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin"})
+    fs::copy_file(data / "torch_files" / "sharded" / shard, folder_ / shard);
+  const auto sharded = Checkpoint::open(folder_);
+  ASSERT_TRUE(sharded.ok()) << sharded.error().to_string();
+  EXPECT_EQ((*sharded)->tensors().size(), 3u);
+  fs::remove(folder_ / "pytorch_model-00001-of-00002.bin");
+  EXPECT_THAT(Checkpoint::open(folder_).error().to_string(),
+              HasSubstr("found pytorch_model-00002-of-00002.bin"));
+}
+
+TEST_F(ModelTest, a_gguf_file_is_refused_in_its_own_words_and_found_alone_in_a_folder) {
+  std::string bytes = bytes_of(fs::path(SACCADE_SOURCE_DIR) / "tests" / "data" / "gguf" / "tokens_bert.gguf");
+  ASSERT_NE(bytes.find("llama"), std::string::npos);
+  bytes.replace(bytes.find("llama"), 5, "mamba");  // its architecture
+  const fs::path file = folder_ / "model.gguf";
+  std::ofstream(file, std::ios::binary) << bytes;
+  for (const std::string& where : {file.string(), folder_.string()}) {
+    const auto opened = Model::open(where);
+    ASSERT_FALSE(opened.ok());
+    EXPECT_THAT(opened.error().to_string(),
+                AllOf(HasSubstr("GGUF metadata: 'general.architecture': expected one of llama, qwen2"),
+                      HasSubstr("found 'mamba'"), testing::Not(HasSubstr("config.json"))));
+  }
 }
 
 TEST_F(ModelTest, a_model_is_called_like_its_folder_however_the_folder_is_written) {

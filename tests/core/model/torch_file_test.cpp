@@ -154,6 +154,16 @@ TEST_F(Spoiled, a_file_with_any_byte_changed_is_read_or_refused) {
       }
 }
 
+TEST_F(Spoiled, two_tensors_of_one_name_are_refused_by_it) {
+  for (const std::string& file : files_) {
+    std::string twice = file;
+    const size_t at = twice.find("int64");
+    ASSERT_NE(at, std::string::npos);
+    twice.replace(at, 5, "plain");
+    EXPECT_THAT(outcome(twice), HasSubstr("two tensors are called 'plain'"));
+  }
+}
+
 TEST_F(Spoiled, compressed_and_encrypted_members_are_refused_by_name) {
   std::string file = files_[0];
   const size_t entry = file.find("PK\x01\x02");

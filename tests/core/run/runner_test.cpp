@@ -321,9 +321,13 @@ class Stories260K : public testing::Test {
     made.resize(wanted().size());
     return made;
   }
+  void TearDown() override {
+    std::error_code ignored;
+    std::filesystem::remove_all(made_, ignored);
+  }
   // By tests/data/convert_checkpoint.py, which needs nothing but Python.
   std::filesystem::path converted(const std::string& out, const std::string& form) {
-    const auto root = std::filesystem::temp_directory_path() / ("saccade-" + std::to_string(::getpid()));
+    const std::filesystem::path& root = made_;
     const std::string script = std::string(SACCADE_SOURCE_DIR) + "/tests/data/convert_checkpoint.py";
     const std::string command = "python3 '" + script + "' '" + (data_ / "stories260K").string() + "' '" +
                                 (root / out).string() + "' " + form;
@@ -331,7 +335,8 @@ class Stories260K : public testing::Test {
     return root / out;
   }
   [[nodiscard]] std::vector<int32_t> wanted() const { return expected_["greedy_ids"]; }
-  std::filesystem::path data_;
+  std::filesystem::path data_,
+      made_ = std::filesystem::temp_directory_path() / ("saccade-" + std::to_string(::getpid()));
   nlohmann::json expected_;
 };
 

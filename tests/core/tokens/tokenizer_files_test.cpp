@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/tokens/special_tokens.h"
 #include "tests/core/tokens/tokens_fixture.h"
 
 namespace saccade {
@@ -129,6 +130,35 @@ TEST(TokenizerFiles, RefusesMergesThatCannotBe) {
               HasSubstr("merges[0]: expected two parts with one space between, found \"ab\""));
   EXPECT_THAT(with(R"(["a b c"])"), HasSubstr("expected two parts"));
   EXPECT_THAT(with(R"([["a"]])"), HasSubstr("merges[0]: expected \"a b\" or [\"a\", \"b\"]"));
+}
+
+// Every merge makes a longer token, so rules that feed each other in a circle end with the word.
+TEST(TokenizerFiles, MergesThatFeedEachOtherEndWithTheWord) {
+  json circle = small();
+  circle["model"]["vocab"] = {{"a", 0}, {"b", 1}, {"ab", 2}, {"ba", 3}, {"aba", 4}, {"bab", 5}, {"abab", 6}};
+  circle["model"]["merges"] = {"ab ab", "ba b", "ab a", "b a", "a b"};
+  EXPECT_THAT(ids_of(circle, "abab"), ElementsAre(0, 5));
+  const std::vector<int32_t> ids = ids_of(circle, std::string(100'000, 'a') + std::string(100'000, 'b'));
+  EXPECT_EQ(ids.size(), 199'999u);
+}
+
+TEST(TokenizerFiles, EnormousMergesAreReadInTimeAndNamedInAShortMessage) {
+  json doubling = small();
+  std::string token = "a";
+  for (int32_t id = 5; id < 21; ++id) {  // up to 65,536 letters
+    doubling["model"]["merges"].push_back(json::array({token, token}));
+    token += token;
+    doubling["model"]["vocab"][token] = id;
+  }
+  EXPECT_THAT(ids_of(doubling, token + token + "a"), ElementsAre(20, 20, 0));
+  json long_part = small();
+  long_part["model"]["merges"] = json::array({json::array({"a", std::string(8'000'000, 'z')})});
+  const std::string refused = error_of(long_part);
+  EXPECT_THAT(refused, HasSubstr("is not in the vocabulary"));
+  EXPECT_LT(refused.size(), 2000u);
+  json many = small();
+  many["model"]["merges"] = std::vector<std::string>(500'000, "a b");
+  EXPECT_THAT(ids_of(many, "abc"), ElementsAre(3, 2));  // the last listing of a pair counts
 }
 
 TEST(TokenizerFiles, RefusesAMergeWithOnlyTheSubwordPrefix) {
@@ -269,6 +299,24 @@ TEST(TokenizerFiles, ReadsTheSpecialTokensMapAndAddedTokens) {
   EXPECT_EQ(tokenizer->eos(), 4);
   EXPECT_EQ(tokenizer->vocabulary_size(), 7);
   EXPECT_THAT(tokenizer->encode("a<x>b", {})->ids(), ElementsAre(0, 6, 1));
+}
+
+TEST(SpecialTokens, AreListedWithTheEndsFirstAndCountedWhenThereAreMany) {
+  json many = small();
+  for (int32_t id = 5; id < 20; ++id)
+    many["added_tokens"].push_back(
+        {{"id", id}, {"content", "<" + std::to_string(id) + ">"}, {"special", id > 5}});
+  const TemporaryFolder folder;
+  folder.write("tokenizer.json", many.dump());
+  folder.write("tokenizer_config.json", R"({"bos_token": "<9>", "eos_token": "<7>"})");
+  const auto tokenizer = open_or_fail(folder.path());
+  ASSERT_NE(tokenizer, nullptr);
+  EXPECT_EQ(special_tokens(*tokenizer).size(), 14u);
+  EXPECT_EQ(
+      special_tokens_text(*tokenizer),
+      "BOS <9> (9), EOS <7> (7), <6> (6), <8> (8), <10> (10), <11> (11), <12> (12), <13> (13), <14> (14), "
+      "<15> (15) and 4 more");
+  EXPECT_EQ(special_tokens_text(*make_id_tokenizer(10)), "");
 }
 
 TEST(TokenizerFiles, ConfigErrorsNameTheFile) {

@@ -65,19 +65,19 @@ struct AttentionMask {
   bool causal = true;
   int64_t window = 0;  // keys a row may look back on, itself included; 0 = all
   // Empty, or one list per query head; heads without edits have an empty list and pay nothing.
-  std::span<const std::vector<EdgeRect>> knockouts;
+  std::span<const std::vector<EdgeRect>> knockouts = {};
 };
 
 // What becomes of q_i . k_j before the softmax.
 struct AttentionScores {
   float scale = 1.0f;
-  float softcap = 0.0f;           // 0 = none (Gemma 2, arXiv 2408.00118)
-  std::span<const float> slopes;  // ALiBi, per query head (arXiv 2108.12409); empty = none
+  float softcap = 0.0f;                // 0 = none (Gemma 2, arXiv 2408.00118)
+  std::span<const float> slopes = {};  // ALiBi, per query head (arXiv 2108.12409); empty = none
 };
 
 // The mass of a row on some keys, as a statistic: sinks, image tokens, a span.
 struct KeyMass {
-  KeySet keys;
+  KeySet keys = {};
   float* mass = nullptr;  // [head, query]
 };
 
@@ -87,7 +87,7 @@ struct AttentionInput {
   AttentionScores scores;
   HeadsView q, k, v;  // k and v have n_kv_head heads
   // Empty, or one plan per query head; heads with an empty plan pay nothing.
-  std::span<const HeadPlan> edits;
+  std::span<const HeadPlan> edits = {};
 };
 
 // Where results go. Every pointer but z.data may be null: that statistic is then not computed.
@@ -108,7 +108,7 @@ struct AttentionOutput {
   int top_k = 0;                // 0..16
   float* top_weight = nullptr;  // [head, query, top_k], descending; missing entries 0
   int32_t* top_key = nullptr;   // [head, query, top_k]; missing entries -1
-  std::span<const KeyMass> key_masses;
+  std::span<const KeyMass> key_masses = {};
   float* value_mass = nullptr;  // [head, query]: sum_j p_ij |v_j|_2
   // Blocks of block_size x block_size cells, counted from query row 0 and key 0; with block_size = 0 none.
   int64_t block_size = 0;
@@ -117,7 +117,7 @@ struct AttentionOutput {
   float* received_blocks = nullptr;  // [head, ceil(n_query / b), key]: sum of p over the block's rows
   // What regenerating an edited map needs besides lse: [head][row_factor_count(edits[head]), query]. Empty,
   // or one pointer per head; a pointer may be null (no weight edits, or nobody will look).
-  std::span<float* const> row_factors;
+  std::span<float* const> row_factors = {};
 };
 
 // One head's rows and columns to regenerate. Positions are absolute: row r of the map is query position
@@ -140,9 +140,9 @@ struct TileInput {
   AttentionMask mask;
   AttentionScores scores;
   HeadsView q, k;
-  const float* lse = nullptr;                 // [head, query], from the forward pass
-  std::span<const HeadPlan> edits;            // as in the forward pass
-  std::span<const float* const> row_factors;  // from the forward pass, where edits has weight edits
+  const float* lse = nullptr;                      // [head, query], from the forward pass
+  std::span<const HeadPlan> edits = {};            // as in the forward pass
+  std::span<const float* const> row_factors = {};  // from the forward pass, where edits has weight edits
 };
 
 // One way to compute, chosen once per session and passed down. See kernel_sets().

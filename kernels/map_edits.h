@@ -40,8 +40,8 @@ enum class ScoreEditKind {
 
 struct ScoreEdit {
   ScoreEditKind kind = ScoreEditKind::bias;
-  QueryRange query;
-  KeySet keys;  // of every kind but stream
+  QueryRange query = {};
+  KeySet keys = {};  // of every kind but stream
   float value = 0.0f;
   int64_t sink = 0, recent = 0;
 };
@@ -66,28 +66,28 @@ enum class WeightEditKind {
 
 struct WeightEdit {
   WeightEditKind kind = WeightEditKind::renormalise;
-  QueryRange query;
-  KeySet keys, to;
+  QueryRange query = {};
+  KeySet keys = {}, to = {};
   float value = 1.0f;
-  std::vector<float> values;                    // scale_columns: empty, or one per key of the set
+  std::vector<float> values = {};               // scale_columns: empty, or one per key of the set
   float least_mass = 0.0f, least_share = 0.0f;  // redistribute
-  std::vector<float> block;                     // replace: [query.end - query.begin, block_columns]
+  std::vector<float> block = {};                // replace: [query.end - query.begin, block_columns]
   int64_t block_first_key = 0, block_columns = 0;
   bool rescale = true;
 };
 
 // z := scale * z + offset, element by element.
 struct OutputEdit {
-  QueryRange query;
+  QueryRange query = {};
   float factor = 1.0f;
-  std::vector<float> scale;   // [d_head], or empty: factor alone; otherwise multiplied by factor
-  std::vector<float> offset;  // [d_head], or empty: 0
+  std::vector<float> scale = {};   // [d_head], or empty: factor alone; otherwise multiplied by factor
+  std::vector<float> offset = {};  // [d_head], or empty: 0
 };
 
 struct HeadPlan {
-  std::vector<ScoreEdit> scores;
-  std::vector<WeightEdit> weights;
-  std::vector<OutputEdit> outputs;
+  std::vector<ScoreEdit> scores = {};
+  std::vector<WeightEdit> weights = {};
+  std::vector<OutputEdit> outputs = {};
   [[nodiscard]] bool empty() const { return scores.empty() && weights.empty() && outputs.empty(); }
 };
 

@@ -29,6 +29,10 @@ std::span<const Target> targets() {
     [[maybe_unused]] const int64_t machine = hwy::SupportedTargets();
     std::vector<Target> list;
 #if HWY_TARGETS & HWY_AVX3
+    if ((machine & HWY_AVX3) && __builtin_cpu_supports("avx512bf16"))
+      list.push_back({"avx512_bf16",
+                      "AVX-512 with bf16 products, 16 float32 lanes",
+                      {N_AVX3::forward_pairs, N_AVX3::tile, N_AVX3::weights_at}});
     if (machine & HWY_AVX3)
       list.push_back(
           {"avx512", "AVX-512, 16 float32 lanes", {N_AVX3::forward, N_AVX3::tile, N_AVX3::weights_at}});

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <type_traits>
 
 #include "kernels/base/bfloat16.h"
 #include "kernels/reference/attention_reference.h"
@@ -9,7 +10,8 @@
 namespace saccade::reference {
 namespace {
 
-constexpr double minus_infinity = -std::numeric_limits<double>::infinity();
+template <class Real>
+constexpr Real minus_infinity = -std::numeric_limits<Real>::infinity();
 
 bool visible(const AttentionInput& in, int64_t head, int64_t query, int64_t key) {
   if (in.mask.causal && key > query) return false;
@@ -21,19 +23,21 @@ bool visible(const AttentionInput& in, int64_t head, int64_t query, int64_t key)
   });
 }
 
-double at(const HeadsView& view, int64_t token, int64_t head, int64_t x) {
+template <class Real>
+Real at(const HeadsView& view, int64_t token, int64_t head, int64_t x) {
   const int64_t index = token * view.token_stride + head * view.head_stride + x;
   return view.bf16 ? widen_bfloat16(view.bf16[index]) : view.data[index];
 }
 
 bool covers(const QueryRange& range, int64_t query) { return query >= range.begin && query < range.end; }
 
-double edited(const ScoreEdit& edit, int64_t query, int64_t key, double s) {
-  if (s == minus_infinity || !covers(edit.query, query)) return s;
+template <class Real>
+Real edited(const ScoreEdit& edit, int64_t query, int64_t key, Real s) {
+  if (s == minus_infinity<Real> || !covers(edit.query, query)) return s;
   if (edit.kind == ScoreEditKind::stream)
-    return key >= edit.sink && query - key >= edit.recent ? minus_infinity : s;
+    return key >= edit.sink && query - key >= edit.recent ? minus_infinity<Real> : s;
   if (!contains(edit.keys, key)) return s;
-  const auto value = static_cast<double>(edit.value);
+  const auto value = static_cast<Real>(edit.value);
   switch (edit.kind) {
     case ScoreEditKind::temperature:
       return s / value;
@@ -42,30 +46,33 @@ double edited(const ScoreEdit& edit, int64_t query, int64_t key, double s) {
     case ScoreEditKind::boost:
       return s + value * std::abs(s);
     case ScoreEditKind::flat:
-      return 0.0;
+      return Real{0};
     case ScoreEditKind::cut:
     case ScoreEditKind::stream:
       break;
   }
-  return minus_infinity;
+  return minus_infinity<Real>;
 }
 
-double sum_where(const std::vector<double>& p, const std::function<bool(int64_t)>& holds) {
-  double sum = 0.0;
+template <class Real>
+Real sum_where(const std::vector<Real>& p, const std::function<bool(int64_t)>& holds) {
+  Real sum = Real{0};
   for (size_t j = 0; j < p.size(); ++j)
     if (holds(static_cast<int64_t>(j))) sum += p[j];
   return sum;
 }
 
-void scale_all(std::vector<double>& p, double factor) {
-  for (double& weight : p) weight *= factor;
+template <class Real>
+void scale_all(std::vector<Real>& p, std::type_identity_t<Real> factor) {
+  for (Real& weight : p) weight *= factor;
 }
 
-void redistribute(const WeightEdit& edit, std::vector<double>& p) {
-  const double from = sum_where(p, [&](int64_t j) { return contains(edit.keys, j); });
-  const double to = sum_where(p, [&](int64_t j) { return contains(edit.to, j); });
-  if (to == 0.0 || from + to < edit.least_mass || to / (from + to) < edit.least_share) return;
-  const double gain = 1.0 + (1.0 - edit.value) * from / to;
+template <class Real>
+void redistribute(const WeightEdit& edit, std::vector<Real>& p) {
+  const Real from = sum_where(p, [&](int64_t j) { return contains(edit.keys, j); });
+  const Real to = sum_where(p, [&](int64_t j) { return contains(edit.to, j); });
+  if (to == Real{0} || from + to < edit.least_mass || to / (from + to) < edit.least_share) return;
+  const Real gain = Real{1} + (Real{1} - edit.value) * from / to;
   for (size_t j = 0; j < p.size(); ++j) {
     if (contains(edit.keys, static_cast<int64_t>(j))) p[j] *= edit.value;
     if (contains(edit.to, static_cast<int64_t>(j))) p[j] *= gain;
@@ -73,46 +80,50 @@ void redistribute(const WeightEdit& edit, std::vector<double>& p) {
 }
 
 // p := f(p) / sum f(p); a row that would be all 0 is left.
-void reshape(std::vector<double>& p, const std::function<double(double)>& f) {
-  std::vector<double> made(p.size());
+template <class Real>
+void reshape(std::vector<Real>& p, const std::type_identity_t<std::function<Real(Real)>>& f) {
+  std::vector<Real> made(p.size());
   std::transform(p.begin(), p.end(), made.begin(), f);
-  const double sum = sum_where(made, [](int64_t) { return true; });
-  if (sum == 0.0) return;
-  scale_all(made, 1.0 / sum);
+  const Real sum = sum_where(made, [](int64_t) { return true; });
+  if (sum == Real{0}) return;
+  scale_all(made, Real{1} / sum);
   p = std::move(made);
 }
 
-void replace(const WeightEdit& edit, int64_t query, std::vector<double>& p) {
+template <class Real>
+void replace(const WeightEdit& edit, int64_t query, std::vector<Real>& p) {
   const auto inside = [&](int64_t j) {
     return j >= edit.block_first_key && j < edit.block_first_key + edit.block_columns;
   };
-  double block = 0.0;
+  Real block = Real{0};
   for (size_t j = 0; j < p.size(); ++j)
     if (const auto key = static_cast<int64_t>(j); inside(key)) {
       p[j] = edit.block[static_cast<size_t>((query - edit.query.begin) * edit.block_columns + key -
                                             edit.block_first_key)];
       block += p[j];
     }
-  const double others = sum_where(p, [&](int64_t j) { return !inside(j); });
-  if (!edit.rescale || others == 0.0) return;
+  const Real others = sum_where(p, [&](int64_t j) { return !inside(j); });
+  if (!edit.rescale || others == Real{0}) return;
   for (size_t j = 0; j < p.size(); ++j)
-    if (!inside(static_cast<int64_t>(j))) p[j] *= std::max(0.0, 1.0 - block) / others;
+    if (!inside(static_cast<int64_t>(j))) p[j] *= std::max(Real{0}, Real{1} - block) / others;
 }
 
 }  // namespace
 
-std::vector<double> scores_of_row(const AttentionInput& in, int64_t head, int64_t row) {
+template <class Real>
+std::vector<Real> scores_of_row(const AttentionInput& in, int64_t head, int64_t row) {
   const int64_t query = in.shape.first_query + row, kv_head = head / (in.shape.n_head / in.shape.n_kv_head);
-  std::vector<double> scores(static_cast<size_t>(in.shape.n_key), minus_infinity);
+  std::vector<Real> scores(static_cast<size_t>(in.shape.n_key), minus_infinity<Real>);
   for (int64_t key = 0; key < in.shape.n_key; ++key) {
     if (!visible(in, head, query, key)) continue;
-    double sum = 0.0;
-    for (int64_t x = 0; x < in.shape.d_head; ++x) sum += at(in.q, row, head, x) * at(in.k, key, kv_head, x);
-    double s = sum * static_cast<double>(in.scores.scale);
-    if (const double cap = in.scores.softcap; cap > 0.0) s = cap * std::tanh(s / cap);
+    Real sum = Real{0};
+    for (int64_t x = 0; x < in.shape.d_head; ++x)
+      sum += at<Real>(in.q, row, head, x) * at<Real>(in.k, key, kv_head, x);
+    Real s = sum * static_cast<Real>(in.scores.scale);
+    if (const Real cap = in.scores.softcap; cap > Real{0}) s = cap * std::tanh(s / cap);
     if (!in.scores.slopes.empty())
-      s -= static_cast<double>(in.scores.slopes[static_cast<size_t>(head)]) *
-           static_cast<double>(std::abs(query - key));
+      s -= static_cast<Real>(in.scores.slopes[static_cast<size_t>(head)]) *
+           static_cast<Real>(std::abs(query - key));
     if (!in.edits.empty())
       for (const ScoreEdit& edit : in.edits[static_cast<size_t>(head)].scores)
         s = edited(edit, query, key, s);
@@ -121,14 +132,15 @@ std::vector<double> scores_of_row(const AttentionInput& in, int64_t head, int64_
   return scores;
 }
 
-void edit_weights(const std::vector<WeightEdit>& edits, int64_t query, const std::vector<double>& scores,
-                  std::vector<double>& p) {
-  const auto seen = [&](int64_t j) { return scores[static_cast<size_t>(j)] != minus_infinity; };
-  double n_visible = 0.0;
-  for (const double s : scores) n_visible += s != minus_infinity ? 1.0 : 0.0;
+template <class Real>
+void edit_weights(const std::vector<WeightEdit>& edits, int64_t query, const std::vector<Real>& scores,
+                  std::vector<Real>& p) {
+  const auto seen = [&](int64_t j) { return scores[static_cast<size_t>(j)] != minus_infinity<Real>; };
+  Real n_visible = Real{0};
+  for (const Real s : scores) n_visible += s != minus_infinity<Real> ? Real{1} : Real{0};
   for (const WeightEdit& edit : edits) {
     if (!covers(edit.query, query)) continue;
-    const auto value = static_cast<double>(edit.value);
+    const auto value = static_cast<Real>(edit.value);
     switch (edit.kind) {
       case WeightEditKind::scale_columns:
         for (size_t j = 0; j < p.size(); ++j)
@@ -136,31 +148,31 @@ void edit_weights(const std::vector<WeightEdit>& edits, int64_t query, const std
             p[j] *= edit.values.empty() ? value : edit.values[static_cast<size_t>(index_in(edit.keys, key))];
         break;
       case WeightEditKind::renormalise:
-        reshape(p, [](double w) { return w; });
+        reshape(p, [](Real w) { return w; });
         break;
       case WeightEditKind::redistribute:
         redistribute(edit, p);
         break;
       case WeightEditKind::identity:
-        scale_all(p, 1.0 - value);
+        scale_all(p, Real{1} - value);
         if (query < static_cast<int64_t>(p.size())) p[static_cast<size_t>(query)] += value;
         break;
       case WeightEditKind::uniform: {
         const auto chosen = [&](int64_t j) { return contains(edit.keys, j) && seen(j); };
-        const double n = sum_where(std::vector<double>(p.size(), 1.0), chosen);
-        if (n == 0.0) break;
-        scale_all(p, 1.0 - value);
+        const Real n = sum_where(std::vector<Real>(p.size(), Real{1}), chosen);
+        if (n == Real{0}) break;
+        scale_all(p, Real{1} - value);
         for (size_t j = 0; j < p.size(); ++j)
           if (chosen(static_cast<int64_t>(j))) p[j] += value / n;
         break;
       }
       case WeightEditKind::power:
-        reshape(p, [&](double w) { return w > 0.0 ? std::pow(w, value) : w <= 0.0 ? 0.0 : w; });
+        reshape(p, [&](Real w) { return w > Real{0} ? std::pow(w, value) : w <= Real{0} ? Real{0} : w; });
         break;
       case WeightEditKind::sharpen:
-        reshape(p, [&](double w) {
-          const double above = n_visible * w - 1.0;
-          return above > 0.0 ? std::pow(above, value) : above <= 0.0 ? 0.0 : above;
+        reshape(p, [&](Real w) {
+          const Real above = n_visible * w - Real{1};
+          return above > Real{0} ? std::pow(above, value) : above <= Real{0} ? Real{0} : above;
         });
         break;
       case WeightEditKind::replace:
@@ -169,5 +181,12 @@ void edit_weights(const std::vector<WeightEdit>& edits, int64_t query, const std
     }
   }
 }
+
+template std::vector<double> scores_of_row<double>(const AttentionInput&, int64_t, int64_t);
+template std::vector<float> scores_of_row<float>(const AttentionInput&, int64_t, int64_t);
+template void edit_weights<double>(const std::vector<WeightEdit>&, int64_t, const std::vector<double>&,
+                                   std::vector<double>&);
+template void edit_weights<float>(const std::vector<WeightEdit>&, int64_t, const std::vector<float>&,
+                                  std::vector<float>&);
 
 }  // namespace saccade::reference

@@ -118,19 +118,42 @@ Result<std::vector<BenchRow>> bench_run(const Context& context, const std::files
        long_run, "", 0.0, 0.0, std::nullopt, latest->capture->bytes()}};
 }
 
+// One length's rows; those of peers that this machine or this LibTorch lacks are left out.
+void add_attention_rows(const KernelSet& kernels, const AttentionBench& m, std::vector<BenchRow>& rows) {
+  const auto add = [&](const std::string& what, double seconds, const std::string& peer, double peer_seconds,
+                       double bound, std::optional<double> limit, int64_t bytes) {
+    rows.push_back({"attention", fmt::format("{}, {} tokens", what, m.n_token), seconds, peer, peer_seconds,
+                    bound, limit, bytes});
+  };
+  add(fmt::format("causal forward ({})", kernels.name), m.plain_seconds,
+      "the same operations in a large GEMM", m.gemm_seconds, 1.0 / 0.7, m.plain_seconds / m.gemm_seconds, 0);
+  add("all statistics", m.statistics_seconds, "without statistics", m.plain_seconds, 1.1,
+      m.statistics_seconds / m.gemm_seconds, m.bytes);
+  const bool pairs = kernels.name == "avx512_bf16";
+  add("bfloat16 inputs", m.bf16_seconds, "float32", m.plain_seconds, pairs ? 1.0 / 1.6 : 0.0, std::nullopt,
+      0);
+  if (m.fused_seconds > 0.0)
+    add("causal forward", m.plain_seconds, "LibTorch's scaled_dot_product_attention", m.fused_seconds, 1.0,
+        std::nullopt, 0);
+  if (m.eager_seconds > 0.0)
+    add("all statistics", m.statistics_seconds,
+        fmt::format("LibTorch with every map written down, in 1/{:.0f} of its {}",
+                    static_cast<double>(m.eager_bytes) / static_cast<double>(std::max<int64_t>(m.bytes, 1)),
+                    format_bytes(m.eager_bytes)),
+        m.eager_seconds, 0.2, std::nullopt, m.bytes);
+}
+
 Result<std::vector<BenchRow>> bench_attention(const Context& context) {
   SACCADE_TRY(const KernelSet* kernels, choose_kernels(context.kernels));
-  SACCADE_TRY(const std::vector<AttentionBench> measured,
-              measure_attention(*kernels, context.threads, {1024, 4096}));
+  SACCADE_TRY(const AttentionBenches measured,
+              measure_attention(*kernels, context.threads, {1024, 4096, 8192}));
   std::vector<BenchRow> rows;
-  for (const AttentionBench& m : measured) {
+  for (const AttentionBench& m : measured.forward) add_attention_rows(*kernels, m, rows);
+  for (const DecodeBench& m : measured.decode)
     rows.push_back({"attention",
-                    fmt::format("causal forward, {} tokens, 12 heads of 64 ({})", m.n_token, kernels->name),
-                    m.plain_seconds, "the same operations in a large GEMM", m.gemm_seconds, 0.0,
-                    m.plain_seconds / m.gemm_seconds, 0});
-    rows.push_back({"attention", fmt::format("all statistics, {} tokens", m.n_token), m.statistics_seconds,
-                    "without statistics", m.plain_seconds, 1.1, std::nullopt, 0});
-  }
+                    fmt::format("one row on {} keys, {} heads, {} KV heads", m.n_key, m.n_head, m.n_kv_head),
+                    m.seconds, "its keys and values at the memory-copy rate", m.memory_seconds, 1.3,
+                    m.seconds / m.memory_seconds, 0});
   return rows;
 }
 

@@ -8,6 +8,7 @@
 #include <functional>
 
 #include "app/cli/commands.h"
+#include "core/run/edit_verbs.h"
 
 namespace {
 
@@ -36,7 +37,9 @@ void add_input(CLI::App& command, InputOptions& input) {
 void add_edits(CLI::App& command, std::vector<std::string>& edits) {
   command
       .add_option("--edit", edits,
-                  "an edit, e.g. \"zero 5.1\", \"scale 7.* by=0.5\", \"knockout 5.1 query=14 key=4\"")
+                  "an edit, VERB TARGET [key=value]..., e.g. \"zero 5.1\", \"knockout 5.1 query=14 key=4\", "
+                  "\"redistribute 5.1 by=0.4 key=0 to=rest\"; verbs: " +
+                      std::string(verb_names()))
       ->allow_extra_args(false);
 }
 

@@ -18,10 +18,10 @@
 #include <vector>
 
 #include "kernels/attention.h"
-#include "kernels/cpu/edits.h"
+#include "kernels/cpu/decode-inl.h"
+#include "kernels/cpu/head-inl.h"
 #include "kernels/cpu/pack-inl.h"
 #include "kernels/cpu/pairs-inl.h"
-#include "kernels/cpu/scores-inl.h"
 #include "kernels/cpu/statistics-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -48,7 +48,7 @@ inline int64_t rows_at_once(int64_t strip_floats, int64_t keys) {
 // The two products of the pass in float32; bfloat16 inputs are widened. `packed` holds what they read.
 struct FloatProducts {
   Packed packed;
-  std::vector<float> q;
+  Buffer<float> q;
 
   [[nodiscard]] static int64_t strip_floats() { return 192 * 1024; }
   [[nodiscard]] static int64_t width() { return panel_width(); }
@@ -69,106 +69,9 @@ struct Scratch {
 #if HWY_TARGET == HWY_AVX3
   PairProducts pairs;
 #endif
-  std::vector<float> strip, z, q;
+  Buffer<float> strip, z, q;
   std::vector<uint8_t> seen;
 };
-
-// One head of one call.
-struct Head {
-  const AttentionInput& in;
-  const AttentionOutput& out;
-  int64_t head = 0, kv_head = 0;
-  const HeadPlan* plan = nullptr;  // null without edits
-  Head(const AttentionInput& input, const AttentionOutput& output, int64_t index)
-      : in(input),
-        out(output),
-        head(index),
-        kv_head(index / (input.shape.n_head / input.shape.n_kv_head)),
-        plan(plan_of(input.edits, index)) {}
-  [[nodiscard]] bool edits_weights() const { return plan && !plan->weights.empty(); }
-  // The keys that rows before `end` can give a weight to.
-  [[nodiscard]] int64_t keys_until(int64_t end) const {
-    const AttentionShape& s = in.shape;
-    if (!in.mask.causal) return s.n_key;
-    const int64_t replaced = edits_weights() ? end_of_replaced(plan->weights) : 0;
-    return std::clamp<int64_t>(std::max(s.first_query + end, replaced), 0, s.n_key);
-  }
-};
-
-inline void write_z(const Head& of, int64_t row, const float* z, const RowWeights& weights) {
-  const AttentionShape& s = of.in.shape;
-  float* to = of.out.z.data + row * of.out.z.token_stride + of.head * of.out.z.head_stride;
-  for (int64_t x = 0; x < s.d_head; ++x) to[x] = z[x] * weights.inverse;
-  if (of.plan && weights.inverse != 0.0f) edit_output(of.plan->outputs, s.first_query + row, s.d_head, to);
-}
-
-// -sum p ln p over positive p.
-inline float entropy_of(const float* p, int64_t n) {
-  double entropy = 0.0;
-  for (int64_t j = 0; j < n; ++j)
-    if (!(p[j] <= 0.0f)) entropy -= static_cast<double>(p[j]) * std::log(p[j]);
-  return static_cast<float>(entropy);
-}
-
-inline float distance_of(const float* p, int64_t n, int64_t query) {
-  double sum = 0.0;
-  for (int64_t j = 0; j < n; ++j) sum += static_cast<double>(p[j]) * static_cast<double>(std::abs(query - j));
-  return static_cast<float>(sum);
-}
-
-// The slower way of rows with weight edits: p itself, in the arithmetic of tiles, then the edits in order.
-inline RowWeights edit_row(const Head& of, int64_t row, const RowPart& part, const Scored& scored,
-                           std::vector<uint8_t>& seen) {
-  float* cells = part.cells + scored.begin;
-  const int64_t n = scored.end - scored.begin, n_query = of.in.shape.n_query;
-  RowWeights made{part.cells, 0, part.count};
-  made.edited = true;
-  seen.assign(static_cast<size_t>(part.count), 0);
-  for (int64_t j = scored.begin; j < scored.end; ++j)
-    seen[static_cast<size_t>(j)] = part.cells[j] != minus_infinity;
-  std::vector<float> copy(cells, cells + n);
-  made.lse = exponentiate(copy.data(), n, scored.scale, 0, false, false).lse();
-  float* factors = of.out.row_factors.empty() ? nullptr : of.out.row_factors[static_cast<size_t>(of.head)];
-  if (factors) factors += row;
-  std::fill(part.cells, cells, 0.0f);
-  std::fill(cells + n, part.cells + part.count, 0.0f);
-  if (made.lse == minus_infinity) {
-    std::fill(cells, cells + n, 0.0f);
-    leave_weights(of.plan->weights, factors, n_query);
-    return made;
-  }
-  weights_from_scores(cells, n, scored.scale, made.lse);
-  edit_weights(of.plan->weights, part, seen.data(), factors, n_query);
-  made.inverse = std::isnan(made.lse) ? made.lse : 1.0f;
-  if (of.out.entropy) made.entropy = entropy_of(part.cells, part.count);
-  if (of.out.mean_distance) made.distance = distance_of(part.cells, part.count, part.query);
-  return made;
-}
-
-// Masks one row of the strip, makes weights of it and gathers its statistics.
-inline RowWeights finish_row(const Head& of, int64_t row, float* strip, int64_t keys, const float* norms,
-                             std::vector<uint8_t>& seen) {
-  const AttentionShape& s = of.in.shape;
-  const int64_t query = s.first_query + row;
-  const RowPart part{query, 0, keys, strip};
-  const Scored scored = make_scores({s, of.in.mask, of.in.scores, of.head, of.plan}, part);
-  RowWeights made{strip, scored.begin, scored.end};
-  if (of.edits_weights()) {
-    made = edit_row(of, row, part, scored, seen);
-  } else {
-    std::fill(strip, strip + scored.begin, 0.0f);
-    std::fill(strip + scored.end, strip + keys, 0.0f);
-    const Softmax r = exponentiate(strip + scored.begin, scored.end - scored.begin, scored.scale,
-                                   query - scored.begin, of.out.entropy, of.out.mean_distance);
-    made.lse = r.lse();
-    made.inverse = r.empty() ? 0.0f : 1.0f / r.sum;
-    made.entropy = r.empty() ? 0.0f : std::log(r.sum) - r.weighted * made.inverse;
-    if (made.entropy < 0.0f) made.entropy = 0.0f;
-    made.distance = r.moment * made.inverse;
-  }
-  row_statistics(of.out, made, query, of.head * s.n_query + row, norms);
-  return made;
-}
 
 // z row by row, values in order; a key without weight is left out, so that what is not finite in its value
 // stays where it is.
@@ -211,8 +114,9 @@ inline bool forward_chunk(const Head& of, int64_t begin, int64_t end, Products& 
   return true;
 }
 
-// A handful of rows (decoding): nothing is worth packing.
-inline void forward_few(const Head& of, Scratch& scratch, Columns& columns) {
+// A handful of rows (decoding) of a head whose weights are edited: they need the whole row, and scores summed
+// as tiles sum them.
+inline void decode_edited(const Head& of, Scratch& scratch, Columns& columns) {
   const AttentionShape& s = of.in.shape;
   const int64_t keys = of.keys_until(s.n_query);
   columns.begin(of.out, keys);
@@ -221,7 +125,7 @@ inline void forward_few(const Head& of, Scratch& scratch, Columns& columns) {
   scratch.q.resize(static_cast<size_t>(2 * s.d_head));
   float* q_row = scratch.q.data();
   float* other = q_row + s.d_head;
-  std::vector<float> norms(of.out.value_mass ? static_cast<size_t>(keys) : 0);
+  Buffer<float> norms(of.out.value_mass ? static_cast<size_t>(keys) : 0);
   for (size_t j = 0; j < norms.size(); ++j) {
     const float* v = row_of(of.in.v, static_cast<int64_t>(j), of.kv_head, s.d_head, other);
     norms[j] = std::sqrt(dot(v, v, s.d_head));
@@ -243,11 +147,27 @@ inline void forward_few(const Head& of, Scratch& scratch, Columns& columns) {
   }
 }
 
+inline void decode(const AttentionInput& in, const AttentionOutput& out, const Parallel& parallel) {
+  Decode reader(in, out);
+  parallel.for_each(reader.tasks(), [&](int64_t task, int) { reader.read(task); });
+  std::vector<Scratch> scratch(static_cast<size_t>(std::max(parallel.workers, 1)));
+  std::vector<Columns> columns(static_cast<size_t>(in.shape.n_head));
+  parallel.for_each(in.shape.n_head, [&](int64_t head, int worker) {
+    const Head of(in, out, head);
+    Columns& sums = columns[static_cast<size_t>(head)];
+    if (of.edits_weights())
+      decode_edited(of, scratch[static_cast<size_t>(worker)], sums);
+    else
+      reader.finish(of, sums);
+  });
+  if (out.received || out.received_max) reduce_columns(in, out, columns, 1);
+}
+
 // with_pairs: bfloat16 inputs are multiplied as they are.
 inline void forward_with(const AttentionInput& in, const AttentionOutput& out, const Parallel& parallel,
                          [[maybe_unused]] bool with_pairs) {
   const AttentionShape& s = in.shape;
-  constexpr int64_t few = 3;
+  if (s.n_query <= most_decoded) return decode(in, out, parallel);
   const Chunks chunks(s.n_query, wants_blocks(out) ? out.block_size : 0);
   std::vector<Scratch> scratch(static_cast<size_t>(std::max(parallel.workers, 1)));
   const int64_t tasks = s.n_head * chunks.count;
@@ -259,7 +179,6 @@ inline void forward_with(const AttentionInput& in, const AttentionOutput& out, c
     Columns& sums = columns[static_cast<size_t>(head * chunks.count + chunk)];
     Scratch& mine = scratch[static_cast<size_t>(worker)];
     const Head of(in, out, head);
-    if (s.n_query <= few) return forward_few(of, mine, sums);
 #if HWY_TARGET == HWY_AVX3
     if (with_pairs && in.q.bf16 && !of.edits_weights() &&
         forward_chunk(of, begin, end, mine.pairs, mine, sums))

@@ -14,20 +14,23 @@
 
 #include "kernels/attention.h"
 #include "kernels/base/bfloat16.h"
+#include "kernels/cpu/aligned.h"
 #include "kernels/cpu/micro-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace saccade::cpu::HWY_NAMESPACE {
 
-HWY_INLINE void widen(const Bfloat16* from, int64_t n, float* HWY_RESTRICT to) {
-  const Floats d;
+HWY_INLINE hn::Vec<Floats> load_wide(const Bfloat16* from) {
   const hn::Rebind<uint16_t, Floats> halves;
   const hn::RebindToUnsigned<Floats> bits;
+  return hn::BitCast(Floats(), hn::ShiftLeft<16>(hn::PromoteTo(bits, hn::LoadU(halves, from))));
+}
+
+HWY_INLINE void widen(const Bfloat16* from, int64_t n, float* HWY_RESTRICT to) {
+  const Floats d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   int64_t i = 0;
-  for (; i + lanes <= n; i += lanes)
-    hn::StoreU(hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(bits, hn::LoadU(halves, from + i)))), d,
-               to + i);
+  for (; i + lanes <= n; i += lanes) hn::StoreU(load_wide(from + i), d, to + i);
   for (; i < n; ++i) to[i] = widen_bfloat16(from[i]);
 }
 
@@ -46,7 +49,7 @@ struct Rows {
   int64_t stride = 0;
 };
 inline Rows rows_of(const HeadsView& view, int64_t first, int64_t count, int64_t head, int64_t d_head,
-                    std::vector<float>& buffer) {
+                    Buffer<float>& buffer) {
   if (!view.bf16) return {view.data + first * view.token_stride + head * view.head_stride, view.token_stride};
   buffer.resize(static_cast<size_t>(count * d_head));
   for (int64_t r = 0; r < count; ++r)
@@ -58,7 +61,7 @@ inline Rows rows_of(const HeadsView& view, int64_t first, int64_t count, int64_t
 // Keys [first, first + count) as panels [panel][d][panel_width], so that a panel is read straight through.
 // Missing keys are 0.
 inline void pack_keys(const HeadsView& k, int64_t head, int64_t first, int64_t count, int64_t d_head,
-                      std::vector<float>& buffer, float* HWY_RESTRICT out) {
+                      Buffer<float>& buffer, float* HWY_RESTRICT out) {
   const int64_t width = panel_width();
   buffer.resize(static_cast<size_t>(d_head));
   for (int64_t panel = 0; panel < count; panel += width, out += d_head * width) {
@@ -102,7 +105,7 @@ inline bool pack_values(const HeadsView& v, int64_t head, int64_t count, int64_t
 struct Packed {
   int64_t kv_head = -1, count = 0;
   bool finite = true;  // the values
-  std::vector<float> keys, values, norms, buffer;
+  Buffer<float> keys, values, norms, buffer;
 
   void hold(const AttentionInput& in, int64_t head, int64_t wanted, bool with_norms) {
     if (kv_head == head && count >= wanted) return;

@@ -75,8 +75,8 @@ SACCADE_PAIRS_TARGET inline void narrow_row(const float* from, int64_t n, int64_
 struct PackedPairs {
   int64_t kv_head = -1, count = 0;
   bool finite = true;  // the values
-  std::vector<uint32_t> keys, values;
-  std::vector<float> norms, buffer;
+  Buffer<uint32_t> keys, values;
+  Buffer<float> norms, buffer;
 
   void hold(const AttentionInput& in, int64_t head, int64_t wanted, bool with_norms) {
     if (kv_head == head && count >= wanted) return;
@@ -145,8 +145,8 @@ struct PackedPairs {
 // The two products of the pass on pairs; FloatProducts (forward-inl.h) says what they are.
 struct PairProducts {
   PackedPairs packed;
-  std::vector<uint32_t> q;
-  std::vector<Bfloat16> weights;
+  Buffer<uint32_t> q;
+  Buffer<Bfloat16> weights;
 
   static int64_t strip_floats() { return 112 * 1024; }
   [[nodiscard]] static int64_t width() { return pair_panel; }

@@ -14,6 +14,7 @@
 #include <limits>
 
 #include "kernels/attention.h"
+#include "kernels/cpu/aligned.h"
 #include "kernels/cpu/edits.h"
 #include "kernels/cpu/micro-inl.h"
 

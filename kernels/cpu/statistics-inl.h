@@ -140,7 +140,7 @@ inline bool wants_blocks(const AttentionOutput& out) {
 
 // Sums and maxima of columns: of one task, and of the block row it is at.
 struct Columns {
-  std::vector<float> sum, highest, block_sum, block_highest;
+  Buffer<float> sum, highest, block_sum, block_highest;
 
   void begin(const AttentionOutput& out, int64_t keys) {
     if (!wants_columns(out)) return;

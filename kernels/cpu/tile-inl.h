@@ -85,7 +85,7 @@ class TileWriter {
   const TileOutput& out_;
   int64_t count_, blocks_, columns_ = 0, column_ = 0;
   std::vector<double> mass_;
-  std::vector<float> highest_;
+  Buffer<float> highest_;
 };
 
 inline void tile(const TileInput& in, const TileRequest& request, const TileOutput& out) {
@@ -93,7 +93,7 @@ inline void tile(const TileInput& in, const TileRequest& request, const TileOutp
   const int64_t kv_head = request.head / (s.n_head / s.n_kv_head), width = panel_width();
   constexpr int64_t keys_at_once = 2048, rows_step = 48;
   const int64_t chunk = round_up(keys_at_once, request.lod);
-  std::vector<float> packed, strip, buffer;
+  Buffer<float> packed, strip, buffer;
   std::vector<uint8_t> seen;
   for (int64_t first = request.columns_begin; first < request.columns_end; first += chunk) {
     const int64_t count = std::min(chunk, request.columns_end - first), stride = round_up(count, width);
@@ -118,7 +118,7 @@ inline void weights_at(const TileInput& in, int64_t head, std::span<const int32_
                        std::span<const int32_t> key, float* out) {
   const AttentionShape& s = in.shape;
   const int64_t kv_head = head / (s.n_head / s.n_kv_head);
-  std::vector<float> q_row(static_cast<size_t>(s.d_head)), k_row(q_row.size());
+  Buffer<float> q_row(static_cast<size_t>(s.d_head)), k_row(q_row.size());
   std::vector<uint8_t> seen;
   for (size_t i = 0; i < query.size(); ++i) {
     out[i] = dot_in_order(row_of(in.q, query[i] - s.first_query, head, s.d_head, q_row.data()),

@@ -2,8 +2,10 @@ saccade_test(core_capture_test
   SOURCES
     capture/attention_map_test.cpp
     capture/dump_test.cpp
+    capture/edited_dump_test.cpp
     capture/encoding_test.cpp
     capture/spec_json_test.cpp
+    capture/vector_file_test.cpp
   LIBS saccade_core fmt::fmt)
 saccade_test(core_session_test
   SOURCES

@@ -2,31 +2,61 @@
 
 #include <QCheckBox>
 #include <QHBoxLayout>
+#include <QMenu>
 #include <QScrollArea>
 #include <QSlider>
 #include <QToolButton>
 #include <algorithm>
 #include <cmath>
 
+#include "core/run/edit_verbs.h"
+
 namespace saccade {
 namespace {
 
 constexpr int slider_steps = 100;  // per unit of the factor
 
-// Zeroing is scaling by 0: both have the slider.
-bool has_factor(const Edit& edit) { return edit.verb == EditVerb::zero || edit.verb == EditVerb::scale; }
+// Zeroing is scaling by 0: both have the slider of scale.
+const std::optional<EditFactor>& factor_info(const Edit& edit) {
+  return info_of(edit.verb == EditVerb::zero ? EditVerb::scale : edit.verb).by;
+}
 double factor_of(const Edit& edit) { return edit.verb == EditVerb::zero ? 0.0 : edit.by; }
 void set_factor(Edit& edit, double factor) {
-  edit.verb = factor == 0.0 ? EditVerb::zero : EditVerb::scale;
-  edit.by = factor == 0.0 ? 1.0 : factor;
+  const bool scales = edit.verb == EditVerb::zero || edit.verb == EditVerb::scale;
+  if (scales) edit.verb = factor == 0.0 ? EditVerb::zero : EditVerb::scale;
+  edit.by = scales && factor == 0.0 ? 1.0 : factor;
 }
 
 // The same edits but for factors: rows can stay while a slider moves.
 bool same_but_factors(std::vector<Edit> a, std::vector<Edit> b) {
   for (std::vector<Edit>* list : {&a, &b})
     for (Edit& edit : *list)
-      if (has_factor(edit)) set_factor(edit, 0.0);
+      if (factor_info(edit)) set_factor(edit, 0.0);
   return a == b;
+}
+
+QString slider_tip(const Edit& edit) {
+  const EditFactor& factor = *factor_info(edit);
+  QString tip = QObject::tr("%1\nfrom %2 to %3; other values by text")
+                    .arg(QString::fromUtf8(info_of(edit.verb).meaning.data(),
+                                           static_cast<int>(info_of(edit.verb).meaning.size())))
+                    .arg(factor.slider_least)
+                    .arg(factor.slider_most);
+  if (factor.neutral) tip += QObject::tr("; %1 changes nothing").arg(*factor.neutral);
+  return tip;
+}
+
+QString stage_title(EditStage stage) {
+  switch (stage) {
+    case EditStage::mask:
+    case EditStage::scores:
+      return QObject::tr("Scores, before the softmax");
+    case EditStage::weights:
+      return QObject::tr("Weights, after the softmax");
+    case EditStage::values:
+      return QObject::tr("Head outputs and hook sites");
+  }
+  return {};
 }
 
 }  // namespace
@@ -47,8 +77,15 @@ EditsView::EditsView(Workbench& workbench, QWidget* parent) : View(workbench, pa
   empty_->setEnabled(false);
   input_ = new QLineEdit(this);
   input_->setObjectName("edit_input");
-  input_->setPlaceholderText(tr("zero 1.2 · scale 1.* by=0.5 · knockout 1.2 query=9 key=3"));
+  input_->setPlaceholderText(tr("zero 1.2 · uniform 1.* · redistribute 1.2 by=0.4 key=0"));
   input_->setAccessibleName(tr("New edit"));
+  auto* templates = new QToolButton(this);
+  templates->setObjectName("edit_templates");
+  templates->setText(QStringLiteral("+"));
+  templates->setToolTip(tr("Begin an edit of the selected head"));
+  templates->setAccessibleName(tr("Kinds of edits"));
+  templates->setPopupMode(QToolButton::InstantPopup);
+  templates->setMenu(make_templates());
   auto* add_button = new QPushButton(tr("Add"), this);
   problem_ = new QLabel(this);
   problem_->setObjectName("edit_problem");
@@ -59,6 +96,7 @@ EditsView::EditsView(Workbench& workbench, QWidget* parent) : View(workbench, pa
   redo_ = new QPushButton(tr("Redo"), this);
   clear_ = new QPushButton(tr("Clear all"), this);
   auto* input_row = new QHBoxLayout;
+  input_row->addWidget(templates);
   input_row->addWidget(input_, 1);
   input_row->addWidget(add_button);
   auto* history_row = new QHBoxLayout;
@@ -88,6 +126,37 @@ void EditsView::change(size_t index, const std::function<void(Edit&)>& change, c
   if (index >= edits.size()) return;
   change(edits[index]);
   workbench().set_edits(std::move(edits), tag);
+}
+
+// One entry per verb, under where it acts; it begins the text, which is then finished by hand.
+QMenu* EditsView::make_templates() {
+  auto* menu = new QMenu(this);
+  menu->setToolTipsVisible(true);
+  QString title;
+  for (const EditStage stage : {EditStage::values, EditStage::mask, EditStage::scores, EditStage::weights}) {
+    if (stage_title(stage) != title) menu->addSection(title = stage_title(stage));
+    for (const VerbInfo& verb : edit_verbs()) {
+      if (verb.stage != stage) continue;
+      const auto text = [](std::string_view t) {
+        return QString::fromUtf8(t.data(), static_cast<int>(t.size()));
+      };
+      QAction* action = menu->addAction(tr("%1 - %2").arg(text(verb.name), text(verb.meaning)));
+      action->setToolTip(text(verb.example));
+      connect(action, &QAction::triggered, this, [this, &verb] { begin(verb); });
+    }
+  }
+  return menu;
+}
+
+void EditsView::begin(const VerbInfo& verb) {
+  auto edit = parse_edit(verb.example);
+  if (!edit.ok()) return;
+  const Selection& selection = workbench().selection();
+  if (verb.on_heads && !selection.heads.empty()) edit->target = target_of(selection.heads.front());
+  if (edit->key && selection.key >= 0) edit->key = PositionRange{selection.key, selection.key + 1};
+  problem_->hide();
+  input_->setText(QString::fromStdString(to_text(*edit)));
+  input_->setFocus();
 }
 
 // An edit is checked before it joins the list: a head that does not exist never gets in.
@@ -134,12 +203,14 @@ QWidget* EditsView::make_row(size_t index, const Edit& edit) {
     edits.erase(edits.begin() + static_cast<ptrdiff_t>(index));
     workbench().set_edits(std::move(edits));
   });
-  if (has_factor(edit)) {
+  if (const std::optional<EditFactor>& factor = factor_info(edit)) {
     auto* slider = new QSlider(Qt::Horizontal, row);
     slider->setObjectName(QStringLiteral("factor-%1").arg(index));
-    slider->setRange(-2 * slider_steps, 2 * slider_steps);
-    slider->setValue(static_cast<int>(std::lround(factor_of(edit) * slider_steps)));
-    slider->setToolTip(tr("factor, from −2 to 2; 0 zeroes, 1 changes nothing"));
+    const auto step = [](double value) { return static_cast<int>(std::lround(value * slider_steps)); };
+    slider->setRange(step(factor->slider_least), step(factor->slider_most));
+    slider->setPageStep(std::max(1, (slider->maximum() - slider->minimum()) / 20));
+    slider->setValue(step(std::clamp(factor_of(edit), factor->slider_least, factor->slider_most)));
+    slider->setToolTip(slider_tip(edit));
     slider->setAccessibleName(tr("Factor of %1").arg(enabled->text()));
     layout->addWidget(slider);
     connect(slider, &QSlider::valueChanged, this, [this, index, enabled](int value) {

@@ -1,12 +1,15 @@
-// EditsView: the list of interventions that makes run B: switch off, scale, remove, add by text.
+// EditsView: the list of interventions that makes run B: switch off, move factors, remove, add by text that a
+// menu of every kind of edit can begin.
 #pragma once
 
 #include <QLabel>
 #include <QLineEdit>
+#include <QMenu>
 #include <QPushButton>
 #include <QVBoxLayout>
 
 #include "app/views/view.h"
+#include "core/run/edit_verbs.h"
 
 namespace saccade {
 
@@ -22,6 +25,8 @@ class EditsView : public View {
   QWidget* make_row(size_t index, const Edit& edit);
   void change(size_t index, const std::function<void(Edit&)>& change, const QString& tag = {});
   void add();
+  QMenu* make_templates();
+  void begin(const VerbInfo& verb);
 
   QVBoxLayout* rows_ = nullptr;
   QLabel* empty_ = nullptr;

@@ -67,18 +67,21 @@ inline std::vector<Token> awkward_tokens(int64_t n) {
 }
 
 inline LayerCapture random_layer(const ModelSpec& spec, int64_t n, std::mt19937& random,
-                                 std::vector<std::vector<EdgeRect>> knockouts) {
+                                 std::vector<std::vector<EdgeRect>> knockouts,
+                                 std::vector<HeadPlan> plans = {}) {
   LayerCapture layer;
   layer.resid_pre = random_tensor({n, spec.d_model}, random);
   layer.q = random_tensor({n, spec.n_head, spec.d_head}, random, 2.0F);
   layer.k = random_tensor({n, spec.n_kv_head, spec.d_head}, random, 2.0F);
   layer.knockouts = std::move(knockouts);
+  layer.plans = std::move(plans);
   const HostTensor v = random_tensor({n, spec.n_kv_head, spec.d_head}, random);
   HostTensor z({n, spec.n_head, spec.d_head});
   const int64_t d = spec.d_head;
   AttentionInput input;
   input.shape = {n, n, spec.n_head, spec.n_kv_head, d, 0};
   input.mask.knockouts = layer.knockouts;
+  input.edits = layer.plans;
   input.scores.scale = static_cast<float>(spec.attention_scale);
   input.q = {layer.q.data(), spec.n_head * d, d};
   input.k = {layer.k.data(), spec.n_kv_head * d, d};
@@ -100,6 +103,14 @@ inline LayerCapture random_layer(const ModelSpec& spec, int64_t n, std::mt19937&
   output.received_max = make(s.received_max);
   s.max_key.resize(static_cast<size_t>(spec.n_head * n));
   output.max_key = s.max_key.data();
+  std::vector<float*> row_factors(layer.plans.size(), nullptr);
+  layer.row_factors.resize(layer.plans.size());
+  for (size_t h = 0; h < layer.plans.size(); ++h)
+    if (const int64_t count = row_factor_count(layer.plans[h]); count > 0) {
+      layer.row_factors[h] = HostTensor({count, n});
+      row_factors[h] = layer.row_factors[h].mutable_values().data();
+    }
+  output.row_factors = row_factors;
   const auto done = kernels().forward(input, output, serial());
   EXPECT_TRUE(done.ok()) << done.error().to_string();
   return layer;

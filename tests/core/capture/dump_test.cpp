@@ -17,22 +17,14 @@
 #include "core/capture/hdf5_file.h"
 #include "core/capture/spec_json.h"
 #include "tests/core/capture/capture_fixture.h"
+#include "tests/core/capture/python.h"
 
 namespace saccade {
 namespace {
 
+using fixtures::bytes_of, fixtures::put, fixtures::python_with_h5py, fixtures::run_python;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-std::string bytes_of(const std::filesystem::path& path) {
-  auto text = read_text_file(path);
-  EXPECT_TRUE(text.ok()) << text.error().to_string();
-  return text.ok() ? *text : std::string();
-}
-
-void put(const std::filesystem::path& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary) << bytes;
-}
 
 void write(const Capture& capture, const std::filesystem::path& path, const DumpOptions& options = {}) {
   const auto written = write_dump(capture, path, options, fixtures::kernels(), {});
@@ -201,7 +193,7 @@ TEST(Dump, InspectingListsWhatIsInTheFile) {
   write(*capture, folder / "a.h5", {{{HookSite::pattern, 2}, {HookSite::z, 0}}, true});
   const auto info = inspect_dump(folder / "a.h5");
   ASSERT_TRUE(info.ok()) << info.error().to_string();
-  EXPECT_EQ(info->version, 1);
+  EXPECT_EQ(info->version, 2);
   EXPECT_EQ(info->n_token, 70);
   EXPECT_EQ(info->provenance.model_name, "little");
   EXPECT_EQ(info->provenance.edits, capture->provenance.edits);
@@ -226,22 +218,6 @@ TEST(Dump, InspectingListsWhatIsInTheFile) {
 
 // ---- what other programs see -----------------------------------------------------------------------------
 
-std::string python_with_h5py() {
-  for (const char* python : {"/usr/bin/python3", "python3"})
-    if (std::system(fmt::format("{} -c 'import h5py' > /dev/null 2>&1", python).c_str()) == 0) return python;
-  return {};
-}
-
-// Runs a script with the dump as `f` (h5py) and its path as `path`; gives what it printed on failure.
-std::string run_python(const std::filesystem::path& dump, const std::string& script) {
-  const std::filesystem::path file = dump.string() + ".py", log = dump.string() + ".log";
-  put(file, "import sys, math, json, h5py, numpy as np\npath = sys.argv[1]\n" + script);
-  const int status = std::system(
-      fmt::format("{} '{}' '{}' > '{}' 2>&1", python_with_h5py(), file.string(), dump.string(), log.string())
-          .c_str());
-  return status == 0 ? std::string() : bytes_of(log);
-}
-
 TEST(Dump, H5pyReadsNamesLabelsScalesAttributesAndTokens) {
   if (python_with_h5py().empty()) GTEST_SKIP() << "no python3 with h5py here";
   const fixtures::TemporaryFolder folder;
@@ -252,7 +228,7 @@ TEST(Dump, H5pyReadsNamesLabelsScalesAttributesAndTokens) {
   write(*capture, folder / "a.h5", options);
   EXPECT_EQ(run_python(folder / "a.h5", R"(
 f = h5py.File(path, "r")
-assert f.attrs["type"] == "saccade-dump" and f.attrs["version"] == 1
+assert f.attrs["type"] == "saccade-dump" and f.attrs["version"] == 2
 assert f.attrs["model_name"] == "little" and f.attrs["seconds"] == 0.125
 assert f.attrs["prompt"] == "Lily \u2192 a\\x00b" and f.attrs["prompt_escaped"] == 1
 assert "request_escaped" not in f.attrs
@@ -481,7 +457,7 @@ TEST(Dump, ForeignFilesAreRefusedWithOneClearMessage) {
       {"another type", "f.attrs['type'] = 'recipe'", "found 'recipe'"},
       {"a number as type", "f.attrs['type'] = 7", "expected a text"},
       {"a list as type", "f.attrs['type'] = ['saccade-dump', 'x']", "expected a text"},
-      {"a newer version", "f.attrs['version'] = 2", "found version 2"},
+      {"a newer version", "f.attrs['version'] = 3", "found version 3"},
       {"a text as version", "f.attrs['version'] = 'one'", "expected a whole number"},
       {"no spec", "del f.attrs['spec']", "'spec'"},
       {"a spec that is no JSON", "f.attrs['spec'] = '{'", "expected JSON"},
@@ -493,7 +469,7 @@ TEST(Dump, ForeignFilesAreRefusedWithOneClearMessage) {
       {"a missing dataset", "del f['tokens/ids']", "'tokens/ids': it is missing"},
       {"a group in place of a dataset", "del f['tokens/ids']; f.create_group('tokens/ids')", "it is missing"},
       {"another number type", "v = f['tokens/ids'][:]; del f['tokens/ids']; f['tokens/ids'] = v.astype('f8')",
-       "expected int32, found other"},
+       "expected int32, found float64"},
       {"an id outside the vocabulary", "f['tokens/ids'][3] = 300", "expected ids below 300"},
       {"tokens of another length", "del f['tokens/begin']; f['tokens/begin'] = np.zeros(5, 'i8')",
        "expected shape [12], found [5]"},

@@ -58,6 +58,15 @@ Result<AttentionMap> AttentionMap::of(std::shared_ptr<const Capture> capture, He
   return map;
 }
 
+bool AttentionMap::masked(int64_t rows_begin, int64_t rows_end, int64_t columns_begin,
+                          int64_t columns_end) const {
+  if (rows_begin >= rows_end || columns_begin >= columns_end) return true;
+  const AttentionMask& mask = input_.mask;
+  const bool later = mask.causal && columns_begin > rows_end - 1;
+  const bool left_behind = mask.window > 0 && rows_begin - (columns_end - 1) >= mask.window;
+  return later || left_behind;
+}
+
 Result<Tile> AttentionMap::tile(int64_t rows_begin, int64_t rows_end, int64_t columns_begin,
                                 int64_t columns_end, int64_t lod) const {
   const auto inside = [n = size()](int64_t begin, int64_t end) {

@@ -8,8 +8,8 @@ namespace {
 
 constexpr const char* vertex_source = R"(#version 330 core
 layout(location = 0) in vec2 corner;
-uniform vec4 rectangle;  // of the tile in clip coordinates: left, top, right, bottom
-uniform vec4 cells;      // of the tile in map cells: left, top, right, bottom
+uniform vec4 rectangle;  // where to draw, in clip coordinates: left, top, right, bottom
+uniform vec4 cells;      // the same in cells from the tile's first: left, top, right, bottom
 out vec2 cell;
 void main() {
   gl_Position = vec4(mix(rectangle.x, rectangle.z, corner.x), mix(rectangle.y, rectangle.w, corner.y), 0.0, 1.0);
@@ -19,9 +19,10 @@ void main() {
 
 // The same arithmetic as ColourScale::height (analysis/colour.cpp); a test compares the two.
 constexpr const char* fragment_source = R"(#version 330 core
-in vec2 cell;
+in vec2 cell;               // from the tile's first
 uniform sampler2D values, palette, sinks;
 uniform vec2 tile_origin;   // in cells
+uniform ivec2 tile_size;    // in elements
 uniform float block;        // cells per element
 uniform int mode;           // as_is, logarithmic, hide_sinks, renormalise
 uniform float low, high, log_floor, sink_keys, pixels_per_cell;
@@ -29,16 +30,15 @@ uniform bool causal, has_sinks;
 uniform vec3 masked_colour, grid_colour;
 out vec4 colour;
 void main() {
-  vec2 element = floor((cell - tile_origin) / block);
-  ivec2 at = clamp(ivec2(element), ivec2(0), textureSize(values, 0) - 1);
+  ivec2 at = clamp(ivec2(floor(cell / block)), ivec2(0), tile_size - 1);
   vec2 first = tile_origin + vec2(at) * block;
   bool hidden = mode >= 2 && first.x < sink_keys;
   if ((causal && first.x > first.y + block - 1.0) || hidden) {
     colour = vec4(masked_colour, 1.0);
   } else {
-    float value = texelFetch(values, at, 0).r;
+    float value = texelFetch(values, min(at, textureSize(values, 0) - 1), 0).r;
     if (mode == 3 && has_sinks) {
-      int row = int(min(first.y + floor(block / 2.0), cell.y));
+      int row = int(min(first.y + floor(block / 2.0), tile_origin.y + cell.y));
       int width = textureSize(sinks, 0).x;
       float rest = 1.0 - texelFetch(sinks, ivec2(row % width, row / width), 0).r;
       value = rest > 1e-6 ? value / rest : 0.0;
@@ -79,6 +79,8 @@ bool MapRenderer::create(QString& reason) {
   gl_->glEnableVertexAttribArray(0);
   gl_->glVertexAttribPointer(0, 2, GL_FLOAT, GL_FALSE, 0, nullptr);
   gl_->glBindVertexArray(0);
+  constexpr float nothing = 0.0f;
+  blank_ = upload(1, 1, &nothing);
   return true;
 }
 
@@ -87,6 +89,7 @@ void MapRenderer::destroy() {
   forget(generation_ + 1);
   gl_->glDeleteTextures(1, &palette_);
   gl_->glDeleteTextures(1, &sinks_);
+  gl_->glDeleteTextures(1, &blank_);
   gl_->glDeleteBuffers(1, &buffer_);
   gl_->glDeleteVertexArrays(1, &vertices_);
   program_.reset();
@@ -170,29 +173,42 @@ void MapRenderer::begin(const MapLook& look, const MapCamera& camera, const QRec
   gl_->glBindVertexArray(vertices_);
 }
 
-void MapRenderer::draw(const TileKey& key, const std::shared_ptr<const MapTile>& tile, uint64_t generation) {
-  if (!tile || tile->values.empty()) return;
-  if (generation != generation_) forget(generation);
-  Uploaded& uploaded = textures_[key];
-  if (uploaded.tile.lock() != tile) {
+GLuint MapRenderer::texture_of(const TilePart& part) {
+  if (part.tile->values.empty()) return blank_;
+  Uploaded& uploaded = textures_[part.source];
+  if (uploaded.tile.lock() != part.tile) {
     gl_->glDeleteTextures(1, &uploaded.texture);
-    uploaded = {upload(tile->columns, tile->rows, tile->values.data()), tile};
+    uploaded = {upload(part.tile->columns, part.tile->rows, part.tile->values.data()), part.tile, 0};
   }
-  gl_->glBindTexture(GL_TEXTURE_2D, uploaded.texture);
-  const auto block = static_cast<double>(int64_t{1} << key.level);
-  const QPointF first(static_cast<double>(key.column * TileCache::side) * block,
-                      static_cast<double>(key.row * TileCache::side) * block);
-  const auto cells = static_cast<double>(camera_.cells());
-  const QPointF last(std::min(cells, first.x() + static_cast<double>(tile->columns) * block),
-                     std::min(cells, first.y() + static_cast<double>(tile->rows) * block));
-  const QPointF a = camera_.to_screen(first), b = camera_.to_screen(last);
+  uploaded.frame = frames_;
+  return uploaded.texture;
+}
+
+// Only the part of the area that is on screen: neither a pixel too much nor coordinates beyond a float's
+// reach.
+void MapRenderer::draw(const TilePart& part, uint64_t generation) {
+  if (generation != generation_) forget(generation);
+  const auto reach = static_cast<double>(part.area.reach());
+  const QRectF area = QRectF(static_cast<double>(part.area.column) * reach,
+                             static_cast<double>(part.area.row) * reach, reach, reach)
+                          .intersected(camera_.visible());
+  if (area.isEmpty()) return;
+  const auto source_reach = static_cast<double>(part.source.reach());
+  const QPointF origin(static_cast<double>(part.source.column) * source_reach,
+                       static_cast<double>(part.source.row) * source_reach);
+  gl_->glBindTexture(GL_TEXTURE_2D, texture_of(part));
+  const QPointF a = camera_.to_screen(area.topLeft()), b = camera_.to_screen(area.bottomRight());
   const auto clip_x = [&](double x) { return static_cast<float>(2 * x / frame_.width() - 1); };
   const auto clip_y = [&](double y) { return static_cast<float>(1 - 2 * y / frame_.height()); };
+  const QRectF local = area.translated(-origin);
   program_->setUniformValue("rectangle", clip_x(a.x()), clip_y(a.y()), clip_x(b.x()), clip_y(b.y()));
-  program_->setUniformValue("cells", static_cast<float>(first.x()), static_cast<float>(first.y()),
-                            static_cast<float>(last.x()), static_cast<float>(last.y()));
-  program_->setUniformValue("tile_origin", static_cast<float>(first.x()), static_cast<float>(first.y()));
-  program_->setUniformValue("block", static_cast<float>(block));
+  program_->setUniformValue("cells", static_cast<float>(local.left()), static_cast<float>(local.top()),
+                            static_cast<float>(local.right()), static_cast<float>(local.bottom()));
+  program_->setUniformValue("tile_origin", static_cast<float>(origin.x()), static_cast<float>(origin.y()));
+  gl_->glUniform2i(program_->uniformLocation("tile_size"),
+                   static_cast<GLint>(tile_columns(part.source, camera_.cells())),
+                   static_cast<GLint>(tile_rows(part.source, camera_.cells())));
+  program_->setUniformValue("block", static_cast<float>(int64_t{1} << part.source.level));
   gl_->glDrawArrays(GL_TRIANGLE_STRIP, 0, 4);
 }
 
@@ -200,9 +216,12 @@ void MapRenderer::end() {
   gl_->glBindVertexArray(0);
   gl_->glDisable(GL_SCISSOR_TEST);
   program_->release();
-  // Textures of tiles that the cache has forgotten.
+  ++frames_;
+  // Textures of tiles that the cache has forgotten, or that have not been seen for a while.
+  constexpr size_t kept = 128;
+  constexpr uint64_t kept_frames = 120;
   for (auto at = textures_.begin(); at != textures_.end();)
-    if (at->second.tile.expired()) {
+    if (at->second.tile.expired() || (textures_.size() > kept && at->second.frame + kept_frames < frames_)) {
       gl_->glDeleteTextures(1, &at->second.texture);
       at = textures_.erase(at);
     } else {

@@ -75,11 +75,12 @@ class MapCamera {
     return QRectF(origin_, QSizeF(frame_.width() / zoom_, frame_.height() / zoom_))
         .intersected(QRectF(0, 0, static_cast<double>(cells_), static_cast<double>(cells_)));
   }
-  // log2 of the block side that one picture element stands for: the finest whose elements are at least a
-  // device pixel, so that none is lost between two. ratio: device pixels per logical pixel.
+  // log2 of the block side that one picture element stands for: the finest whose elements are more than half
+  // a device pixel. (A pixel then shows the largest of those it touches: none is lost between two.) ratio:
+  // device pixels per logical pixel.
   [[nodiscard]] int level(double ratio = 1.0) const {
     const double pixels = zoom_ * ratio;  // per cell
-    return pixels >= 1.0 ? 0 : static_cast<int>(std::ceil(std::log2(1.0 / pixels) - 1e-9));
+    return pixels >= 1.0 ? 0 : static_cast<int>(std::floor(std::log2(1.0 / pixels) + 1e-9));
   }
 
  private:

@@ -1,5 +1,6 @@
 #include "app/views/head_map/map_canvas.h"
 
+#include <QGuiApplication>
 #include <QMouseEvent>
 #include <QOpenGLContext>
 #include <QOpenGLFunctions>
@@ -11,6 +12,13 @@
 namespace saccade {
 
 MapCanvas::MapCanvas(Workbench& workbench, QWidget* parent) : QOpenGLWidget(parent), workbench_(workbench) {
+  // A window of its own under X11: a frame then composes the map alone, not everything around it, which is
+  // most of a frame's work where OpenGL is done in software.
+  if (QGuiApplication::platformName() == QLatin1String("xcb")) {
+    QCoreApplication::setAttribute(Qt::AA_DontCreateNativeWidgetSiblings);
+    setAttribute(Qt::WA_DontCreateNativeAncestors);
+    setAttribute(Qt::WA_NativeWindow);
+  }
   setMouseTracking(true);
   setFocusPolicy(Qt::StrongFocus);
   setAccessibleName(tr("Head map"));

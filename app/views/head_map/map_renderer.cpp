@@ -26,9 +26,24 @@ uniform ivec2 tile_size;    // in elements
 uniform float block;        // cells per element
 uniform int mode;           // as_is, logarithmic, hide_sinks, renormalise
 uniform float low, high, log_floor, sink_keys, pixels_per_cell;
+uniform float pixel;        // cells per device pixel
 uniform bool causal, has_sinks;
 uniform vec3 masked_colour, grid_colour;
 out vec4 colour;
+// The largest of the elements that a pixel touches, by size where values have signs.
+float value_of(ivec2 at) {
+  ivec2 last = textureSize(values, 0) - 1;
+  if (pixel <= block) return texelFetch(values, min(at, last), 0).r;
+  ivec2 from = clamp(ivec2(floor((cell - 0.5 * pixel) / block + 0.01)), ivec2(0), last);
+  ivec2 to = clamp(ivec2(ceil((cell + 0.5 * pixel) / block - 0.01)) - 1, from, min(from + 3, last));
+  float largest = 0.0;
+  for (int y = from.y; y <= to.y; ++y)
+    for (int x = from.x; x <= to.x; ++x) {
+      float value = texelFetch(values, ivec2(x, y), 0).r;
+      if (abs(value) > abs(largest)) largest = value;
+    }
+  return largest;
+}
 void main() {
   ivec2 at = clamp(ivec2(floor(cell / block)), ivec2(0), tile_size - 1);
   vec2 first = tile_origin + vec2(at) * block;
@@ -36,7 +51,7 @@ void main() {
   if ((causal && first.x > first.y + block - 1.0) || hidden) {
     colour = vec4(masked_colour, 1.0);
   } else {
-    float value = texelFetch(values, min(at, textureSize(values, 0) - 1), 0).r;
+    float value = value_of(at);
     if (mode == 3 && has_sinks) {
       int row = int(min(first.y + floor(block / 2.0), tile_origin.y + cell.y));
       int width = textureSize(sinks, 0).x;
@@ -151,6 +166,7 @@ void MapRenderer::begin(const MapLook& look, const MapCamera& camera, const QRec
   program_->setUniformValue("log_floor", static_cast<float>(scale.log_floor));
   program_->setUniformValue("sink_keys", static_cast<float>(scale.sink_keys));
   program_->setUniformValue("pixels_per_cell", static_cast<float>(camera.zoom()));
+  program_->setUniformValue("pixel", static_cast<float>(1.0 / (camera.zoom() * ratio)));
   program_->setUniformValue("causal", look.causal);
   program_->setUniformValue("has_sinks", look.sink_mass != nullptr);
   program_->setUniformValue("masked_colour", look.masked.r / 255.0f, look.masked.g / 255.0f,

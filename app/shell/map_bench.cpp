@@ -7,9 +7,12 @@
 #include <QTimer>
 #include <algorithm>
 #include <cmath>
+#include <condition_variable>
 #include <cstdio>
 #include <ctime>
+#include <mutex>
 #include <random>
+#include <thread>
 
 #include "app/shell/long_capture.h"
 #include "app/views/head_map/head_map_view.h"
@@ -127,11 +130,46 @@ class MapBench {
     return true;
   }
 
+  // What the workers need for one tile of every cell, from the request until it is there: alone, and in the
+  // middle of the whole map.
+  bool tile_latency(const AttentionMap& map) {
+    for (const bool busy : {false, true}) {
+      std::mt19937 random(3);
+      Times tile;
+      std::mutex mutex;
+      std::condition_variable made;
+      TileCache cache([&] {
+        const std::lock_guard lock(mutex);
+        made.notify_all();
+      });
+      for (int i = 0; i < 200; ++i) {
+        if (i % 40 == 0) cache.set_source(std::make_shared<const MapTileSource>(map));
+        const TileKey root = root_tile(n_);
+        if (busy) {
+          cache.want({root});
+          std::this_thread::sleep_for(std::chrono::milliseconds(4));
+        }
+        const int64_t row = static_cast<int64_t>(random()) % (n_ / tile_side);
+        const TileKey key{0, row, static_cast<int64_t>(random()) % (row + 1)};
+        QElapsedTimer clock;
+        clock.start();
+        busy ? cache.want({key, root}) : cache.want({key});
+        std::unique_lock lock(mutex);
+        if (!made.wait_for(lock, std::chrono::seconds(10), [&] { return cache.find(key) != nullptr; }))
+          return false;
+        tile.ms.push_back(milliseconds(clock));
+      }
+      tile.print(busy ? "  the same while they compute the whole map"
+                      : "a full-detail tile of 256 x 256 cells, workers idle");
+    }
+    return true;
+  }
+
   // From the whole map straight to every cell of some place. busy: while a head's coarse picture is being
   // made.
   bool look_into(const char* what, bool busy) {
     std::mt19937 random(busy ? 7 : 5);
-    Times tile, shown;
+    Times shown;
     for (int i = 0; i < 40; ++i) {
       canvas_.look_at({0, 0}, 0.0);
       if (busy && i % 10 == 0) select(i / 10 % 2);
@@ -144,21 +182,18 @@ class MapBench {
       QElapsedTimer clock;
       clock.start();
       canvas_.look_at(cell, 20.0);
-      double there = 0.0;
+      bool there = false;
       const bool seen = wait_until([&] {
-        if (there == 0.0 && canvas_.exact_at(cell)) {
-          there = milliseconds(clock);
+        if (!there && canvas_.exact_at(cell)) {
+          there = true;
           before_ = frames_;
         }
-        return there > 0.0 && drawn();
+        return there && drawn();
       });
       if (!seen) return false;
-      tile.ms.push_back(there);
       shown.ms.push_back(milliseconds(clock));
     }
-    std::printf("%s\n", what);
-    tile.print("  the full-detail tile under the pointer is there");
-    shown.print("  and on screen");
+    shown.print(what);
     return true;
   }
 
@@ -213,10 +248,12 @@ int bench_map(MainWindow& window, const MapBenchOptions& options) {
     return scale;
   }());
   std::printf("opened and everything drawn after %.1f s\n", milliseconds(clock) / 1000);
+  const auto map = AttentionMap::of(*capture, {LayerIndex{0}, HeadIndex{0}}, kernels);
+  if (!map.ok()) return fail(map.error().to_string().c_str());
   MapBench bench(window, *canvas, options.n_token);
-  if (!bench.first_pictures() || !bench.fly() ||
-      !bench.look_into("from the whole map to a place, nothing else to do", false) ||
-      !bench.look_into("the same while the whole map is being computed", true))
+  if (!bench.first_pictures() || !bench.fly() || !bench.tile_latency(*map) ||
+      !bench.look_into("from the whole map to every cell of a place, on screen", false) ||
+      !bench.look_into("  the same while the whole map is being computed", true))
     return fail("the map was not drawn in time");
   bench.show_whole();
   if (options.screenshot.isEmpty()) return 0;

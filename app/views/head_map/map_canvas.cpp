@@ -190,6 +190,7 @@ void MapCanvas::paint_overlay() {
   overlay.tokens = &map_->capture().tokens;
   overlay.scale = scale_;
   overlay.difference = other_.has_value();
+  overlay.blocks = wish_.level > 0;
   overlay.selection = workbench_.selection();
   overlay.brush = brush_;
   overlay.palette = palette();

@@ -67,9 +67,9 @@ void MapCanvas::hud_pointer() {
 void MapCanvas::hud_detail() {
   const long long block = 1LL << wish_.level;
   if (wish_.level == 0)
-    ImGui::TextDisabled("detail: every cell");
+    ImGui::TextUnformatted("detail: every cell");
   else
-    ImGui::TextDisabled("detail: %s of %lld x %lld cells", other_ ? "means" : "maxima", block, block);
+    ImGui::Text("detail: %s of %lld x %lld cells", other_ ? "means" : "maxima", block, block);
   if (exact_ >= 1.0) return;
   const bool dark = palette().color(QPalette::Window).lightness() < 128;
   ImGui::PushStyleColor(ImGuiCol_Text,
@@ -97,6 +97,9 @@ void MapCanvas::paint_hud() {
                              : workbench_.shown() == Shown::edited ? "   B"
                                                                    : "") +
                             "###hud";
+  const bool dark = palette().color(QPalette::Window).lightness() < 128;
+  ImGui::PushStyleColor(ImGuiCol_TextDisabled,
+                        dark ? ImVec4(0.70f, 0.70f, 0.70f, 1.0f) : ImVec4(0.36f, 0.36f, 0.36f, 1.0f));
   if (ImGui::Begin(title.c_str(), nullptr, flags)) {
     hud_controls();
     ImGui::Separator();
@@ -104,6 +107,7 @@ void MapCanvas::paint_hud() {
     hud_detail();
   }
   ImGui::End();
+  ImGui::PopStyleColor();
 }
 
 }  // namespace saccade

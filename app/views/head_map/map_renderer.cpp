@@ -2,6 +2,7 @@
 
 #include <QOpenGLContext>
 #include <QOpenGLVersionFunctionsFactory>
+#include <cmath>
 
 namespace saccade {
 namespace {
@@ -27,22 +28,20 @@ uniform float block;        // cells per element
 uniform int mode;           // as_is, logarithmic, hide_sinks, renormalise
 uniform float low, high, log_floor, sink_keys, pixels_per_cell;
 uniform float pixel;        // cells per device pixel
+uniform float per_log;      // 1 / log2(high / log_floor)
 uniform bool causal, has_sinks;
 uniform vec3 masked_colour, grid_colour;
 out vec4 colour;
-// The largest of the elements that a pixel touches, by size where values have signs.
+// Where a pixel is wider than an element (it is less than two wide): the largest of the two by two nearest to its
+// middle, by size where values have signs. The next pixel's begin at most two further on: none is left out.
 float value_of(ivec2 at) {
   ivec2 last = textureSize(values, 0) - 1;
   if (pixel <= block) return texelFetch(values, min(at, last), 0).r;
-  ivec2 from = clamp(ivec2(floor((cell - 0.5 * pixel) / block + 0.01)), ivec2(0), last);
-  ivec2 to = clamp(ivec2(ceil((cell + 0.5 * pixel) / block - 0.01)) - 1, from, min(from + 3, last));
-  float largest = 0.0;
-  for (int y = from.y; y <= to.y; ++y)
-    for (int x = from.x; x <= to.x; ++x) {
-      float value = texelFetch(values, ivec2(x, y), 0).r;
-      if (abs(value) > abs(largest)) largest = value;
-    }
-  return largest;
+  ivec2 b = clamp(ivec2(floor(cell / block + 0.5)), ivec2(0), last), a = max(b - 1, ivec2(0));
+  float v0 = texelFetch(values, a, 0).r, v1 = texelFetch(values, ivec2(b.x, a.y), 0).r;
+  float v2 = texelFetch(values, ivec2(a.x, b.y), 0).r, v3 = texelFetch(values, b, 0).r;
+  float most = max(max(v0, v1), max(v2, v3)), least = min(min(v0, v1), min(v2, v3));
+  return most >= -least ? most : least;
 }
 void main() {
   ivec2 at = clamp(ivec2(floor(cell / block)), ivec2(0), tile_size - 1);
@@ -59,8 +58,8 @@ void main() {
       value = rest > 1e-6 ? value / rest : 0.0;
     }
     float height = (value - low) / (high - low);
-    if (mode == 1) height = value <= log_floor ? 0.0 : log(value / log_floor) / log(high / log_floor);
-    colour = texture(palette, vec2((clamp(height, 0.0, 1.0) * 255.0 + 0.5) / 256.0, 0.5));
+    if (mode == 1) height = value <= log_floor ? 0.0 : log2(value / log_floor) * per_log;
+    colour = texelFetch(palette, ivec2(int(clamp(height, 0.0, 1.0) * 255.0 + 0.5), 0), 0);
   }
   if (pixels_per_cell > 14.0) {
     vec2 edge = fract(cell) * pixels_per_cell;
@@ -164,6 +163,7 @@ void MapRenderer::begin(const MapLook& look, const MapCamera& camera, const QRec
   program_->setUniformValue("low", static_cast<float>(look.difference ? -scale.high : scale.low));
   program_->setUniformValue("high", static_cast<float>(scale.high));
   program_->setUniformValue("log_floor", static_cast<float>(scale.log_floor));
+  program_->setUniformValue("per_log", static_cast<float>(1.0 / std::log2(scale.high / scale.log_floor)));
   program_->setUniformValue("sink_keys", static_cast<float>(scale.sink_keys));
   program_->setUniformValue("pixels_per_cell", static_cast<float>(camera.zoom()));
   program_->setUniformValue("pixel", static_cast<float>(1.0 / (camera.zoom() * ratio)));

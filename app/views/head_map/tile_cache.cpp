@@ -15,7 +15,7 @@ constexpr int overview_from_level = 5;  // smaller maps are exact as soon as an 
 // The window's own thread goes first when there are fewer cores than threads.
 void yield_to_the_window() {
 #ifdef __linux__
-  setpriority(PRIO_PROCESS, 0, 5);  // Linux: of the calling thread
+  setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + 5);  // Linux: of the calling thread
 #endif
 }
 

@@ -42,12 +42,23 @@ class MapRenderer {
     std::weak_ptr<const MapTile> tile;
     uint64_t frame = 0;  // when it was drawn last
   };
+  struct Variant {
+    int mode = 0;
+    bool shrunk = false, grid = false;
+    auto operator<=>(const Variant&) const = default;
+  };
+  struct Program {
+    std::unique_ptr<QOpenGLShaderProgram> shader;
+    bool ready = false;  // has the frame's uniforms
+  };
+  QOpenGLShaderProgram* program_for(const Variant& variant, QString* reason);
+  QOpenGLShaderProgram* use_program(double block);
   GLuint texture_of(const TilePart& part);
   GLuint upload(int64_t width, int64_t height, const float* values);
   void forget(uint64_t generation);
 
   QOpenGLFunctions_3_3_Core* gl_ = nullptr;
-  std::unique_ptr<QOpenGLShaderProgram> program_;
+  std::map<Variant, Program> programs_;
   GLuint vertices_ = 0, buffer_ = 0, palette_ = 0, sinks_ = 0, blank_ = 0;
   std::shared_ptr<const std::vector<float>> sinks_of_;
   std::optional<Palette> palette_of_;
@@ -55,6 +66,8 @@ class MapRenderer {
   uint64_t generation_ = 0, frames_ = 0;
   MapCamera camera_;
   QRectF frame_;
+  MapLook look_;
+  double ratio_ = 1.0;
 };
 
 }  // namespace saccade

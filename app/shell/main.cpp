@@ -3,10 +3,12 @@
 #include <QCommandLineParser>
 #include <QElapsedTimer>
 #include <QScreen>
+#include <QSurfaceFormat>
 #include <QTimer>
 #include <cstdio>
 
 #include "app/shell/main_window.h"
+#include "app/shell/map_bench.h"
 #include "app/shell/theme.h"
 
 namespace {
@@ -48,6 +50,12 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "saccade: there is no display here; saccade-cli does the same work without one.\n");
     return 2;
   }
+  for (int i = 1; i < argc; ++i)
+    if (QByteArray(argv[i]).startsWith("--bench-map")) {  // frames are timed, not waited for
+      QSurfaceFormat format = QSurfaceFormat::defaultFormat();
+      format.setSwapInterval(0);
+      QSurfaceFormat::setDefaultFormat(format);
+    }
   QApplication application(argc, argv);
   QApplication::setApplicationName("saccade");
   QApplication::setOrganizationName("saccade");
@@ -66,8 +74,11 @@ int main(int argc, char** argv) {
   const QCommandLineOption no_restore("no-restore", "neither read nor write the last session");
   const QCommandLineOption screenshot(
       "screenshot", "save a picture of the window once everything is drawn, and end", "FILE");
+  QCommandLineOption map_bench("bench-map", "measure the head map on a synthetic run of N tokens, and end",
+                               "N");
+  map_bench.setFlags(QCommandLineOption::HiddenFromHelp);
   const QCommandLineOption theme("theme", "system, light or dark", "NAME", "system");
-  parser.addOptions({threads, kernels_option, no_restore, screenshot, theme});
+  parser.addOptions({threads, kernels_option, no_restore, screenshot, theme, map_bench});
   parser.process(application);
   const auto kernels = choose_kernels(parser.value(kernels_option).toStdString());
   if (!kernels.ok()) {
@@ -78,8 +89,11 @@ int main(int argc, char** argv) {
               : parser.value(theme) == "light" ? Theme::light
                                                : Theme::system);
   MainWindow window({*kernels, parser.value(threads).toInt()});
-  window.set_remember_session(!parser.isSet(no_restore));
+  window.set_remember_session(!parser.isSet(no_restore) && !parser.isSet(map_bench));
   window.show();
+  if (parser.isSet(map_bench))
+    return bench_map(window, {std::max(parser.value(map_bench).toInt(), 16), parser.value(threads).toInt(),
+                              parser.value(screenshot)});
   if (!parser.positionalArguments().isEmpty())
     window.workbench().open_anything(parser.positionalArguments().first());
   else if (parser.isSet(no_restore))

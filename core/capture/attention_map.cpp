@@ -40,6 +40,14 @@ Result<void> check_edits_of(const LayerCapture& layer, HeadId head, int32_t n_he
                   to_string(head), count, n_token));
 }
 
+// Whether a part of another map may stand in cells that the mask hides.
+bool replaces_cells(const TileInput& input, HeadId head) {
+  if (input.edits.empty()) return false;
+  const std::vector<WeightEdit>& edits = input.edits[static_cast<size_t>(head.head.value)].weights;
+  return std::any_of(edits.begin(), edits.end(),
+                     [](const WeightEdit& edit) { return edit.kind == WeightEditKind::replace; });
+}
+
 }  // namespace
 
 Result<AttentionMap> AttentionMap::of(std::shared_ptr<const Capture> capture, HeadId head,
@@ -98,6 +106,16 @@ Result<AttentionMap> AttentionMap::before_weight_edits(std::shared_ptr<const Cap
   map.input_.row_factors = {};
   map.parts_ = std::move(parts);
   return map;
+}
+
+bool AttentionMap::masked(int64_t rows_begin, int64_t rows_end, int64_t columns_begin,
+                          int64_t columns_end) const {
+  if (rows_begin >= rows_end || columns_begin >= columns_end) return true;
+  if (replaces_cells(input_, head_)) return false;
+  const AttentionMask& mask = input_.mask;
+  const bool later = mask.causal && columns_begin > rows_end - 1;
+  const bool left_behind = mask.window > 0 && rows_begin - (columns_end - 1) >= mask.window;
+  return later || left_behind;
 }
 
 Result<Tile> AttentionMap::tile(int64_t rows_begin, int64_t rows_end, int64_t columns_begin,

@@ -31,6 +31,9 @@ class AttentionMap {
   [[nodiscard]] HeadId head() const { return head_; }
   [[nodiscard]] int64_t size() const { return capture_->n_token(); }  // queries = keys
   [[nodiscard]] const Capture& capture() const { return *capture_; }
+  // Whether causality or the window alone leaves nothing in these queries and keys: no need to look.
+  [[nodiscard]] bool masked(int64_t rows_begin, int64_t rows_end, int64_t columns_begin,
+                            int64_t columns_end) const;
   // rows and columns are clipped to the map by the caller; lod is a power of two.
   [[nodiscard]] Result<Tile> tile(int64_t rows_begin, int64_t rows_end, int64_t columns_begin,
                                   int64_t columns_end, int64_t lod) const;

@@ -45,10 +45,10 @@ TEST(MapCamera, never_zooms_out_beyond_the_whole_map_nor_pans_off_it) {
   EXPECT_NEAR(camera.visible().bottom(), 1000, 1e-6);
 }
 
-TEST(MapCamera, the_level_is_the_finest_whose_elements_fill_a_pixel) {
+TEST(MapCamera, the_level_is_the_finest_whose_elements_fill_more_than_half_a_device_pixel) {
   MapCamera camera = camera_of(32768);  // 600 pixels for 32768 cells: 54 cells a pixel
   EXPECT_EQ(camera.level(), 5);
-  EXPECT_EQ(camera.coarsest(256), 7);
+  EXPECT_EQ(camera.level(2.0), 4);
   camera.zoom_at({0, 0}, 1e9);
   EXPECT_EQ(camera.level(), 0);
 }
@@ -61,6 +61,16 @@ TEST(MapCamera, resizing_keeps_a_fitted_map_fitted_and_another_one_where_it_was)
   const QPointF centre = camera.to_map({200, 150});
   camera.set_frame({300, 200});
   EXPECT_NEAR(camera.to_map({150, 100}).x(), centre.x(), 1e-6);
+}
+
+TEST(MapCamera, can_be_told_where_to_look) {
+  MapCamera camera = camera_of(32768);
+  camera.look_at({12000, 20000}, 8.0);
+  EXPECT_EQ(camera.zoom(), 8.0);
+  EXPECT_NEAR(camera.to_map({400, 300}).x(), 12000, 1e-6);
+  EXPECT_NEAR(camera.to_map({400, 300}).y(), 20000, 1e-6);
+  camera.look_at({0, 0}, 0.0);
+  EXPECT_NEAR(camera.visible().height(), 32768, 1e-6);
 }
 
 TEST(MapTicks, stand_at_round_positions_and_far_enough_apart) {

@@ -44,6 +44,13 @@ class MapCamera {
     origin_ = fixed - at / zoom_;
     keep_in_view();
   }
+  // Puts a cell in the middle, `zoom` pixels wide.
+  void look_at(QPointF cell, double zoom) {
+    zoom_ = std::clamp(zoom, fit_zoom(), 160.0);
+    fitted_ = zoom_ <= fit_zoom() * 1.0001;
+    origin_ = cell - QPointF(frame_.width(), frame_.height()) / (2 * zoom_);
+    keep_in_view();
+  }
   void pan(QPointF pixels) {
     origin_ -= pixels / zoom_;
     keep_in_view();
@@ -68,16 +75,12 @@ class MapCamera {
     return QRectF(origin_, QSizeF(frame_.width() / zoom_, frame_.height() / zoom_))
         .intersected(QRectF(0, 0, static_cast<double>(cells_), static_cast<double>(cells_)));
   }
-  // log2 of the block side that one picture element stands for: the finest whose elements are at least a
-  // pixel.
-  [[nodiscard]] int level() const {
-    return zoom_ >= 1.0 ? 0 : static_cast<int>(std::floor(std::log2(1.0 / zoom_) + 1e-9));
-  }
-  // The first level at which one tile of `side` elements holds the whole map.
-  [[nodiscard]] int coarsest(int64_t side) const {
-    int level = 0;
-    while ((side << level) < cells_) ++level;
-    return level;
+  // log2 of the block side that one picture element stands for: the finest whose elements are more than half
+  // a device pixel. (A pixel then shows the largest of those it touches: none is lost between two.) ratio:
+  // device pixels per logical pixel.
+  [[nodiscard]] int level(double ratio = 1.0) const {
+    const double pixels = zoom_ * ratio;  // per cell
+    return pixels >= 1.0 ? 0 : static_cast<int>(std::floor(std::log2(1.0 / pixels) + 1e-9));
   }
 
  private:

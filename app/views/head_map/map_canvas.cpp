@@ -1,5 +1,6 @@
 #include "app/views/head_map/map_canvas.h"
 
+#include <QGuiApplication>
 #include <QMouseEvent>
 #include <QOpenGLContext>
 #include <QOpenGLFunctions>
@@ -9,34 +10,15 @@
 #include "app/views/head_map/map_overlay.h"
 
 namespace saccade {
-namespace {
-
-// Values of one tile: the block's largest weight; for a difference the difference of the blocks' mean
-// weights.
-MapTile make_tile(const AttentionMap& map, const std::optional<AttentionMap>& other, const TileKey& key) {
-  const int64_t lod = int64_t{1} << key.level, reach = TileCache::side * lod, n = map.size();
-  const int64_t row = key.row * reach, column = key.column * reach;
-  const int64_t row_end = std::min(n, row + reach), column_end = std::min(n, column + reach);
-  MapTile made;
-  if (row >= row_end || column >= column_end) return made;
-  const auto tile = map.tile(row, row_end, column, column_end, lod);
-  if (!tile.ok()) return made;
-  made.rows = tile->rows;
-  made.columns = tile->columns;
-  const auto values = other ? tile->block_mass.values() : tile->block_max.values();
-  made.values.assign(values.begin(), values.end());
-  if (!other) return made;
-  const auto before = other->tile(row, row_end, column, column_end, lod);
-  if (!before.ok()) return {};
-  const auto area = static_cast<float>(lod);  // per row of the block: rows sum to one
-  for (size_t i = 0; i < made.values.size(); ++i)
-    made.values[i] = (made.values[i] - before->block_mass.values()[i]) / area;
-  return made;
-}
-
-}  // namespace
 
 MapCanvas::MapCanvas(Workbench& workbench, QWidget* parent) : QOpenGLWidget(parent), workbench_(workbench) {
+  // A window of its own under X11: a frame then composes the map alone, not everything around it, which is
+  // most of a frame's work where OpenGL is done in software.
+  if (QGuiApplication::platformName() == QLatin1String("xcb")) {
+    QCoreApplication::setAttribute(Qt::AA_DontCreateNativeWidgetSiblings);
+    setAttribute(Qt::WA_DontCreateNativeAncestors);
+    setAttribute(Qt::WA_NativeWindow);
+  }
   setMouseTracking(true);
   setFocusPolicy(Qt::StrongFocus);
   setAccessibleName(tr("Head map"));
@@ -46,13 +28,24 @@ MapCanvas::MapCanvas(Workbench& workbench, QWidget* parent) : QOpenGLWidget(pare
   format.setVersion(3, 3);
   format.setProfile(QSurfaceFormat::CoreProfile);
   setFormat(format);
-  cache_ = std::make_unique<TileCache>([this] {
-    QMetaObject::invokeMethod(
-        this, [this] { update(); }, Qt::QueuedConnection);
+  connect(this, &QOpenGLWidget::frameSwapped, this, [this] {
+    if (!painting_) return;
+    painting_ = false;
+    frame_ms_ = static_cast<double>(frame_clock_.nsecsElapsed()) / 1e6;
+    since_frame_.start();
   });
+  later_.setSingleShot(true);
+  connect(&later_, &QTimer::timeout, this, [this] { update(); });
+  const auto show_soon = [this] {  // from a worker's thread
+    if (!repaint_posted_.exchange(true))
+      QMetaObject::invokeMethod(this, &MapCanvas::show_progress, Qt::QueuedConnection);
+  };
+  cache_ = std::make_unique<TileCache>(show_soon);
+  meter_ = std::make_unique<BrushMeter>(show_soon);
 }
 
 MapCanvas::~MapCanvas() {
+  meter_.reset();
   cache_.reset();
   if (context()) {
     makeCurrent();
@@ -63,6 +56,31 @@ MapCanvas::~MapCanvas() {
 }
 
 QRectF MapCanvas::frame() const { return MapFrame::of(size()); }
+
+// Full detail is shown at once. A coarse picture that grows is shown as often as leaves two thirds of the
+// time to those who compute it, which matters where they share cores with OpenGL.
+void MapCanvas::show_progress() {
+  repaint_posted_ = false;
+  const double wait =
+      wish_.level <= leaf_level ? 0.0 : 2 * frame_ms_ - static_cast<double>(since_frame_.elapsed());
+  if (wait <= 0.0)
+    update();
+  else if (!later_.isActive())
+    later_.start(static_cast<int>(std::ceil(wait)));
+}
+
+void MapCanvas::look_at(QPointF cell, double pixels_per_cell) {
+  camera_.look_at(cell, pixels_per_cell);
+  pointer_.reset();
+  request_tiles();
+  update();
+}
+
+bool MapCanvas::exact_at(QPointF cell) const {
+  const TileKey key{wish_.level, static_cast<int64_t>(cell.y()) / TileKey{wish_.level, 0, 0}.reach(),
+                    static_cast<int64_t>(cell.x()) / TileKey{wish_.level, 0, 0}.reach()};
+  return cache_->cover({key}).exact >= 1.0;
+}
 
 void MapCanvas::choose_maps() {
   const auto capture = workbench_.shown_capture();
@@ -75,27 +93,26 @@ void MapCanvas::choose_maps() {
   map_.reset();
   other_.reset();
   shown_ = capture.get();
-  if (!capture || selection.heads.empty()) return cache_->set_source({});
+  meter_->stop();
+  brush_.reset();
+  if (!capture || selection.heads.empty()) return cache_->set_source(nullptr);
   auto map = AttentionMap::of(capture, selection.head, workbench_.kernels());
-  if (!map.ok()) return cache_->set_source({});
+  if (!map.ok()) return cache_->set_source(nullptr);
   map_ = *map;
   if (difference)
     if (auto other = AttentionMap::of(workbench_.run_a()->capture, selection.head, workbench_.kernels());
         other.ok())
       other_ = *other;
   if (map_->size() != size_before) camera_.set_map(map_->size());
-  sink_mass_.clear();
+  sink_mass_.reset();
   const HostTensor& sinks =
       capture->layers[static_cast<size_t>(selection.head.layer.value)]->statistics.sink_mass;
   if (!sinks.empty()) {
     const auto row = sinks.slice(selection.head.head.value);
-    sink_mass_.assign(row.begin(), row.end());
+    sink_mass_ = std::make_shared<const std::vector<float>>(row.begin(), row.end());
   }
-  cache_->set_source(
-      [map = *map_, other = other_](const TileKey& key) { return make_tile(map, other, key); });
+  cache_->set_source(std::make_shared<const MapTileSource>(*map_, other_));
   pointer_.reset();
-  brush_.reset();
-  brush_statistics_.reset();
 }
 
 void MapCanvas::refresh() {
@@ -106,31 +123,13 @@ void MapCanvas::refresh() {
   update();
 }
 
-// Coarse first, so that a whole picture is there at once; then what is on screen, from the pointer outwards.
 void MapCanvas::request_tiles() {
   if (!map_) return;
-  const int coarsest = camera_.coarsest(TileCache::side), level = std::min(camera_.level(), coarsest);
-  std::vector<TileKey> keys{{coarsest, 0, 0}};
-  const double reach = static_cast<double>(TileCache::side << level);
-  const QRectF seen = camera_.visible();
-  std::vector<TileKey> here;
-  for (auto row = static_cast<int64_t>(seen.top() / reach); static_cast<double>(row) * reach < seen.bottom();
-       ++row)
-    for (auto column = static_cast<int64_t>(seen.left() / reach);
-         static_cast<double>(column) * reach < seen.right(); ++column)
-      if (column <= row) here.push_back({level, row, column});
-  const QPointF centre =
-      pointer_ ? QPointF(static_cast<double>(pointer_->key), static_cast<double>(pointer_->query))
-               : seen.center();
-  const auto distance = [&](const TileKey& key) {
-    const QPointF middle((static_cast<double>(key.column) + 0.5) * reach,
-                         (static_cast<double>(key.row) + 0.5) * reach);
-    return QPointF::dotProduct(middle - centre, middle - centre);
-  };
-  std::sort(here.begin(), here.end(),
-            [&](const TileKey& a, const TileKey& b) { return distance(a) < distance(b); });
-  keys.insert(keys.end(), here.begin(), here.end());
-  cache_->want(std::move(keys));
+  const QPointF focus =
+      pointer_ ? QPointF(static_cast<double>(pointer_->key) + 0.5, static_cast<double>(pointer_->query) + 0.5)
+               : camera_.visible().center();
+  wish_ = wish_for(camera_, focus, devicePixelRatioF());
+  cache_->want(wish_.visible, wish_.soon);
 }
 
 void MapCanvas::initializeGL() {
@@ -146,27 +145,21 @@ void MapCanvas::paint_tiles() {
   look.difference = other_.has_value();
   look.causal = map_->capture().spec.causal;
   look.masked = palette().color(QPalette::Window).lightness() < 128 ? masked_colour_dark : masked_colour;
-  look.sink_mass = sink_mass_.empty() ? nullptr : &sink_mass_;
+  look.sink_mass = sink_mass_;
   renderer_->begin(look, camera_, frame(), size(), devicePixelRatioF());
-  const int coarsest = camera_.coarsest(TileCache::side), target = std::min(camera_.level(), coarsest);
   const uint64_t generation = cache_->generation();
-  const QRectF seen = camera_.visible();
-  for (int level = coarsest; level >= target; --level) {
-    const double reach = static_cast<double>(TileCache::side << level);
-    for (auto row = static_cast<int64_t>(seen.top() / reach);
-         static_cast<double>(row) * reach < seen.bottom(); ++row)
-      for (auto column = static_cast<int64_t>(seen.left() / reach);
-           static_cast<double>(column) * reach < seen.right(); ++column)
-        if (const TileKey key{level, row, column}; const auto tile = cache_->find(key))
-          renderer_->draw(key, tile, generation);
-  }
+  const TileCover cover = cache_->cover(wish_.visible);
+  for (const TilePart& part : cover.parts) renderer_->draw(part, generation);
   renderer_->end();
+  exact_ = cover.exact;
+  sampled_ = cover.sampled;
+  has_picture_ = cover.whole;
 }
 
 // Three layers, one after the other: tiles by OpenGL, text by Qt, controls by Dear ImGui.
 void MapCanvas::paintGL() {
-  QElapsedTimer timer;
-  timer.start();
+  frame_clock_.start();
+  painting_ = true;
   QOpenGLFunctions* gl = QOpenGLContext::currentContext()->functions();
   const QColor ground = palette().color(QPalette::Window);
   gl->glClearColor(static_cast<float>(ground.redF()), static_cast<float>(ground.greenF()),
@@ -188,7 +181,6 @@ void MapCanvas::paintGL() {
   imgui_.begin(*this);
   paint_hud();
   imgui_.end();
-  frame_ms_ = static_cast<double>(timer.nsecsElapsed()) / 1e6;
 }
 
 void MapCanvas::paint_overlay() {
@@ -198,6 +190,7 @@ void MapCanvas::paint_overlay() {
   overlay.tokens = &map_->capture().tokens;
   overlay.scale = scale_;
   overlay.difference = other_.has_value();
+  overlay.blocks = wish_.level > 0;
   overlay.selection = workbench_.selection();
   overlay.brush = brush_;
   overlay.palette = palette();
@@ -208,10 +201,9 @@ void MapCanvas::paint_overlay() {
 
 std::optional<float> MapCanvas::known_value(int64_t query, int64_t key) const {
   if (map_->capture().spec.causal && key > query) return std::nullopt;
-  const TileKey tile_key{0, query / TileCache::side, key / TileCache::side};
-  const auto tile = cache_->find(tile_key);
+  const auto tile = cache_->find({0, query / tile_side, key / tile_side});
   if (!tile || tile->values.empty()) return std::nullopt;
-  return tile->values[static_cast<size_t>(query % TileCache::side * tile->columns + key % TileCache::side)];
+  return tile->values[static_cast<size_t>(query % tile_side * tile->columns + key % tile_side)];
 }
 
 std::optional<MapCanvas::Cell> MapCanvas::cell_at(QPointF position) const {
@@ -222,24 +214,12 @@ std::optional<MapCanvas::Cell> MapCanvas::cell_at(QPointF position) const {
   return at;
 }
 
-// At most 256 x 256 blocks of the brushed cells: their sums are exact whatever the level.
 void MapCanvas::measure_brush() {
-  brush_statistics_.reset();
-  if (!brush_ || !map_) return;
-  const QRectF cells =
-      brush_->intersected(QRectF(0, 0, static_cast<double>(map_->size()), static_cast<double>(map_->size())));
-  const auto row = static_cast<int64_t>(cells.top()), column = static_cast<int64_t>(cells.left());
-  const auto row_end = static_cast<int64_t>(cells.bottom()), column_end = static_cast<int64_t>(cells.right());
-  if (row >= row_end || column >= column_end) return;
-  int64_t lod = 1;
-  while (std::max(row_end - row, column_end - column) / lod > 256) lod *= 2;
-  const auto tile = map_->tile(row, row_end, column, column_end, lod);
-  if (!tile.ok()) return;
-  BrushStatistics statistics;
-  for (const float mass : tile->block_mass.values()) statistics.sum += mass;
-  for (const float high : tile->block_max.values()) statistics.highest = std::max(statistics.highest, high);
-  statistics.mean = statistics.sum / static_cast<double>((row_end - row) * (column_end - column));
-  brush_statistics_ = statistics;
+  if (!brush_ || !map_) return meter_->stop();
+  const auto size = static_cast<double>(map_->size());
+  const QRectF cells = brush_->intersected(QRectF(0, 0, size, size));
+  meter_->measure(*map_, {static_cast<int64_t>(cells.top()), static_cast<int64_t>(cells.bottom()),
+                          static_cast<int64_t>(cells.left()), static_cast<int64_t>(cells.right())});
 }
 
 void MapCanvas::resizeEvent(QResizeEvent* event) {
@@ -274,7 +254,7 @@ void MapCanvas::mousePressEvent(QMouseEvent* event) {
   moved_ = false;
   const auto cell = cell_at(event->position());
   brush_.reset();
-  brush_statistics_.reset();
+  meter_->stop();
   if (event->modifiers().testFlag(Qt::ShiftModifier) && cell)
     brush_from_ = {static_cast<double>(cell->key), static_cast<double>(cell->query)},
     brush_ = QRectF(brush_from_, QSizeF(1, 1));
@@ -305,6 +285,7 @@ void MapCanvas::mouseMoveEvent(QMouseEvent* event) {
     pointer_score_ = std::log(pointer_weight_) + lse.at({map_->head().head.value, cell->query});
   }
   pointer_ = cell;
+  request_tiles();
   update();
 }
 
@@ -318,6 +299,7 @@ void MapCanvas::mouseReleaseEvent(QMouseEvent* event) {
 void MapCanvas::mouseDoubleClickEvent(QMouseEvent*) {
   camera_.fit();
   brush_.reset();
+  meter_->stop();
   request_tiles();
   update();
 }

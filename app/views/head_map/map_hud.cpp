@@ -2,6 +2,8 @@
 // pointer.
 #include <imgui.h>
 
+#include <cstdio>
+
 #include "app/views/head_map/map_canvas.h"
 #include "app/views/head_map/map_overlay.h"
 
@@ -41,9 +43,11 @@ void MapCanvas::hud_controls() {
 
 void MapCanvas::hud_pointer() {
   const Capture& capture = map_->capture();
-  if (brush_statistics_) {
-    ImGui::Text("brush: mass %.4g, mean %.4g, max %.4g", brush_statistics_->sum, brush_statistics_->mean,
-                brush_statistics_->highest);
+  if (const auto brush = meter_->statistics()) {
+    if (brush->done < 1.0)
+      ImGui::Text("brush: measuring, %.0f %%", 100 * brush->done);
+    else
+      ImGui::Text("brush: mass %.4g, mean %.4g, max %.4g", brush->sum, brush->mean, brush->highest);
   } else if (pointer_) {
     ImGui::Text("query %lld  %s", static_cast<long long>(pointer_->query),
                 token_text(capture, pointer_->query).c_str());
@@ -59,6 +63,27 @@ void MapCanvas::hud_pointer() {
   }
 }
 
+// What one picture element stands for; and, while it is not all exact, what is shown in its place.
+void MapCanvas::hud_detail() {
+  const long long block = 1LL << wish_.level;
+  if (wish_.level == 0)
+    ImGui::TextUnformatted("detail: every cell");
+  else
+    ImGui::Text("detail: %s of %lld x %lld cells", other_ ? "means" : "maxima", block, block);
+  if (exact_ >= 1.0) return;
+  const bool dark = palette().color(QPalette::Window).lightness() < 128;
+  ImGui::PushStyleColor(ImGuiCol_Text,
+                        dark ? ImVec4(1.0f, 0.72f, 0.30f, 1.0f) : ImVec4(0.66f, 0.30f, 0.0f, 1.0f));
+  if (sampled_)
+    ImGui::Text("sampled, 1 query in %lld", 1LL << root_tile(map_->size()).level);
+  else
+    ImGui::Text("approximate: coarser blocks");
+  ImGui::PopStyleColor();
+  char text[32];
+  std::snprintf(text, sizeof text, "%.0f %% exact", std::floor(100 * exact_));
+  ImGui::ProgressBar(static_cast<float>(exact_), {-1.0f, 16.0f}, text);
+}
+
 void MapCanvas::paint_hud() {
   const QRectF area = frame();
   // Above the diagonal a causal map has nothing to draw: the HUD stands there.
@@ -72,19 +97,17 @@ void MapCanvas::paint_hud() {
                              : workbench_.shown() == Shown::edited ? "   B"
                                                                    : "") +
                             "###hud";
+  const bool dark = palette().color(QPalette::Window).lightness() < 128;
+  ImGui::PushStyleColor(ImGuiCol_TextDisabled,
+                        dark ? ImVec4(0.70f, 0.70f, 0.70f, 1.0f) : ImVec4(0.36f, 0.36f, 0.36f, 1.0f));
   if (ImGui::Begin(title.c_str(), nullptr, flags)) {
     hud_controls();
     ImGui::Separator();
     hud_pointer();
-    const int level = std::min(camera_.level(), camera_.coarsest(TileCache::side)),
-              waiting = cache_->pending();
-    const char* detail = level == 0 ? "every cell" : other_ ? "block means" : "block maxima";
-    if (level == 0)
-      ImGui::TextDisabled("%s%s", detail, waiting ? ", computing..." : "");
-    else
-      ImGui::TextDisabled("%s of %d x %d%s", detail, 1 << level, 1 << level, waiting ? ", computing..." : "");
+    hud_detail();
   }
   ImGui::End();
+  ImGui::PopStyleColor();
 }
 
 }  // namespace saccade

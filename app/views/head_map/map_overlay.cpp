@@ -52,12 +52,18 @@ void MapOverlay::paint_labels(QPainter& painter, bool queries) const {
     painter.save();
     painter.setFont(font);
     painter.setPen(palette.color(bold ? QPalette::Highlight : QPalette::WindowText));
-    if (!bold) painter.setOpacity(tokens_fit ? 0.9 : 0.7);
+    if (!bold) painter.setOpacity(tokens_fit ? 0.9 : 0.75);
+    if (!tokens_fit)
+      painter.drawLine(
+          queries ? QLineF(frame.left() - 5, frame.top() + along, frame.left() - 1, frame.top() + along)
+                  : QLineF(frame.left() + along, frame.top() - 5, frame.left() + along, frame.top() - 1));
     const double room = (queries ? MapFrame::left : MapFrame::top) - 26;
     text = metrics.elidedText(text, Qt::ElideRight, room);
     if (queries) {
-      painter.drawText(QRectF(frame.left() - room - 6, frame.top() + along - 12, room, 24),
+      painter.drawText(QRectF(frame.left() - room - 8, frame.top() + along - 12, room, 24),
                        Qt::AlignRight | Qt::AlignVCenter, text);
+    } else if (!tokens_fit) {  // numbers have room to lie
+      painter.drawText(QRectF(frame.left() + along - 40, frame.top() - 28, 80, 20), Qt::AlignCenter, text);
     } else {
       painter.translate(frame.left() + along, frame.top() - 6);
       painter.rotate(-90);
@@ -100,8 +106,12 @@ void MapOverlay::paint_scale_bar(QPainter& painter) const {
   label(bar.bottom(), low);
   label(bar.center().y(), middle);
   label(bar.top(), scale.high);
-  painter.drawText(QRectF(frame.right() + 8, bar.top() - 28, MapFrame::right - 8, 18), Qt::AlignLeft,
-                   difference ? QObject::tr("B − A") : QObject::tr("prob."));
+  QString title = difference ? QObject::tr("B − A")
+                  : blocks   ? QObject::tr("max. prob.")
+                             : QObject::tr("prob.");
+  if (logarithmic) title += QObject::tr("\nlog scale");
+  painter.drawText(QRectF(frame.right() + 10, bar.top() - 48, MapFrame::right - 10, 38),
+                   Qt::AlignLeft | Qt::AlignBottom, title);
 }
 
 void MapOverlay::paint_selection(QPainter& painter) const {

@@ -33,6 +33,7 @@ struct MapOverlay {
   const std::vector<Token>* tokens = nullptr;
   ColourScale scale;
   bool difference = false;
+  bool blocks = false;  // a colour stands for the largest of a block's cells, not for one cell
   Selection selection;
   std::optional<QRectF> brush;  // in cells
   QPalette palette;

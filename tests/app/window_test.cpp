@@ -4,6 +4,7 @@
 #include <QFile>
 #include <QLabel>
 #include <QLineEdit>
+#include <QMenu>
 #include <QMimeData>
 #include <QSignalSpy>
 #include <QSlider>
@@ -160,6 +161,40 @@ class WindowTest : public QObject {
     settle();
     bench().undo();
     QCOMPARE(QString::fromStdString(to_text(bench().edits().edits().at(0))), "zero 1.2");
+    settle();
+  }
+
+  void the_menu_begins_an_edit_of_every_verb_for_the_selected_head_and_its_slider_moves_it() {
+    bench().set_edits({});
+    click_head({LayerIndex{1}, HeadIndex{2}});
+    QMenu* menu = child<QToolButton>("edit_templates")->menu();
+    auto* input = child<QLineEdit>("edit_input");
+    size_t verbs = 0;
+    for (QAction* action : menu->actions()) {
+      if (action->isSeparator()) continue;
+      action->trigger();
+      QVERIFY2(parse_edit(input->text().toStdString()).ok(), qPrintable(input->text()));
+      verbs += input->text().contains("5.1") ? 0 : 1;
+      if (!action->text().startsWith("redistribute")) continue;
+      QVERIFY2(input->text().startsWith("redistribute 1.2 by=0.4 key="), qPrintable(input->text()));
+      QTest::keyClick(input, Qt::Key_Return);
+    }
+    input->clear();
+    QCOMPARE(verbs, edit_verbs().size());
+    for (const char* text : {"temperature 0.1 by=0.5", "# power 2.* by=2", "uniform 1.0 by=0.3 query=4:9"})
+      bench().add_edit(*parse_edit(text));
+    QTRY_VERIFY_WITH_TIMEOUT(bench().edited() && !bench().answer_is_stale(), 10000);
+    settle();
+    auto* slider = window_->findChild<QSlider*>("factor-0");
+    QVERIFY(slider);
+    QCOMPARE(slider->value(), 40);
+    QCOMPARE(slider->maximum(), 100);
+    slider->setValue(15);
+    QCOMPARE(bench().edits().edits().at(0).by, 0.15);
+    QTRY_VERIFY_WITH_TIMEOUT(!bench().answer_is_stale(), 10000);
+    settle();
+    picture("edits-of-maps");
+    bench().set_edits({*parse_edit("zero 1.2")});
     settle();
   }
 

@@ -11,11 +11,11 @@
 #define SACCADE_KERNELS_CPU_DECODE_INL_H_
 #endif
 
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include <algorithm>
 #include <cmath>
-#include <type_traits>
 #include <vector>
 
 #include "kernels/attention.h"
@@ -29,51 +29,110 @@ namespace saccade::cpu::HWY_NAMESPACE {
 
 constexpr int64_t most_decoded = 3;
 
+constexpr int64_t keys_at_once = 4, ahead = 16;
+
+// Asks for n numbers that are read later. Where they would lie behind the end nothing happens.
+template <class T>
+HWY_INLINE void prefetch(const T* from, int64_t n) {
+  constexpr int64_t line = 64 / sizeof(T);
+  for (int64_t x = 0; x < n; x += line) hwy::Prefetch(from + x);
+}
+
 // Vectors of one token and head, as they lie in memory.
 struct FloatRow {
-  const float* data;
+  const float* data = nullptr;
+  void point_at(const HeadsView& view, int64_t at) { data = view.data + at; }
+  HWY_INLINE void fetch(int64_t offset, int64_t n) const { prefetch(data + offset, n); }
   [[nodiscard]] HWY_INLINE hn::Vec<Floats> load(int64_t x) const { return hn::LoadU(Floats(), data + x); }
   [[nodiscard]] HWY_INLINE float at(int64_t x) const { return data[x]; }
 };
 struct NarrowRow {
-  const Bfloat16* data;
+  const Bfloat16* data = nullptr;
+  void point_at(const HeadsView& view, int64_t at) { data = view.bf16 + at; }
+  HWY_INLINE void fetch(int64_t offset, int64_t n) const { prefetch(data + offset, n); }
   [[nodiscard]] HWY_INLINE hn::Vec<Floats> load(int64_t x) const { return load_wide(data + x); }
   [[nodiscard]] HWY_INLINE float at(int64_t x) const { return widen_bfloat16(data[x]); }
 };
 
-// out[r][0] = q_r . key for Count query rows, the key read once.
-template <int Count, class Row>
-HWY_INLINE void dot_rows(const float* const* q, const Row& key, int64_t n, float* const* out) {
+#if HWY_TARGET == HWY_SCALAR || HWY_HAVE_SCALABLE
+template <class V>
+HWY_INLINE void store_sums(V a, V b, V c, V e, float* out) {
   const Floats d;
-  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  hn::Vec<Floats> sum[Count];
-  for (int r = 0; r < Count; ++r) sum[r] = hn::Zero(d);
-  int64_t x = 0;
-  for (; x + lanes <= n; x += lanes) {
-    const auto k = key.load(x);
-    for (int r = 0; r < Count; ++r) sum[r] = hn::MulAdd(hn::LoadU(d, q[r] + x), k, sum[r]);
-  }
-  for (int r = 0; r < Count; ++r) {
-    float total = hn::GetLane(hn::SumOfLanes(d, sum[r]));
-    for (int64_t rest = x; rest < n; ++rest) total += q[r][rest] * key.at(rest);
-    *out[r] = total;
+  out[0] = hn::GetLane(hn::SumOfLanes(d, a));
+  out[1] = hn::GetLane(hn::SumOfLanes(d, b));
+  out[2] = hn::GetLane(hn::SumOfLanes(d, c));
+  out[3] = hn::GetLane(hn::SumOfLanes(d, e));
+}
+#else
+template <class D, class V>
+HWY_INLINE void store_block_sums(D d, V v, float* out) {
+  if constexpr (hn::MaxLanes(D()) <= 4) {
+    hn::StoreU(v, d, out);
+  } else {
+    const hn::Half<D> half;
+    store_block_sums(half, hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)), out);
   }
 }
 
-// z_r += weight_r value for Count query rows, the value read once.
-template <int Count, class Row>
-HWY_INLINE void add_rows_scaled(const float* weight, const Row& value, int64_t n, float* const* z) {
+// The sums over the lanes of four vectors, together: two rounds of interleaving, then the blocks.
+template <class V>
+HWY_INLINE void store_sums(V a, V b, V c, V e, float* out) {
+  const Floats d;
+  const hn::Repartition<uint64_t, Floats> pairs;
+  const auto ab = hn::BitCast(pairs, hn::Add(hn::InterleaveLower(d, a, b), hn::InterleaveUpper(d, a, b)));
+  const auto ce = hn::BitCast(pairs, hn::Add(hn::InterleaveLower(d, c, e), hn::InterleaveUpper(d, c, e)));
+  store_block_sums(d,
+                   hn::Add(hn::BitCast(d, hn::InterleaveLower(pairs, ab, ce)),
+                           hn::BitCast(d, hn::InterleaveUpper(pairs, ab, ce))),
+                   out);
+}
+#endif
+
+// out[r][i] = q_r . key_i for Count query rows and Keys keys, 1 or 4.
+template <int Count, int Keys, class Row>
+HWY_INLINE void dot_rows(const float* const* q, const Row* key, int64_t n, float* const* out) {
   const Floats d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  hn::Vec<Floats> w[Count];
-  for (int r = 0; r < Count; ++r) w[r] = hn::Set(d, weight[r]);
+  hn::Vec<Floats> sum[Count][Keys];
+  for (int r = 0; r < Count; ++r)
+    for (int i = 0; i < Keys; ++i) sum[r][i] = hn::Zero(d);
   int64_t x = 0;
   for (; x + lanes <= n; x += lanes) {
-    const auto v = value.load(x);
-    for (int r = 0; r < Count; ++r) hn::StoreU(hn::MulAdd(w[r], v, hn::LoadU(d, z[r] + x)), d, z[r] + x);
+    hn::Vec<Floats> left[Count];
+    for (int r = 0; r < Count; ++r) left[r] = hn::LoadU(d, q[r] + x);
+    for (int i = 0; i < Keys; ++i) {
+      const auto k = key[i].load(x);
+      for (int r = 0; r < Count; ++r) sum[r][i] = hn::MulAdd(left[r], k, sum[r][i]);
+    }
+  }
+  for (int r = 0; r < Count; ++r) {
+    if constexpr (Keys == keys_at_once)
+      store_sums(sum[r][0], sum[r][1], sum[r][2], sum[r][3], out[r]);
+    else
+      for (int i = 0; i < Keys; ++i) out[r][i] = hn::GetLane(hn::SumOfLanes(d, sum[r][i]));
+    for (int64_t rest = x; rest < n; ++rest)
+      for (int i = 0; i < Keys; ++i) out[r][i] += q[r][rest] * key[i].at(rest);
+  }
+}
+
+// z_r += sum_i weight_r[i] value_i for Count query rows and Keys keys, in the order of keys.
+template <int Count, int Keys, class Row>
+HWY_INLINE void add_rows_scaled(const float* const* weight, const Row* value, int64_t n, float* const* z) {
+  const Floats d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t x = 0;
+  for (; x + lanes <= n; x += lanes) {
+    hn::Vec<Floats> sum[Count];
+    for (int r = 0; r < Count; ++r) sum[r] = hn::LoadU(d, z[r] + x);
+    for (int i = 0; i < Keys; ++i) {
+      const auto v = value[i].load(x);
+      for (int r = 0; r < Count; ++r) sum[r] = hn::MulAdd(hn::Set(d, weight[r][i]), v, sum[r]);
+    }
+    for (int r = 0; r < Count; ++r) hn::StoreU(sum[r], d, z[r] + x);
   }
   for (; x < n; ++x)
-    for (int r = 0; r < Count; ++r) z[r][x] += weight[r] * value.at(x);
+    for (int r = 0; r < Count; ++r)
+      for (int i = 0; i < Keys; ++i) z[r][x] += weight[r][i] * value[i].at(x);
 }
 
 class Decode {
@@ -98,7 +157,11 @@ class Decode {
       groups_ = (s.n_kv_head + heads_at_once_ - 1) / heads_at_once_;
     }
     const int64_t rows = s.n_head * s.n_query;
-    cells_.resize(static_cast<size_t>(rows * s.n_key));
+    // An odd number of cache lines: rows a power of two apart would share one set of the cache.
+    constexpr int64_t line = 16;
+    stride_ =
+        round_up(s.n_key, line) / line % 2 == 0 ? round_up(s.n_key, line) + line : round_up(s.n_key, line);
+    cells_.resize(static_cast<size_t>(rows * stride_));
     norms_.resize(out.value_mass ? static_cast<size_t>(s.n_kv_head * s.n_key) : 0);
     parts_.resize(static_cast<size_t>(runs_ * rows));
     z_.assign(static_cast<size_t>(std::max<int64_t>(runs_, 1) * rows * s.d_head), 0.0f);
@@ -150,73 +213,101 @@ class Decode {
   template <class Row>
   void read_run(int64_t run, int64_t first, int64_t last, int64_t first_head, int64_t last_head) {
     const AttentionShape& s = in_.shape;
-    walk<Row>(in_.k, first, last, first_head, last_head,
-              [&](int64_t j, int64_t kv_head, const Row& key) { score(j, kv_head, key); });
+    walk<Row>(
+        in_.k, first, last, first_head, last_head,
+        [&](int64_t j, int64_t count, int64_t kv_head, const Row* keys) { score(j, count, kv_head, keys); });
     for (int64_t kv_head = first_head; kv_head < last_head; ++kv_head)
       for (const int64_t at : rows_[static_cast<size_t>(kv_head)])
         weigh(run, at, at / s.n_query, first, last);
     float* z = z_.data() + run * s.n_head * s.n_query * s.d_head;
     walk<Row>(in_.v, first, last, first_head, last_head,
-              [&](int64_t j, int64_t kv_head, const Row& value) { mix(j, kv_head, value, z); });
+              [&](int64_t j, int64_t count, int64_t kv_head, const Row* values) {
+                mix(j, count, kv_head, values, z);
+              });
   }
 
-  // Visits rows of k or v as they lie in memory: by token, or by head in stretches.
+  // Visits rows of k or v, four at a time, as they lie in memory: by token, or by head in stretches.
   template <class Row, class Work>
   HWY_INLINE void walk(const HeadsView& view, int64_t first, int64_t last, int64_t first_head,
                        int64_t last_head, const Work& work) {
-    const int64_t stretch = view.head_stride < view.token_stride ? 1 : last - first;
+    // Tokens one after the other are one stream, which the hardware runs ahead of; four at a time, which pays
+    // where heads share a KV head, are four streams too short for that.
+    const bool by_token = view.head_stride < view.token_stride;
+    const int64_t step = by_token && rows_[static_cast<size_t>(first_head)].size() < 2 ? 1 : keys_at_once;
+    const int64_t stretch = by_token ? step : last - first;
     for (int64_t begin = first; begin < last; begin += stretch)
       for (int64_t head = first_head; head < last_head; ++head)
-        for (int64_t j = begin; j < begin + stretch; ++j) {
-          const int64_t at = j * view.token_stride + head * view.head_stride;
-          if constexpr (std::is_same_v<Row, NarrowRow>)
-            work(j, head, Row{view.bf16 + at});
-          else
-            work(j, head, Row{view.data + at});
+        for (int64_t j = begin; j < std::min(begin + stretch, last); j += step) {
+          const int64_t count = std::min(step, last - j);
+          Row rows[keys_at_once] = {};
+          for (int64_t i = 0; i < count; ++i)
+            rows[i].point_at(view, (j + i) * view.token_stride + head * view.head_stride);
+          for (int64_t i = 0; step > 1 && i < count; ++i)
+            rows[i].fetch(ahead * view.token_stride, in_.shape.d_head);
+          work(j, count, head, rows);
         }
   }
 
   template <class Row>
-  HWY_INLINE void score(int64_t j, int64_t kv_head, const Row& key) {
+  HWY_INLINE void score(int64_t j, int64_t count, int64_t kv_head, const Row* keys) {
     const std::vector<int64_t>& rows = rows_[static_cast<size_t>(kv_head)];
-    const int64_t d = in_.shape.d_head, count = static_cast<int64_t>(rows.size());
-    const float* q[4];
-    float* out[4];
-    for (int64_t r = 0; r < count; r += 4) {
-      const int64_t n = std::min<int64_t>(4, count - r);
-      for (int64_t i = 0; i < n; ++i) {
-        const int64_t at = rows[static_cast<size_t>(r + i)];
-        q[i] = q_.data() + at * d;
-        out[i] = cells_.data() + at * in_.shape.n_key + j;
+    const int64_t d = in_.shape.d_head;
+    const float* q[2];
+    float* out[2];
+    for (size_t r = 0; r < rows.size();) {
+      const size_t n = std::min<size_t>(2, rows.size() - r);
+      for (size_t i = 0; i < n; ++i) {
+        q[i] = q_.data() + rows[r + i] * d;
+        out[i] = cells_.data() + rows[r + i] * stride_ + j;
       }
-      if (n == 4)
-        dot_rows<4>(q, key, d, out);
-      else
-        for (int64_t i = 0; i < n; ++i) dot_rows<1>(q + i, key, d, out + i);
+      r += n;
+      if (count == keys_at_once && n == 2) {
+        dot_rows<2, keys_at_once>(q, keys, d, out);
+      } else if (count == keys_at_once) {
+        dot_rows<1, keys_at_once>(q, keys, d, out);
+      } else {
+        for (size_t i = 0; i < n; ++i)
+          for (int64_t key = 0; key < count; ++key) {
+            float* one = out[i] + key;
+            dot_rows<1, 1>(q + i, keys + key, d, &one);
+          }
+      }
     }
   }
 
   // A key without weight is left out: what is not finite in its value stays there.
   template <class Row>
-  HWY_INLINE void mix(int64_t j, int64_t kv_head, const Row& value, float* z_of_run) {
+  HWY_INLINE void mix(int64_t j, int64_t count, int64_t kv_head, const Row* values, float* z_of_run) {
     const std::vector<int64_t>& rows = rows_[static_cast<size_t>(kv_head)];
-    const int64_t d = in_.shape.d_head, count = static_cast<int64_t>(rows.size());
-    if (!norms_.empty()) norms_[static_cast<size_t>(kv_head * in_.shape.n_key + j)] = norm_of(value);
-    float weight[4];
-    float* z[4];
-    for (int64_t r = 0; r < count; r += 4) {
-      int64_t n = 0;
-      for (int64_t i = r; i < std::min(r + 4, count); ++i) {
-        const int64_t at = rows[static_cast<size_t>(i)];
-        weight[n] = cells_[static_cast<size_t>(at * in_.shape.n_key + j)];
-        z[n] = z_of_run + at * d;
-        n += weight[n] != 0.0f;
+    const int64_t d = in_.shape.d_head;
+    if (!norms_.empty())
+      for (int64_t i = 0; i < count; ++i)
+        norms_[static_cast<size_t>(kv_head * in_.shape.n_key + j + i)] = norm_of(values[i]);
+    const float* weight[2];
+    float* z[2];
+    for (size_t r = 0; r < rows.size();) {
+      const size_t n = std::min<size_t>(2, rows.size() - r);
+      bool whole = count == keys_at_once;
+      for (size_t i = 0; i < n; ++i) {
+        weight[i] = cells_.data() + rows[r + i] * stride_ + j;
+        z[i] = z_of_run + rows[r + i] * d;
+        whole = whole && std::find(weight[i], weight[i] + count, 0.0f) == weight[i] + count;
       }
-      if (n == 4)
-        add_rows_scaled<4>(weight, value, d, z);
-      else
-        for (int64_t i = 0; i < n; ++i) add_rows_scaled<1>(weight + i, value, d, z + i);
+      r += n;
+      if (whole && n == 2) {
+        add_rows_scaled<2, keys_at_once>(weight, values, d, z);
+      } else if (whole) {
+        add_rows_scaled<1, keys_at_once>(weight, values, d, z);
+      } else {
+        for (size_t i = 0; i < n; ++i) add_seen(weight[i], values, count, z[i]);
+      }
     }
+  }
+
+  template <class Row>
+  HWY_INLINE void add_seen(const float* weight, const Row* values, int64_t count, float* z) const {
+    for (const float* last = weight + count; weight != last; ++weight, ++values)
+      if (*weight != 0.0f) add_rows_scaled<1, 1>(&weight, values, in_.shape.d_head, &z);
   }
 
   template <class Row>
@@ -230,7 +321,7 @@ class Decode {
   void weigh(int64_t run, int64_t at, int64_t head, int64_t first, int64_t last) {
     const AttentionShape& s = in_.shape;
     const int64_t query = s.first_query + at % s.n_query;
-    const RowPart part{query, first, last - first, cells_.data() + at * s.n_key + first};
+    const RowPart part{query, first, last - first, cells_.data() + at * stride_ + first};
     const Scored scored = make_scores({s, in_.mask, in_.scores, head, plan_of(in_.edits, head)}, part);
     std::fill(part.cells, part.cells + scored.begin, 0.0f);
     std::fill(part.cells + scored.end, part.cells + part.count, 0.0f);
@@ -243,7 +334,7 @@ class Decode {
   RowWeights merge(int64_t at) {
     const AttentionShape& s = in_.shape;
     const int64_t rows = s.n_head * s.n_query;
-    float* cells = cells_.data() + at * s.n_key;
+    float* cells = cells_.data() + at * stride_;
     RowWeights made{cells, begin_, end_};
     const auto part = [&](int64_t run) { return parts_[static_cast<size_t>(run * rows + at)]; };
     Softmax whole;
@@ -277,6 +368,7 @@ class Decode {
   int64_t sharing_;
   int64_t begin_ = 0, end_ = 0;  // keys that some row sees
   int64_t runs_ = 0, run_keys_ = 0, groups_ = 0, heads_at_once_ = 0;
+  int64_t stride_ = 0;                      // of the rows of cells
   Buffer<float> cells_;                     // [head, query, key]: scores, then weights
   Buffer<float> norms_, z_, q_;             // [kv head, key]; [run, head, query, d]; [head, query, d]
   std::vector<Softmax> parts_;              // [run, head, query]

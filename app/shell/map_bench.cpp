@@ -56,8 +56,8 @@ struct Times {
   [[nodiscard]] double quantile(double part) const {
     std::vector<double> sorted = ms;
     std::sort(sorted.begin(), sorted.end());
-    return sorted.empty() ? 0.0
-                          : sorted[static_cast<size_t>(part * static_cast<double>(sorted.size() - 1) + 0.5)];
+    if (sorted.empty()) return 0.0;
+    return sorted[static_cast<size_t>(std::lround(part * static_cast<double>(sorted.size() - 1)))];
   }
   void print(const char* what) const {
     std::printf("%-58s median %7.1f ms   99th percentile %7.1f ms   (%zu)\n", what, quantile(0.5),

@@ -22,6 +22,7 @@
 #include "app/views/head_grid/head_grid_view.h"
 #include "app/views/head_map/head_map_view.h"
 #include "app/views/head_map/map_canvas.h"
+#include "core/run/edit_verbs.h"
 
 using namespace saccade;
 

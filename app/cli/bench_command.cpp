@@ -193,6 +193,27 @@ Result<std::vector<BenchRow>> bench_window(const Context& context) {
 
 }  // namespace
 
+RunRequest synthetic_request(const Runner& runner, int64_t n_token) {
+  std::vector<int32_t> ids;
+  for (int64_t i = 0; i < n_token; ++i)
+    ids.push_back(static_cast<int32_t>(static_cast<uint64_t>(i) * 2654435761u % 50000 %
+                                       static_cast<uint64_t>(runner.model().spec().n_vocab)));
+  RunRequest request = runner.request({});
+  for (const int32_t id : ids) request.tokens.tokens.push_back({id, "", 0, 0, false});
+  return request;
+}
+
+Result<std::string> model_folder(const Context& context, const std::string& shape,
+                                 const std::filesystem::path& folder) {
+  const std::filesystem::path path = folder / shape;
+  if (!std::filesystem::exists(path / "config.json")) {
+    std::filesystem::create_directories(path);
+    context.note("making " + shape + " with random weights in " + path.string());
+    SACCADE_CHECK(make_random_model(shape, path, 1, context.job));
+  }
+  return path.string();
+}
+
 double timed(const std::function<void()>& work) {
   const auto start = std::chrono::steady_clock::now();
   work();

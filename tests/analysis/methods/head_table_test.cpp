@@ -14,11 +14,12 @@ using synthetic::Pattern;
 Result<AnalysisResult> head_table(std::shared_ptr<const Capture> capture,
                                   nlohmann::json parameters = nlohmann::json::object(),
                                   const JobContext& job = {}) {
-  MethodInput input;
-  input.parameters = std::move(parameters);
-  input.capture = std::move(capture);
-  input.kernels = &kernel_sets().front();
-  return make_head_table()->compute(input, job);
+  // On the heap: GCC 12 takes the input's empty strings for uninitialised ones on the stack.
+  const auto input = std::make_unique<MethodInput>();
+  input->parameters = std::move(parameters);
+  input->capture = std::move(capture);
+  input->kernels = &kernel_sets().front();
+  return make_head_table()->compute(*input, job);
 }
 
 float score(const AnalysisResult& result, const char* name, int64_t head) {

@@ -76,7 +76,7 @@ class StagedOutput {
       add(&AttentionOutput::received_blocks, block_rows * s.n_key);
     }
     for (const KeyMass& mass : out.key_masses)
-      masses_.push_back(staging.output(mass.mass, number_bytes(rows)));
+      masses_.push_back(mass.mass ? static_cast<int64_t>(staging.output(mass.mass, number_bytes(rows))) : -1);
     for (size_t head = 0; head < out.row_factors.size(); ++head)
       factors_.push_back(add_factors(out.row_factors[head], in, head));
   }
@@ -89,10 +89,8 @@ class StagedOutput {
     for (const auto& [member, place] : floats_) device.*member = static_cast<float*>(staging_.at(place));
     for (const auto& [member, place] : keys_) device.*member = static_cast<int32_t*>(staging_.at(place));
     for (size_t n = 0; n < masses_.size(); ++n)
-      device_masses_.push_back({out_.key_masses[n].keys, static_cast<float*>(staging_.at(masses_[n]))});
-    for (const int64_t place : factors_)
-      device_factors_.push_back(place < 0 ? nullptr
-                                          : static_cast<float*>(staging_.at(static_cast<size_t>(place))));
+      device_masses_.push_back({out_.key_masses[n].keys, floats_at(masses_[n])});
+    for (const int64_t place : factors_) device_factors_.push_back(floats_at(place));
     device.key_masses = device_masses_;
     device.row_factors = device_factors_;
     return device;
@@ -105,6 +103,9 @@ class StagedOutput {
   void add(int32_t* AttentionOutput::*member, int64_t count) {
     if (out_.*member) keys_.emplace_back(member, staging_.output(out_.*member, number_bytes(count)));
   }
+  float* floats_at(int64_t place) const {
+    return place < 0 ? nullptr : static_cast<float*>(staging_.at(static_cast<size_t>(place)));
+  }
   int64_t add_factors(float* host, const AttentionInput& in, size_t head) {
     const int64_t count = in.edits.empty() ? 0 : row_factor_count(in.edits[head]) * in.shape.n_query;
     if (!host || count == 0) return -1;
@@ -116,8 +117,7 @@ class StagedOutput {
   size_t z_ = 0;
   std::vector<std::pair<float * AttentionOutput::*, size_t>> floats_;
   std::vector<std::pair<int32_t * AttentionOutput::*, size_t>> keys_;
-  std::vector<size_t> masses_;
-  std::vector<int64_t> factors_;
+  std::vector<int64_t> masses_, factors_;  // -1 = nobody asks
   std::vector<KeyMass> device_masses_;
   std::vector<float*> device_factors_;
 };
@@ -175,23 +175,6 @@ class StagedSlice {
   std::vector<const float*> row_factors_;
 };
 
-TileParameters tile_parameters(const TileInput& in, const TileRequest& request, const TileOutput& out) {
-  TileParameters t;
-  const int64_t first = in.shape.first_query;
-  t.head = static_cast<int32_t>(request.head);
-  t.row_begin = static_cast<int32_t>(request.rows_begin - first);
-  t.row_end = static_cast<int32_t>(request.rows_end - first);
-  t.key_begin = static_cast<int32_t>(request.columns_begin);
-  t.key_end = static_cast<int32_t>(request.columns_end);
-  // A block larger than the rectangle is the rectangle.
-  const int64_t whole = std::max<int64_t>(
-      {request.rows_end - request.rows_begin, request.columns_end - request.columns_begin, 1});
-  t.lod = static_cast<int32_t>(std::min(request.lod, whole));
-  t.block_max = out.block_max;
-  t.block_mass = out.block_mass;
-  return t;
-}
-
 }  // namespace
 
 Result<void> forward_on_device(const AttentionInput& in, const AttentionOutput& out, void* stream) {
@@ -218,7 +201,7 @@ Result<void> tile_on_device(const TileInput& in, const TileRequest& request, con
               CallMemory::of(static_cast<int64_t>(tables.bytes().size()), 0, stream));
   SACCADE_CHECK(memory.upload(tables, stream));
   const Parameters p = parameters_of(in, tables, memory.memory.data());
-  return outcome(launches_for(in.q).tiles(p, tile_parameters(in, request, out), stream));
+  return outcome(launches_for(in.q).tiles(p, tile_parameters_of(in.shape, request, out), stream));
 }
 
 Result<void> forward(const AttentionInput& in, const AttentionOutput& out) {

@@ -105,6 +105,33 @@ __device__ inline float score_of(const Parameters& p, int head, int query, int k
   return s;
 }
 
+constexpr float log2_e = 1.44269504088896341f;
+constexpr float ln_2 = 0.69314718055994531f;
+
+// The same in units of log2, as the passes have it: exp(s - m) = 2^(s' - m').
+__device__ inline float log2_score_of(const Parameters& p, int head, int query, int key, float product) {
+  const PlanRecord* plan = plan_of(p, head);
+  if (p.softcap > 0.0f || p.tables.slopes || (plan && plan->scores.begin < plan->scores.end))
+    return log2_e * score_of(p, head, query, key, product);
+  return seen(p, head, query, key) ? p.scale * log2_e * product : minus_infinity;
+}
+
+// softmax(s) of any cell from q . k: relative to the row's largest score where the pass has just left it,
+// otherwise to its lse.
+__device__ inline float softmax_of(const Parameters& p, int head, int row, int key, float product) {
+  const int64_t at = static_cast<int64_t>(head) * p.n_query + row;
+  if (p.work.highest) {
+    const float s = log2_score_of(p, head, p.first_query + row, key, product);
+    return s == minus_infinity ? 0.0f : exp2f(s - p.work.highest[at]) * p.work.inverse[at];
+  }
+  const float s = score_of(p, head, p.first_query + row, key, product);
+  return s == minus_infinity ? 0.0f : expf(s - p.lse[at]);
+}
+__device__ inline bool sees_nothing(const Parameters& p, int head, int row) {
+  const int64_t at = static_cast<int64_t>(head) * p.n_query + row;
+  return p.work.highest ? p.work.inverse[at] == 0.0f : p.lse[at] == minus_infinity;
+}
+
 // The two numbers per row that a weight edit needs (kernels/map_edits.h lists them).
 struct Factors {
   float a = 1.0f, b = 1.0f;
@@ -150,13 +177,11 @@ __device__ inline float edited_weight(const Parameters& p, const EditRecord& edi
   return w;
 }
 
-// p of any cell, from q . k and the row's lse. row: counted from query row 0.
+// p of any cell, from q . k. row: counted from query row 0.
 __device__ inline float weight_of(const Parameters& p, int head, int row, int key, float product) {
-  const float lse = p.lse[static_cast<int64_t>(head) * p.n_query + row];
-  if (lse == minus_infinity) return 0.0f;
+  if (sees_nothing(p, head, row)) return 0.0f;
   const int query = p.first_query + row;
-  const float s = score_of(p, head, query, key, product);
-  float w = s == minus_infinity ? 0.0f : expf(s - lse);
+  float w = softmax_of(p, head, row, key, product);
   const PlanRecord* plan = plan_of(p, head);
   if (!plan) return w;
   const float* factors = p.tables.row_factors ? p.tables.row_factors[head] : nullptr;

@@ -213,16 +213,14 @@ __global__ void __launch_bounds__(block_threads) regenerate_far(const Parameters
   if (t.block_max) t.block_max[at] = static_cast<float>(highest);
 }
 
-// A warp per cell.
+// A thread block per cell, by way of a tile: the very number that a tile has there.
 template <class Element>
 __global__ void __launch_bounds__(block_threads)
     regenerate_cells(const Parameters p, const CellParameters c) {
-  const int64_t n = (static_cast<int64_t>(blockIdx.x) * block_threads + threadIdx.x) / warp_size;
-  if (n >= c.count) return;
+  const unsigned n = blockIdx.x;
   const int row = c.query[n] - p.first_query, key = c.key[n];
-  const float product =
-      warp_product(row_of<Element>(p.q, c.head, row), row_of<Element>(p.k, c.head / p.group, key), p.d_head);
-  if (threadIdx.x % warp_size == 0) c.out[n] = weight_of(p, c.head, row, key, product);
+  const float* tile = weight_tile<Element>(p, c.head, row, 1, key, 1, shared_memory());
+  if (threadIdx.x == 0) c.out[n] = tile[0];
 }
 
 }  // namespace saccade::cuda

@@ -65,7 +65,10 @@ struct Tables {
 struct Workspace {
   float* value_norms = nullptr;  // [n_kv_head, n_key]: |v_j|_2
   int32_t* broken = nullptr;     // [n_kv_head]: 1 where a value is not finite
-  float* rows = nullptr;         // [row_slots, n_key]: rows of edited heads while they are worked on
+  // [n_head, n_query], where maps are regenerated in the same call: the largest score (units of log2) and one
+  // over the sum of 2^(s - largest). lse alone would round large scores once more.
+  float *highest = nullptr, *inverse = nullptr;
+  float* rows = nullptr;  // [row_slots, n_key]: rows of edited heads while they are worked on
   int32_t row_slots = 0;
   float* partials = nullptr;  // decoding: [n_query, head, split, partial_size]
   int32_t splits = 0;
@@ -84,7 +87,7 @@ struct Parameters {
 
   float* z = nullptr;
   int64_t z_token_stride = 0, z_head_stride = 0;
-  float* lse = nullptr;  // never null where a map is regenerated
+  float* lse = nullptr;
   float *entropy = nullptr, *max_weight = nullptr, *sink_mass = nullptr, *local_mass = nullptr,
         *mean_distance = nullptr, *value_mass = nullptr;
   int32_t* max_key = nullptr;

@@ -7,9 +7,6 @@
 
 namespace saccade::cuda {
 
-constexpr float log2_e = 1.44269504088896341f;
-constexpr float ln_2 = 0.69314718055994531f;
-
 // Statistics that cost something per cell; `highest` and `sum` are always kept.
 struct RowStatistics {
   bool entropy, largest, sink, local, distance, value;
@@ -97,6 +94,10 @@ __device__ inline void write_row(const Parameters& p, int head, int row, float h
   const bool broken = isnan(r.sum);
   const bool empty = highest == minus_infinity && !broken;
   const float inverse = empty ? 0.0f : 1.0f / r.sum;
+  if (p.work.highest) {
+    p.work.highest[at] = highest;
+    p.work.inverse[at] = inverse;
+  }
   if (p.lse) p.lse[at] = empty ? minus_infinity : broken ? r.sum : ln_2 * highest + logf(r.sum);
   if (p.entropy)
     p.entropy[at] = empty ? 0.0f : broken ? r.sum : fmaxf(0.0f, logf(r.sum) - ln_2 * r.weighted * inverse);

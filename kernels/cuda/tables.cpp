@@ -117,9 +117,14 @@ Parameters common_parameters(const Input& in, const TableBlock& tables, const vo
   return p;
 }
 
+int32_t count_masses(const AttentionOutput& out) {
+  return static_cast<int32_t>(
+      std::count_if(out.key_masses.begin(), out.key_masses.end(), [](const KeyMass& m) { return m.mass; }));
+}
+
 bool regenerates_maps(const AttentionOutput& out) {
   return out.received || out.received_max || out.received_blocks || out.block_max || out.block_mass ||
-         !out.key_masses.empty() || (out.top_k > 0 && (out.top_weight || out.top_key));
+         count_masses(out) > 0 || (out.top_k > 0 && (out.top_weight || out.top_key));
 }
 
 // Rows that are worked on whole, one per thread block at a time: as many as keep a large device busy where
@@ -180,6 +185,7 @@ void TableBlock::add_edits(std::span<const HeadPlan> plans, int64_t n_head, std:
   std::vector<Span> sets;
   std::vector<float*> mass_pointers;
   for (const KeyMass& mass : masses) {
+    if (!mass.mass) continue;
     sets.push_back(flat.add(mass.keys));
     mass_pointers.push_back(mass.mass);
   }
@@ -234,7 +240,10 @@ ScratchPlan plan_scratch(const AttentionInput& in, const AttentionOutput& out, L
   constexpr auto number = static_cast<int64_t>(sizeof(float));
   ScratchPlan plan;
   const bool maps = regenerates_maps(out);
-  if (maps && !out.lse) plan.lse = layout.reserve(s.n_head * s.n_query * number);
+  if (maps) {
+    plan.highest = layout.reserve(s.n_head * s.n_query * number);
+    plan.inverse = layout.reserve(s.n_head * s.n_query * number);
+  }
   plan.value_norms = layout.reserve(s.n_kv_head * s.n_key * number);
   plan.broken = layout.reserve(s.n_kv_head * number);
   plan.row_slots = static_cast<int32_t>(row_slots(in));
@@ -270,9 +279,11 @@ Parameters parameters_of(const AttentionInput& in, const AttentionOutput& out, c
                          const void* table_base, const ScratchPlan& scratch, std::byte* scratch_base) {
   Parameters p = common_parameters(in, tables, table_base);
   p.v = heads_of(in.v, in.shape.d_head);
-  p.n_mass = static_cast<int32_t>(out.key_masses.size());
+  p.n_mass = count_masses(out);
   p.work.value_norms = scratch_pointer<float>(scratch_base, scratch.value_norms);
   p.work.broken = scratch_pointer<int32_t>(scratch_base, scratch.broken);
+  p.work.highest = scratch_pointer<float>(scratch_base, scratch.highest);
+  p.work.inverse = scratch_pointer<float>(scratch_base, scratch.inverse);
   p.work.rows = scratch_pointer<float>(scratch_base, scratch.rows);
   p.work.row_slots = scratch.row_slots;
   p.work.partials = scratch_pointer<float>(scratch_base, scratch.partials);
@@ -280,7 +291,7 @@ Parameters parameters_of(const AttentionInput& in, const AttentionOutput& out, c
   p.z = out.z.data;
   p.z_token_stride = out.z.token_stride;
   p.z_head_stride = out.z.head_stride;
-  p.lse = out.lse ? out.lse : scratch_pointer<float>(scratch_base, scratch.lse);
+  p.lse = out.lse;
   p.entropy = out.entropy;
   p.max_weight = out.max_weight;
   p.max_key = out.max_key;
@@ -309,6 +320,24 @@ Parameters parameters_of(const TileInput& in, const TableBlock& tables, const vo
   Parameters p = common_parameters(in, tables, table_base);
   p.lse = const_cast<float*>(in.lse);
   return p;
+}
+
+TileParameters tile_parameters_of(const AttentionShape& shape, const TileRequest& request,
+                                  const TileOutput& out) {
+  TileParameters t;
+  const int64_t first = shape.first_query;
+  t.head = static_cast<int32_t>(request.head);
+  t.row_begin = static_cast<int32_t>(request.rows_begin - first);
+  t.row_end = static_cast<int32_t>(request.rows_end - first);
+  t.key_begin = static_cast<int32_t>(request.columns_begin);
+  t.key_end = static_cast<int32_t>(request.columns_end);
+  // A block larger than the rectangle is the rectangle.
+  const int64_t whole = std::max<int64_t>(
+      {request.rows_end - request.rows_begin, request.columns_end - request.columns_begin, 1});
+  t.lod = static_cast<int32_t>(std::min(request.lod, whole));
+  t.block_max = out.block_max;
+  t.block_mass = out.block_mass;
+  return t;
 }
 
 bool fits_32_bits(const AttentionShape& shape) {

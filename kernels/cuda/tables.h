@@ -27,7 +27,7 @@ class Layout {
 
 // What the passes need beside their inputs and outputs, as offsets of one Layout; -1 = not needed.
 struct ScratchPlan {
-  int64_t lse = -1, value_norms = -1, broken = -1, rows = -1, partials = -1;
+  int64_t highest = -1, inverse = -1, value_norms = -1, broken = -1, rows = -1, partials = -1;
   int64_t row_factors = -1;  // of heads with weight edits whose factors the caller does not want
   int32_t row_slots = 0, splits = 0;
 };
@@ -69,6 +69,9 @@ class TableBlock {
                                        const TableBlock& tables, const void* table_base,
                                        const ScratchPlan& scratch, std::byte* scratch_base);
 [[nodiscard]] Parameters parameters_of(const TileInput& in, const TableBlock& tables, const void* table_base);
+
+[[nodiscard]] TileParameters tile_parameters_of(const AttentionShape& shape, const TileRequest& request,
+                                                const TileOutput& out);
 
 // The kernels count tokens, heads and block sizes in 32 bits.
 [[nodiscard]] bool fits_32_bits(const AttentionShape& shape);

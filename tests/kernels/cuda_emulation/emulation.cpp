@@ -1,5 +1,6 @@
 #include "tests/kernels/cuda_emulation/emulation.h"
 
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <algorithm>
@@ -24,8 +25,12 @@ struct Copy {
 
 enum class Waits { no, for_block, for_warp, done };
 
+// A fiber begins by its ucontext; from then on it is left and entered by _setjmp and _longjmp, which, unlike
+// swapcontext, ask nothing of the system.
 struct Thread {
-  ucontext_t context{};
+  ucontext_t begin{};
+  jmp_buf resume{};
+  bool started = false;
   Place place;
   Waits waits = Waits::no;
   std::vector<Copy> copies;              // not committed yet
@@ -39,7 +44,7 @@ struct Warp {
 
 // One block's threads. They run on this system thread alone.
 struct Block {
-  ucontext_t scheduler{};
+  jmp_buf scheduler{};
   std::vector<Thread> threads;
   std::vector<Warp> warps;
   std::vector<std::unique_ptr<char[]>> stacks;
@@ -55,7 +60,15 @@ Thread& running() { return block.threads[block.current]; }
 void stop(Waits why) {
   Thread& thread = running();
   thread.waits = why;
-  swapcontext(&thread.context, &block.scheduler);
+  if (_setjmp(thread.resume) == 0) _longjmp(block.scheduler, 1);
+}
+
+// Until the thread waits or ends.
+void run_on(Thread& thread) {
+  if (_setjmp(block.scheduler) != 0) return;
+  if (thread.started) _longjmp(thread.resume, 1);
+  thread.started = true;
+  setcontext(&thread.begin);
 }
 
 void release_block_if_complete() {
@@ -70,7 +83,7 @@ void enter() {
   running().waits = Waits::done;
   ++block.done;
   release_block_if_complete();
-  swapcontext(&running().context, &block.scheduler);
+  _longjmp(block.scheduler, 1);
 }
 
 void prepare(EmulatedIndex index, EmulatedIndex grid, unsigned threads, size_t shared_bytes) {
@@ -85,11 +98,12 @@ void prepare(EmulatedIndex index, EmulatedIndex grid, unsigned threads, size_t s
     thread.waits = Waits::no;
     thread.copies.clear();
     thread.groups.clear();
-    getcontext(&thread.context);
-    thread.context.uc_stack.ss_sp = block.stacks[n].get();
-    thread.context.uc_stack.ss_size = stack_bytes;
-    thread.context.uc_link = nullptr;
-    makecontext(&thread.context, enter, 0);
+    thread.started = false;
+    getcontext(&thread.begin);
+    thread.begin.uc_stack.ss_sp = block.stacks[n].get();
+    thread.begin.uc_stack.ss_size = stack_bytes;
+    thread.begin.uc_link = nullptr;
+    makecontext(&thread.begin, enter, 0);
   }
 }
 
@@ -99,7 +113,7 @@ void run_block(const std::vector<unsigned>& order) {
     for (const unsigned n : order) {
       if (block.threads[n].waits != Waits::no) continue;
       block.current = n;
-      swapcontext(&block.scheduler, &block.threads[n].context);
+      run_on(block.threads[n]);
       moved = true;
     }
     if (moved) continue;

@@ -69,6 +69,7 @@ __device__ inline void copy_wait() {
   asm volatile("cp.async.wait_group %0;" ::"n"(pending) : "memory");
 }
 
+constexpr float log2_e = 1.44269504088896341f;
 // 2^x, to 2 parts in 2^23.
 __device__ inline float fast_exp2(float x) {
   float y;

@@ -69,7 +69,8 @@ __device__ inline bool seen(const Parameters& p, int head, int query, int key) {
 
 // s of a cell that is seen, before edits. product = q . k.
 __device__ inline float shaped_score(const Parameters& p, int head, int query, int key, float product) {
-  float s = product * p.scale;
+  // Rounded on its own, so that every pass and every regeneration has the same score.
+  float s = __fmul_rn(product, p.scale);
   if (p.softcap > 0.0f) s = p.softcap * tanhf(s / p.softcap);
   if (p.tables.slopes) s -= p.tables.slopes[head] * static_cast<float>(abs(query - key));
   return s;
@@ -105,27 +106,14 @@ __device__ inline float score_of(const Parameters& p, int head, int query, int k
   return s;
 }
 
-constexpr float log2_e = 1.44269504088896341f;
-constexpr float ln_2 = 0.69314718055994531f;
-
-// The same in units of log2, as the passes have it: exp(s - m) = 2^(s' - m').
-__device__ inline float log2_score_of(const Parameters& p, int head, int query, int key, float product) {
-  const PlanRecord* plan = plan_of(p, head);
-  if (p.softcap > 0.0f || p.tables.slopes || (plan && plan->scores.begin < plan->scores.end))
-    return log2_e * score_of(p, head, query, key, product);
-  return seen(p, head, query, key) ? p.scale * log2_e * product : minus_infinity;
-}
-
 // softmax(s) of any cell from q . k: relative to the row's largest score where the pass has just left it,
 // otherwise to its lse.
 __device__ inline float softmax_of(const Parameters& p, int head, int row, int key, float product) {
-  const int64_t at = static_cast<int64_t>(head) * p.n_query + row;
-  if (p.work.highest) {
-    const float s = log2_score_of(p, head, p.first_query + row, key, product);
-    return s == minus_infinity ? 0.0f : exp2f(s - p.work.highest[at]) * p.work.inverse[at];
-  }
   const float s = score_of(p, head, p.first_query + row, key, product);
-  return s == minus_infinity ? 0.0f : expf(s - p.lse[at]);
+  if (s == minus_infinity) return 0.0f;
+  const int64_t at = static_cast<int64_t>(head) * p.n_query + row;
+  if (p.work.highest) return expf(s - p.work.highest[at]) * p.work.inverse[at];
+  return expf(s - p.lse[at]);
 }
 __device__ inline bool sees_nothing(const Parameters& p, int head, int row) {
   const int64_t at = static_cast<int64_t>(head) * p.n_query + row;

@@ -8,7 +8,7 @@
 
 namespace saccade::cuda {
 
-// What a block leaves: highest score (units of log2), the row state, then d_head sums of values.
+// What a block leaves: the highest score, the row state, then d_head sums of values.
 struct Partial {
   float* numbers;
 
@@ -74,7 +74,7 @@ __global__ void __launch_bounds__(block_threads) decode_split(const Parameters p
     const float product = warp_product(q, row_of<Element>(p.k, kv_head, j), p.d_head);
     if (thread % warp_size == 0)
       shared.weights[j - begin] =
-          unmasked(p, head, query, j) ? log2_e * shaped_score(p, head, query, j, product) : minus_infinity;
+          unmasked(p, head, query, j) ? shaped_score(p, head, query, j, product) : minus_infinity;
   }
   __syncthreads();
   float highest = minus_infinity;
@@ -87,10 +87,10 @@ __global__ void __launch_bounds__(block_threads) decode_split(const Parameters p
   const float* norms = p.work.value_norms + static_cast<int64_t>(kv_head) * p.n_key;
   RowState state;
   for (int j = begin + thread; j < end; j += block_threads) {
-    const float log2_w = shared.weights[j - begin] - origin, w = exp2f(log2_w);
+    const float log_w = shared.weights[j - begin] - origin, w = expf(log_w);
     shared.weights[j - begin] = w;
     state.sum += w;
-    state.add(p, wanted, w, log2_w, query, j, norms);
+    state.add(p, wanted, w, log_w, query, j, norms);
   }
   state = merge_block(state, shared.states);
   const Partial partial(p, head, row, split);
@@ -129,7 +129,7 @@ __global__ void __launch_bounds__(block_threads) decode_merge(const Parameters p
     const Partial part(p, head, row, split);
     const float shift = part.highest() - origin;
     RowState state = part.state();
-    state.rescale(exp2f(shift), shift);
+    state.rescale(expf(shift), shift);
     total.merge(state);
   }
   if (threadIdx.x == 0) write_row(p, head, row, highest, total);
@@ -139,7 +139,7 @@ __global__ void __launch_bounds__(block_threads) decode_merge(const Parameters p
     float z = 0.0f;
     for (int split = 0; split < p.work.splits; ++split) {
       const Partial part(p, head, row, split);
-      z = fmaf(exp2f(part.highest() - origin), part.z()[x], z);
+      z = fmaf(expf(part.highest() - origin), part.z()[x], z);
     }
     z_of(p, head, row)[x] = z * inverse;
   }

@@ -230,12 +230,12 @@ __device__ inline void forward_whole_row(const Parameters& p, const WholeRow& r,
   const Element* q = row_of<Element>(p.q, r.head, r.row);
   for (int j = warp; j < p.n_key; j += block_threads / warp_size) {
     const float product = warp_product(q, row_of<Element>(p.k, kv_head, j), p.d_head);
-    if (threadIdx.x % warp_size == 0) r.w[j] = log2_score_of(p, r.head, r.query, j, product);
+    if (threadIdx.x % warp_size == 0) r.w[j] = score_of(p, r.head, r.query, j, product);
   }
   __syncthreads();
   const auto highest = static_cast<float>(r.largest(p.n_key, [](int, float s) { return s; }));
   const bool empty = highest == minus_infinity;
-  const auto w_of = [&](float s) { return s == minus_infinity ? 0.0f : exp2f(s - highest); };
+  const auto w_of = [&](float s) { return s == minus_infinity ? 0.0f : expf(s - highest); };
   const double sum = r.sum(p.n_key, [&](int, float s) { return static_cast<double>(w_of(s)); });
   const auto inverse = static_cast<float>(empty ? 0.0 : 1.0 / sum);
   r.change(p.n_key, [&](int, float s) { return w_of(s) * inverse; });
@@ -246,7 +246,7 @@ __device__ inline void forward_whole_row(const Parameters& p, const WholeRow& r,
     p.work.inverse[at] = inverse;
   }
   edit_row(p, r, empty);
-  write_edited_row(p, r, empty ? minus_infinity : ln_2 * highest + static_cast<float>(log(sum)), empty);
+  write_edited_row(p, r, empty ? minus_infinity : static_cast<float>(highest + log(sum)), empty);
   mix_row<Element>(p, r, empty, sums);
 }
 

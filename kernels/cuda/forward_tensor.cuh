@@ -104,11 +104,11 @@ struct TensorRows {
 #pragma unroll
         for (int i = 0; i < 2; ++i) {
           float& cell = s[tile][2 * half + i];
-          const float log2_w = cell - origin;
-          cell = fast_exp2(log2_w);
+          const float log_w = cell - origin;
+          cell = fast_exp2(log2_e * log_w);
           state[half].sum += cell;
           const int column = key + 8 * tile + i;
-          if (gathers && column < p.n_key) state[half].add(p, wanted, cell, log2_w, q, column, norms);
+          if (gathers && column < p.n_key) state[half].add(p, wanted, cell, log_w, q, column, norms);
         }
     }
   }

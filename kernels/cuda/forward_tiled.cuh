@@ -1,7 +1,7 @@
 // The plain forward pass, float32: a thread block takes a tile of query rows of one head and walks the keys
 // they see, a tile at a time (Dao et al. 2022, arXiv 2205.14135, algorithm 1 with the loops exchanged). Row
 // statistics are gathered on the way. Heads with edits, and values that are not finite, are the row
-// kernel's (forward_row.cuh). Scores are in units of log2 here: exp(s - m) = 2^(s' - m').
+// kernel's (forward_row.cuh).
 #pragma once
 
 #include "kernels/cuda/load.cuh"
@@ -11,20 +11,18 @@ namespace saccade::cuda {
 
 // What scores of one tile of cells need, the same for all its threads.
 struct TileMask {
-  bool plain = false;   // every cell inside the tile is seen
-  bool shaped = false;  // soft cap or ALiBi
-  float log2_scale = 1.0f;
+  bool plain = false;  // every cell inside the tile is seen
   int head = 0;
 
   __device__ TileMask(const Parameters& p, int head_, int first_row, int rows, int first_key, int keys)
-      : shaped(p.softcap > 0.0f || p.tables.slopes), log2_scale(p.scale * log2_e), head(head_) {
+      : head(head_) {
     const int first_query = p.first_query + first_row, last_query = first_query + rows - 1;
     plain = first_key + keys <= p.n_key && (!p.causal || first_key + keys - 1 <= first_query) &&
             (p.window == 0 || last_query - first_key < p.window) && !has_cuts(p, head);
   }
   __device__ float score(const Parameters& p, int query, int key, float product) const {
     if (!plain && (key >= p.n_key || !unmasked(p, head, query, key))) return minus_infinity;
-    return shaped ? log2_e * shaped_score(p, head, query, key, product) : log2_scale * product;
+    return shaped_score(p, head, query, key, product);
   }
 };
 
@@ -33,7 +31,7 @@ __device__ inline float step_row(float& highest, float tile_highest, RowState& s
   const float before = highest;
   highest = fmaxf(before, tile_highest);
   if (highest == before) return 1.0f;
-  const float shift = before - highest, factor = exp2f(shift);
+  const float shift = before - highest, factor = expf(shift);
   state.rescale(factor, shift);
   return factor;
 }
@@ -171,10 +169,10 @@ __global__ void __launch_bounds__(block_threads) forward_tiled(const Parameters 
       }
 #pragma unroll
       for (int b = 0; b < own; ++b) {
-        const float log2_w = s[a][b] - origin, w = exp2f(log2_w);
+        const float log_w = s[a][b] - origin, w = expf(log_w);
         state[a].sum += w;
         if (gathers && key + tx + 16 * b < p.n_key)
-          state[a].add(p, wanted, w, log2_w, query, key + tx + 16 * b, norms);
+          state[a].add(p, wanted, w, log_w, query, key + tx + 16 * b, norms);
         weights[row * Shape::weight_stride + tx + 16 * b] = w;
       }
     }

@@ -22,12 +22,12 @@ struct RowStatistics {
 
 struct RowState {
   float sum = 0.0f;       // of w
-  float weighted = 0.0f;  // of w log2 w
+  float weighted = 0.0f;  // of w ln w
   float sink = 0.0f, local = 0.0f, distance = 0.0f, value = 0.0f;
   float best = 0.0f;  // the largest w, and its key: the lowest among equals
   int best_key = -1;
 
-  // When the largest score grows: every w is multiplied by `factor` = 2^shift.
+  // When the largest score grows: every w is multiplied by `factor` = exp(shift).
   __device__ void rescale(float factor, float shift) {
     // shift is -inf where nothing was gathered yet: there is then nothing to move.
     if (sum != 0.0f) weighted = factor * (weighted + fmaxf(shift, -1000.0f) * sum);
@@ -39,11 +39,11 @@ struct RowState {
     best *= factor;
   }
 
-  // log2_w may be -inf with w = 0.
-  __device__ void add(const Parameters& p, const RowStatistics& wanted, float w, float log2_w, int query,
+  // log_w = ln w may be -inf with w = 0.
+  __device__ void add(const Parameters& p, const RowStatistics& wanted, float w, float log_w, int query,
                       int key, const float* value_norms) {
     const int away = abs(query - key);
-    if (wanted.entropy) weighted = fmaf(w, fmaxf(log2_w, -1000.0f), weighted);
+    if (wanted.entropy) weighted = fmaf(w, fmaxf(log_w, -1000.0f), weighted);
     if (wanted.largest && w > best) {
       best = w;
       best_key = key;
@@ -87,7 +87,7 @@ struct RowState {
   }
 };
 
-// Writes a finished row. highest: of the scores in units of log2, -inf where the row sees no key; the state's
+// Writes a finished row. highest: of the scores, -inf where the row sees no key; the state's
 // weights are relative to it.
 __device__ inline void write_row(const Parameters& p, int head, int row, float highest, const RowState& r) {
   const int64_t at = static_cast<int64_t>(head) * p.n_query + row;
@@ -98,9 +98,9 @@ __device__ inline void write_row(const Parameters& p, int head, int row, float h
     p.work.highest[at] = highest;
     p.work.inverse[at] = inverse;
   }
-  if (p.lse) p.lse[at] = empty ? minus_infinity : broken ? r.sum : ln_2 * highest + logf(r.sum);
+  if (p.lse) p.lse[at] = empty ? minus_infinity : broken ? r.sum : highest + logf(r.sum);
   if (p.entropy)
-    p.entropy[at] = empty ? 0.0f : broken ? r.sum : fmaxf(0.0f, logf(r.sum) - ln_2 * r.weighted * inverse);
+    p.entropy[at] = empty ? 0.0f : broken ? r.sum : fmaxf(0.0f, logf(r.sum) - r.weighted * inverse);
   if (p.max_weight) p.max_weight[at] = broken ? r.sum : r.best * inverse;
   if (p.max_key) p.max_key[at] = empty || broken ? -1 : r.best_key;
   if (p.sink_mass) p.sink_mass[at] = r.sink * inverse;

@@ -90,6 +90,7 @@ To emulated_bits(From value) {
 inline float __uint_as_float(uint32_t value) { return emulated_bits<float>(value); }
 inline float __int_as_float(int32_t value) { return emulated_bits<float>(value); }
 inline int32_t __float_as_int(float value) { return emulated_bits<int32_t>(value); }
+inline float __fmul_rn(float a, float b) { return a * b; }
 inline int min(int a, int b) { return a < b ? a : b; }
 inline int max(int a, int b) { return a > b ? a : b; }
 // NOLINTEND
@@ -103,6 +104,7 @@ template <int pending>
 void copy_wait() {
   cuda_emulation::copy_wait(pending);
 }
+constexpr float log2_e = 1.44269504088896341f;
 inline float fast_exp2(float x) { return exp2f(x); }
 
 uint32_t pack_bfloat16(float low, float high);

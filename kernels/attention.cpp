@@ -62,10 +62,9 @@ Result<const KernelSet*> choose_kernels(std::string_view name) {
     if (name.empty() || name == "auto" || name == set.name) return &set;
     choices += ", " + set.name;
   }
-  return make_error(
-      ErrorCode::invalid_argument,
-      fmt::format("no attention kernels called '{}' run on this machine{}; there are auto{}", name,
-                  cuda::why_not(name), choices));
+  return make_error(ErrorCode::invalid_argument,
+                    fmt::format("no attention kernels called '{}' run on this machine{}; there are auto{}",
+                                name, cuda::why_not(name), choices));
 }
 
 }  // namespace saccade

@@ -38,6 +38,15 @@ __device__ inline float warp_product(const Element* q, const Element* k, int d_h
   return reduce_lanes<warp_size>(sum, Sum{});
 }
 
+// q . k by one thread, in the order in which tiles sum (score_tile.cuh): a regenerated score is then the one
+// that the row's sums were made of.
+template <class Element>
+__device__ inline float thread_product(const Element* q, const Element* k, int d_head) {
+  float sum = 0.0f;
+  for (int x = 0; x < d_head; ++x) sum = fmaf(widen(q[x]), widen(k[x]), sum);
+  return sum;
+}
+
 // What one block works on. w: [n_key], scores and then weights, in device memory.
 struct WholeRow {
   int head = 0, row = 0, query = 0;
@@ -226,11 +235,11 @@ __device__ inline void write_edited_row(const Parameters& p, const WholeRow& r, 
 
 template <class Element>
 __device__ inline void forward_whole_row(const Parameters& p, const WholeRow& r, float* sums) {
-  const int kv_head = r.head / p.group, warp = static_cast<int>(threadIdx.x) / warp_size;
+  const int kv_head = r.head / p.group;
   const Element* q = row_of<Element>(p.q, r.head, r.row);
-  for (int j = warp; j < p.n_key; j += block_threads / warp_size) {
-    const float product = warp_product(q, row_of<Element>(p.k, kv_head, j), p.d_head);
-    if (threadIdx.x % warp_size == 0) r.w[j] = score_of(p, r.head, r.query, j, product);
+  for (int j = static_cast<int>(threadIdx.x); j < p.n_key; j += block_threads) {
+    const float product = thread_product(q, row_of<Element>(p.k, kv_head, j), p.d_head);
+    r.w[j] = score_of(p, r.head, r.query, j, product);
   }
   __syncthreads();
   const auto highest = static_cast<float>(r.largest(p.n_key, [](int, float s) { return s; }));

@@ -244,18 +244,24 @@ __device__ inline void forward_whole_row(const Parameters& p, const WholeRow& r,
   __syncthreads();
   const auto highest = static_cast<float>(r.largest(p.n_key, [](int, float s) { return s; }));
   const bool empty = highest == minus_infinity;
-  const auto w_of = [&](float s) { return s == minus_infinity ? 0.0f : expf(s - highest); };
-  const double sum = r.sum(p.n_key, [&](int, float s) { return static_cast<double>(w_of(s)); });
-  const auto inverse = static_cast<float>(empty ? 0.0 : 1.0 / sum);
-  r.change(p.n_key, [&](int, float s) { return w_of(s) * inverse; });
+  const auto w_of = [](float s, float origin) { return s == minus_infinity ? 0.0f : expf(s - origin); };
+  const double sum = r.sum(p.n_key, [&](int, float s) { return static_cast<double>(w_of(s, highest)); });
+  const float lse = empty ? minus_infinity : static_cast<float>(highest + log(sum));
+  // Weight edits begin with the numbers that a tile begins with, exp(s - lse) with lse as it is kept: their
+  // row factors then fit both.
+  const PlanRecord* plan = plan_of(p, r.head);
+  const bool from_lse = plan && plan->weights.begin < plan->weights.end;
+  const float origin = from_lse ? lse : highest;
+  const auto inverse = static_cast<float>(empty ? 0.0 : from_lse ? 1.0 : 1.0 / sum);
+  r.change(p.n_key, [&](int, float s) { return w_of(s, origin) * inverse; });
   __syncthreads();
   if (p.work.highest && threadIdx.x == 0) {
     const int64_t at = static_cast<int64_t>(r.head) * p.n_query + r.row;
-    p.work.highest[at] = highest;
+    p.work.highest[at] = origin;
     p.work.inverse[at] = inverse;
   }
   edit_row(p, r, empty);
-  write_edited_row(p, r, empty ? minus_infinity : static_cast<float>(highest + log(sum)), empty);
+  write_edited_row(p, r, lse, empty);
   mix_row<Element>(p, r, empty, sums);
 }
 

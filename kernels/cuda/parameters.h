@@ -65,8 +65,8 @@ struct Tables {
 struct Workspace {
   float* value_norms = nullptr;  // [n_kv_head, n_key]: |v_j|_2
   int32_t* broken = nullptr;     // [n_kv_head]: 1 where a value is not finite
-  // [n_head, n_query], where maps are regenerated in the same call: the largest score and one
-  // over the sum of exp(s - largest). lse alone would round large scores once more.
+  // [n_head, n_query], where maps are regenerated in the same call: the largest score (or, before weight
+  // edits, lse) and one over the sum of exp(s - largest). lse alone would round large scores once more.
   float *highest = nullptr, *inverse = nullptr;
   float* rows = nullptr;  // [row_slots, n_key]: rows of edited heads while they are worked on
   int32_t row_slots = 0;

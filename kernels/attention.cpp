@@ -8,6 +8,7 @@
 
 #include "kernels/attention_checks.h"
 #include "kernels/cpu/attention_cpu.h"
+#include "kernels/cuda/sets.h"
 
 namespace saccade {
 namespace {
@@ -44,6 +45,7 @@ std::vector<KernelSet> make_sets(std::index_sequence<I...>) {
     made.back().name = target.name;
     made.back().description = target.description;
   }
+  cuda::append_sets(made);
   return made;
 }
 
@@ -60,9 +62,9 @@ Result<const KernelSet*> choose_kernels(std::string_view name) {
     if (name.empty() || name == "auto" || name == set.name) return &set;
     choices += ", " + set.name;
   }
-  return make_error(
-      ErrorCode::invalid_argument,
-      fmt::format("no attention kernels called '{}' run on this machine; there are auto{}", name, choices));
+  return make_error(ErrorCode::invalid_argument,
+                    fmt::format("no attention kernels called '{}' run on this machine{}; there are auto{}",
+                                name, cuda::why_not(name), choices));
 }
 
 }  // namespace saccade

@@ -13,6 +13,7 @@
 #include "core/run/edit_verbs.h"
 #include "core/run/runner_state.h"
 #include "core/run/unembed.h"
+#include "kernels/cuda/attention_cuda.h"
 
 namespace saccade {
 namespace {
@@ -147,9 +148,11 @@ Result<void> Runner::State::check(const RunRequest& request) const {
           ErrorCode::invalid_argument,
           fmt::format("token {} has id {}, the model's vocabulary is 0-{}", i, id, spec.n_vocab - 1));
   if ((request.dtype != "f32" && request.dtype != "bf16") || request.device != "cpu")
-    return make_error(ErrorCode::unsupported,
-                      fmt::format("this build computes in f32 or bf16 on cpu; {} on {} was asked for",
-                                  request.dtype, request.device));
+    return make_error(
+        ErrorCode::unsupported,
+        fmt::format("models run in f32 or bf16 on cpu; {} on {} was asked for (CUDA, which has kernels of "
+                    "its own for attention, --kernels cuda: {})",
+                    request.dtype, request.device, cuda::status()));
   SACCADE_CHECK(check_edits(request.edits, spec, n));
   const MemoryForecast need =
       forecast_memory(spec, model->file_bytes(), request.capture, request.dtype, n, available_bytes());

@@ -115,16 +115,13 @@ MethodInfo make_info() {
       "effect "
       "(M_patched - M_from) / (M_to - M_from)";
   info.parameters = {
-      {"prompts", "Prompts", "repeat, ioi, greater-than, docstring, colored-objects, or a CSV or JSON file.",
-       "repeat"},
-      {"count", "Prompt pairs", "How many a preset draws.", 8, 1, 1000},
       {"at", "Where",
        "heads (z of a head, all positions), or resid_pre, attn_out, mlp_out, z position by position.",
        "heads"},
       {"direction", "Direction",
        "noising: corrupted values into the clean run; denoising: the other way round.", "noising"},
-      {"metric", "Metric", "logit-difference, probability or loss.", "logit-difference"},
-      {"seed", "Seed", "Of the prompts.", 1, 0, 1e9}};
+      {"metric", "Metric", "logit-difference, probability or loss.", "logit-difference"}};
+  for (ParameterInfo& parameter : prompt_parameters()) info.parameters.push_back(std::move(parameter));
   return info;
 }
 

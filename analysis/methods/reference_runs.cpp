@@ -26,6 +26,13 @@ std::shared_ptr<const Capture> made_of(std::span<const std::shared_ptr<const Cap
 
 }  // namespace
 
+std::vector<ParameterInfo> prompt_parameters() {
+  return {{"prompts", "Prompts",
+           "repeat, ioi, greater-than, docstring, colored-objects, or a CSV or JSON file.", "repeat"},
+          {"count", "Prompt pairs", "How many a preset draws.", 8, 1, 1000},
+          {"seed", "Seed", "Of the prompts, and of whatever else is drawn.", 1, 0, 1e9}};
+}
+
 RunRequest reference_request(const MethodInput& input, const TokenSequence& tokens) {
   RunRequest request = input.base;
   request.tokens = tokens;

@@ -10,6 +10,9 @@
 
 namespace saccade {
 
+// What every method asks for that is measured on prompt pairs: prompts, count, seed.
+[[nodiscard]] std::vector<ParameterInfo> prompt_parameters();
+
 // A run of these tokens that keeps z of every layer, the residuals and the next-token logits, and nothing
 // else.
 [[nodiscard]] RunRequest reference_request(const MethodInput& input, const TokenSequence& tokens);

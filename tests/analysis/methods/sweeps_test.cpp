@@ -80,7 +80,9 @@ TEST(AblationSweep, ablation_kinds_are_what_their_names_say) {
   const auto other = lab.run(request)->capture;
   const double base = logit_difference(lab, pair.clean, {}, pair);
   const std::map<std::string, std::string> kinds{{"resample", "replace 1.2 from=other"},
-                                                 {"mean", "mean 1.2 over=positions"}};
+                                                 {"mean", "mean 1.2 over=positions"},
+                                                 {"uniform", "uniform 1.2"},
+                                                 {"identity", "identity 1.2 by=1"}};
   for (const auto& [kind, edit] : kinds) {
     const auto result =
         lab.method("ablation-sweep", {{"count", 1}, {"kind", kind}, {"strongest", 0}, {"prompts", "repeat"}});

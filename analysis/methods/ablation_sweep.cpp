@@ -103,7 +103,7 @@ class AblationSweep final : public AnalysisMethod {
     for (size_t g = 0; g < plan.groups.size(); ++g) {
       const MeanInterval mean = mean_interval(results.effects_of_group(g));
       for (const HeadId head : plan.groups[g]) {
-        const auto at = static_cast<size_t>(head.layer.value * spec.n_head + head.head.value);
+        const auto at = static_cast<size_t>(int64_t{head.layer.value} * spec.n_head + head.head.value);
         effect.values.mutable_values()[at] = static_cast<float>(mean.mean);
         interval.values.mutable_values()[at] = static_cast<float>(mean.half_width);
       }

@@ -131,7 +131,7 @@ class LogitAttribution final : public AnalysisMethod {
       for (int32_t h = 0; h < spec.n_head; ++h) {
         const HeadId head{LayerIndex{l}, HeadIndex{h}};
         const double contribution = map.contribution(last_z(*capture, head), weights.output(head));
-        direct.values.mutable_values()[static_cast<size_t>(l * spec.n_head + h)] =
+        direct.values.mutable_values()[static_cast<size_t>(int64_t{l} * spec.n_head + h)] =
             static_cast<float>(contribution);
         heads += contribution;
       }

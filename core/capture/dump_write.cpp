@@ -88,7 +88,6 @@ class DumpWriter {
     if (site == dump::final_resid(spec_)) return !capture_.final_resid.empty();
     switch (site.site) {
       case HookSite::q:
-        return layer_of(site.layer).keeps_attention();
       case HookSite::k:
         return layer_of(site.layer).keeps_attention();
       case HookSite::resid_pre:

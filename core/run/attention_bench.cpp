@@ -1,9 +1,9 @@
 #include "core/run/attention_bench.h"
 
 #include <malloc.h>
+#include <time.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <fstream>
@@ -20,16 +20,34 @@ namespace {
 constexpr int64_t heads = 12, d_head = 64;
 constexpr double never = 1e9;
 
-double timed(const std::function<void()>& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
+// With one thread, processor time: what else runs on the machine does not count. Otherwise time on the wall.
+class Stopwatch {
+ public:
+  explicit Stopwatch(const Parallel& parallel)
+      : clock_(parallel.workers == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC) {}
+  template <class Work>
+  [[nodiscard]] double operator()(const Work& work) const {
+    const double start = now();
+    work();
+    return now() - start;
+  }
+  template <class Work>
+  void keep_best(double& best, const Work& work) const {
+    best = std::min(best, (*this)(work));
+  }
 
-void keep_best(double& best, const std::function<void()>& work) { best = std::min(best, timed(work)); }
+ private:
+  [[nodiscard]] double now() const {
+    timespec time{};
+    ::clock_gettime(clock_, &time);
+    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+  }
+  clockid_t clock_;
+};
 
 // How much the process grew at its highest while `work` ran.
-int64_t peak_growth(const std::function<void()>& work) {
+template <class Work>
+int64_t peak_growth(const Work& work) {
   ::malloc_trim(0);
   std::ofstream("/proc/self/clear_refs") << 5;  // the highest so far becomes what it is now
   const int64_t before = resident_bytes();
@@ -51,27 +69,27 @@ std::vector<Bfloat16> narrowed(const HostTensor& tensor) {
 }
 
 // Seconds per floating-point operation of a 2048^3 product.
-Result<double> gemm_seconds_per_operation(std::mt19937& random) {
+Result<double> gemm_seconds_per_operation(const Stopwatch& watch, std::mt19937& random) {
   constexpr int64_t n = 2048;
   const HostTensor a = random_tensor({n, n}, random), b = random_tensor({n, n}, random);
   double best = never;
   SACCADE_CHECK(ops::guarded([&]() -> Result<void> {
     const ops::DeviceTensor x = ops::view_of(a, n, n);
     const ops::Matrix w{ops::view_of(b, n, n), MatrixLayout::in_out, {}};
-    for (int i = 0; i < 7; ++i) keep_best(best, [&] { (void)ops::linear(x, w); });
+    for (int i = 0; i < 7; ++i) watch.keep_best(best, [&] { (void)ops::linear(x, w); });
     return {};
   }));
   return best / (2.0 * n * n * n);
 }
 
 // Seconds per byte moved (read or written) of a large copy on all threads.
-double copy_seconds_per_byte(const Parallel& parallel) {
+double copy_seconds_per_byte(const Parallel& parallel, const Stopwatch& watch) {
   constexpr size_t size = size_t{256} << 20, pieces = 64;
   const std::vector<char> from(size, 1);
   std::vector<char> to(size);
   double best = never;
   for (int i = 0; i < 7; ++i)
-    keep_best(best, [&] {
+    watch.keep_best(best, [&] {
       parallel.for_each(pieces, [&](int64_t piece, int) {
         const size_t at = static_cast<size_t>(piece) * (size / pieces);
         std::memcpy(to.data() + at, from.data() + at, size / pieces);
@@ -113,7 +131,7 @@ struct Inputs {
 };
 
 // LibTorch's two ways, while it can be expected to have the memory.
-Result<void> measure_peers(const Inputs& inputs, AttentionBench& bench) {
+Result<void> measure_peers(const Inputs& inputs, const Stopwatch& watch, AttentionBench& bench) {
   constexpr int64_t longest_eager = 4096;
   const int64_t n = bench.n_token;
   return ops::guarded([&]() -> Result<void> {
@@ -122,10 +140,11 @@ Result<void> measure_peers(const Inputs& inputs, AttentionBench& bench) {
       return attention(matrix(inputs.q), matrix(inputs.k), matrix(inputs.v), heads).defined();
     };
     if (n <= longest_eager && bench.eager_bytes == 0)
-      bench.eager_bytes = peak_growth([&] { run(ops::eager_attention); });
-    if (n <= longest_eager) keep_best(bench.eager_seconds, [&] { run(ops::eager_attention); });
+      bench.eager_bytes =
+          peak_growth([&] { watch.keep_best(bench.eager_seconds, [&] { run(ops::eager_attention); }); });
+    if (n <= longest_eager) watch.keep_best(bench.eager_seconds, [&] { run(ops::eager_attention); });
     bool defined = false;
-    const double seconds = timed([&] { defined = run(ops::fused_attention); });
+    const double seconds = watch([&] { defined = run(ops::fused_attention); });
     if (defined) bench.fused_seconds = std::min(bench.fused_seconds, seconds);
     return {};
   });
@@ -133,6 +152,7 @@ Result<void> measure_peers(const Inputs& inputs, AttentionBench& bench) {
 
 Result<AttentionBench> measure_forward(const KernelSet& kernels, const Parallel& parallel, int64_t n,
                                        std::mt19937& random) {
+  const Stopwatch watch(parallel);
   const Inputs inputs(n, random);
   const std::vector<Bfloat16> q = narrowed(inputs.q), k = narrowed(inputs.k), v = narrowed(inputs.v);
   AttentionInput input;
@@ -164,12 +184,12 @@ Result<AttentionBench> measure_forward(const KernelSet& kernels, const Parallel&
   AttentionOutput all = plain;
   Statistics statistics(heads, n, n);
   statistics.ask(all);
-  const int repeats = n <= 4096 ? 9 : 5, peer_repeats = n <= 1024 ? 9 : 3;
+  const int repeats = n <= 1024 ? 9 : n <= 4096 ? 5 : 3, peer_repeats = n <= 1024 ? 5 : 1;
   for (int i = 0; i < repeats; ++i) {
-    keep_best(bench.plain_seconds, [&] { run(input, plain); });
-    keep_best(bench.statistics_seconds, [&] { run(input, all); });
-    keep_best(bench.bf16_seconds, [&] { run(narrow, plain); });
-    if (i < peer_repeats) SACCADE_CHECK(measure_peers(inputs, bench));
+    watch.keep_best(bench.plain_seconds, [&] { run(input, plain); });
+    watch.keep_best(bench.statistics_seconds, [&] { run(input, all); });
+    watch.keep_best(bench.bf16_seconds, [&] { run(narrow, plain); });
+    if (i < peer_repeats) SACCADE_CHECK(measure_peers(inputs, watch, bench));
   }
   SACCADE_CHECK(outcome);
   for (double* seconds : {&bench.fused_seconds, &bench.eager_seconds})
@@ -198,10 +218,11 @@ Result<DecodeBench> measure_decode(const KernelSet& kernels, const Parallel& par
   Statistics statistics(n_head, 1, n);
   statistics.ask(out);
   out.received = out.received_max = nullptr;  // of one row they are the map
+  const Stopwatch watch(parallel);
   Result<void> outcome;
   double best = never;
   for (int i = 0; i < 15; ++i)
-    keep_best(best, [&] {
+    watch.keep_best(best, [&] {
       for (size_t l = 0; l < layers && outcome.ok(); ++l) {
         input.k = view_of(k[l]);
         input.v = view_of(v[l]);
@@ -220,8 +241,8 @@ Result<AttentionBenches> measure_attention(const KernelSet& kernels, int threads
   const Parallel parallel = ops::use_threads(
       threads > 0 ? threads : static_cast<int>(std::max(1u, std::thread::hardware_concurrency())));
   std::mt19937 random(1);
-  SACCADE_TRY(const double per_operation, gemm_seconds_per_operation(random));
-  const double per_byte = copy_seconds_per_byte(parallel);
+  SACCADE_TRY(const double per_operation, gemm_seconds_per_operation(Stopwatch(parallel), random));
+  const double per_byte = copy_seconds_per_byte(parallel, Stopwatch(parallel));
   AttentionBenches benches;
   for (const int64_t n : lengths) {
     SACCADE_TRY(AttentionBench bench, measure_forward(kernels, parallel, n, random));

@@ -1,5 +1,6 @@
 // Times of the attention kernels beside the machine's own limits and LibTorch's attention, for `bench
-// attention`. Peers are timed in turn with ours, in one process. Seconds are the best of several.
+// attention`. Peers are timed in turn with ours, in one process. Seconds are the best of several; with one
+// thread they are processor time, so that a busy machine can be measured too.
 #pragma once
 
 #include <vector>

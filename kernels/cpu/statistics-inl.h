@@ -69,12 +69,13 @@ HWY_INLINE int64_t first_largest(const RowWeights& row) {
   return at < 0 ? -1 : row.begin + at;
 }
 
-// The k largest weights of a row by insertion, ties to the lowest key.
+// The k largest weights of a row by insertion, ties to the lowest key; none of a row of NaN.
 inline void largest_of(const RowWeights& row, int k, float* weight, int32_t* key) {
   for (int i = 0; i < k; ++i) {
     if (weight) weight[i] = 0.0f;
     if (key) key[i] = -1;
   }
+  if (row.broken()) return;
   float best[16];
   int32_t best_key[16];
   int count = 0;
@@ -127,7 +128,7 @@ inline void row_statistics(const AttentionOutput& out, const RowWeights& row, in
         row.end > row.begin ? dot(row.cells + row.begin, norms + row.begin, row.end - row.begin) * row.inverse
                             : 0.0f;
   if (out.top_k > 0)
-    largest_of(row, row.broken() ? 0 : out.top_k, out.top_weight ? out.top_weight + at * out.top_k : nullptr,
+    largest_of(row, out.top_k, out.top_weight ? out.top_weight + at * out.top_k : nullptr,
                out.top_key ? out.top_key + at * out.top_k : nullptr);
 }
 

@@ -230,6 +230,10 @@ TEST_P(EveryKernelSet, a_nan_in_one_query_stays_in_its_row) {
       s.expect([&](int64_t i, int64_t) { return i == row; });
       EXPECT_TRUE(std::isnan(s.p.lse[static_cast<size_t>(row)]));
       EXPECT_EQ(s.p.max_key[static_cast<size_t>(row)], -1);
+      for (size_t k = 0; k < 3; ++k) {
+        EXPECT_EQ(s.p.top_key[3 * static_cast<size_t>(row) + k], -1);
+        EXPECT_EQ(s.p.top_weight[3 * static_cast<size_t>(row) + k], 0.0f);
+      }
     }
 }
 

@@ -2,6 +2,8 @@
 // Every kernel walks 64 x 64 tiles of weights (score_tile.cuh) and reads each once, in a fixed order.
 #pragma once
 
+#include <type_traits>
+
 #include "kernels/cuda/forward_row.cuh"
 #include "kernels/cuda/score_tile.cuh"
 
@@ -213,14 +215,27 @@ __global__ void __launch_bounds__(block_threads) regenerate_far(const Parameters
   if (t.block_max) t.block_max[at] = static_cast<float>(highest);
 }
 
-// A thread block per cell, by way of a tile: the very number that a tile has there.
+// Single cells: the very numbers that tiles have there. A thread per cell for float32, whose sums it repeats;
+// a thread block and a tile per cell for bfloat16, whose sums are the tensor cores'.
+template <class Element>
+constexpr int cells_per_block = std::is_same_v<Element, float> ? block_threads : 1;
+
 template <class Element>
 __global__ void __launch_bounds__(block_threads)
     regenerate_cells(const Parameters p, const CellParameters c) {
-  const unsigned n = blockIdx.x;
-  const int row = c.query[n] - p.first_query, key = c.key[n];
-  const float* tile = weight_tile<Element>(p, c.head, row, 1, key, 1, shared_memory());
-  if (threadIdx.x == 0) c.out[n] = tile[0];
+  const int thread = static_cast<int>(threadIdx.x);
+  if constexpr (cells_per_block<Element> == 1) {
+    const int row = c.query[blockIdx.x] - p.first_query, key = c.key[blockIdx.x];
+    const float* tile = weight_tile<Element>(p, c.head, row, 1, key, 1, shared_memory());
+    if (thread == 0) c.out[blockIdx.x] = tile[0];
+  } else {
+    const int n = static_cast<int>(blockIdx.x) * block_threads + thread;
+    if (n >= c.count) return;
+    const int row = c.query[n] - p.first_query, key = c.key[n];
+    const float product = thread_product(row_of<Element>(p.q, c.head, row),
+                                         row_of<Element>(p.k, c.head / p.group, key), p.d_head);
+    c.out[n] = weight_of(p, c.head, row, key, product);
+  }
 }
 
 }  // namespace saccade::cuda

@@ -112,8 +112,8 @@ void run_forward(Launcher& launcher, const Parameters& p) {
 
 template <class Element, class Launcher>
 void run_cells(Launcher& launcher, const Parameters& p, const CellParameters& c) {
-  launcher.launch(regenerate_cells<Element>, Grid{c.count}, block_threads, score_tile_shared_bytes<Element>,
-                  p, c);
+  launcher.launch(regenerate_cells<Element>, Grid{pieces(c.count, cells_per_block<Element>)}, block_threads,
+                  score_tile_shared_bytes<Element>, p, c);
 }
 
 }  // namespace saccade::cuda

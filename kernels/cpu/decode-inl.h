@@ -120,13 +120,16 @@ template <int Count, int Keys, class Row>
 HWY_INLINE void add_rows_scaled(const float* const* weight, const Row* value, int64_t n, float* const* z) {
   const Floats d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  hn::Vec<Floats> w[Count][Keys];
+  for (int r = 0; r < Count; ++r)
+    for (int i = 0; i < Keys; ++i) w[r][i] = hn::Set(d, weight[r][i]);
   int64_t x = 0;
   for (; x + lanes <= n; x += lanes) {
     hn::Vec<Floats> sum[Count];
     for (int r = 0; r < Count; ++r) sum[r] = hn::LoadU(d, z[r] + x);
     for (int i = 0; i < Keys; ++i) {
       const auto v = value[i].load(x);
-      for (int r = 0; r < Count; ++r) sum[r] = hn::MulAdd(hn::Set(d, weight[r][i]), v, sum[r]);
+      for (int r = 0; r < Count; ++r) sum[r] = hn::MulAdd(w[r][i], v, sum[r]);
     }
     for (int r = 0; r < Count; ++r) hn::StoreU(sum[r], d, z[r] + x);
   }

@@ -7,6 +7,7 @@
 #include <numeric>
 #include <unordered_map>
 
+#include "analysis/methods/head_fields.h"
 #include "analysis/methods/registry.h"
 #include "core/capture/attention_map.h"
 
@@ -106,11 +107,8 @@ constexpr std::array<Statistic, 5> statistics{
 
 Field make_field(const char* name, const char* label, const char* unit, ValueKind kind,
                  const Capture& capture) {
-  Field field{name, label, unit, kind, {{AxisKind::layer, "layer", {}}, {AxisKind::head, "head", {}}},
-              {},   {}};
-  field.values = HostTensor({static_cast<int64_t>(capture.layers.size()), capture.spec.n_head});
-  field.request = capture.provenance.request;
-  return field;
+  return head_field(name, label, unit, kind, static_cast<int64_t>(capture.layers.size()), capture.spec.n_head,
+                    capture.provenance.request);
 }
 
 double mean(std::span<const float> values) {
@@ -145,8 +143,7 @@ Best strongest(const Field& field) {
   for (int64_t at = 0; at < field.values.size(); ++at) {
     const double value = field.values.data()[at];
     if (std::isnan(value) || value <= best.value) continue;
-    best = {{LayerIndex{static_cast<int32_t>(at / heads)}, HeadIndex{static_cast<int32_t>(at % heads)}},
-            value};
+    best = {head_at(at, heads), value};
   }
   return best;
 }
@@ -161,21 +158,6 @@ std::string finding(const AnalysisResult& result, const char* name, const char* 
     return fmt::format("No head stands out for {}: the strongest, {}, reaches {:.2f} (threshold {:.2f}).",
                        what, to_string(best.head), best.value, threshold);
   return fmt::format("Head {} {}: {} score {:.2f}.", to_string(best.head), does, what, best.value);
-}
-
-Table heads_table(const AnalysisResult& result, const Capture& capture) {
-  Table table{"heads", {"head", "layer", "index"}, {}};
-  for (const Field& field : result.fields) table.columns.push_back(field.name);
-  const int64_t heads = capture.spec.n_head;
-  for (int64_t at = 0; at < static_cast<int64_t>(capture.layers.size()) * heads; ++at) {
-    const HeadId id{LayerIndex{static_cast<int32_t>(at / heads)},
-                    HeadIndex{static_cast<int32_t>(at % heads)}};
-    std::vector<Cell> row{to_string(id), static_cast<int64_t>(id.layer.value),
-                          static_cast<int64_t>(id.head.value)};
-    for (const Field& field : result.fields) row.emplace_back(static_cast<double>(field.values.data()[at]));
-    table.rows.push_back(std::move(row));
-  }
-  return table;
 }
 
 class HeadTable final : public AnalysisMethod {
@@ -221,7 +203,7 @@ class HeadTable final : public AnalysisMethod {
                 threshold),
         finding(result, "previous_token", "previous-token", "looks at the token before", threshold),
         finding(result, "sink_mass", "sink", "rests on the first keys", threshold)};
-    result.tables.push_back(heads_table(result, capture));
+    result.tables.push_back(heads_table(result.fields));
     result.parameters = std::move(parameters);
     return result;
   }

@@ -22,7 +22,13 @@ struct ParameterInfo {
   std::string name, label, help;
   nlohmann::json default_value;         // its type is the parameter's type: integer, number, boolean, string
   double minimum = 0.0, maximum = 0.0;  // for numbers, when minimum < maximum
+  std::vector<std::string> choices = {};  // for texts, when not empty: one of these and nothing else
+  bool is_file = false;                   // a text that is the path of a file, or empty
 };
+
+// A text that is one of `choices`; the first is the default.
+[[nodiscard]] ParameterInfo choice(std::string name, std::string label, std::string help,
+                                   std::vector<std::string> choices);
 
 struct MethodInfo {
   std::string id;        // "head-table"

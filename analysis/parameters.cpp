@@ -1,5 +1,6 @@
 // Parameters of methods: the declared schema against what was given.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
@@ -39,6 +40,12 @@ Result<json> checked(const MethodInfo& info, const ParameterInfo& parameter, con
   const json& example = parameter.default_value;
   if (example.is_boolean() || example.is_string()) {
     if (value.type() != example.type()) return refuse(info, parameter, value.dump());
+    const auto& choices = parameter.choices;
+    if (!choices.empty() &&
+        std::find(choices.begin(), choices.end(), value.get<std::string>()) == choices.end())
+      return make_error(ErrorCode::invalid_argument,
+                        fmt::format("parameter '{}' of {} is one of {}, found '{}'", parameter.name, info.id,
+                                    fmt::join(choices, ", "), value.get<std::string>()));
     return value;
   }
   if (!value.is_number()) return refuse(info, parameter, value.dump());
@@ -54,6 +61,13 @@ Result<json> checked(const MethodInfo& info, const ParameterInfo& parameter, con
 }
 
 }  // namespace
+
+ParameterInfo choice(std::string name, std::string label, std::string help,
+                     std::vector<std::string> choices) {
+  ParameterInfo parameter{std::move(name), std::move(label), std::move(help), choices.front()};
+  parameter.choices = std::move(choices);
+  return parameter;
+}
 
 Result<json> parse_parameters(const MethodInfo& info, std::span<const std::string> texts) {
   json given = json::object();

@@ -32,9 +32,11 @@ MethodInfo make_info() {
       "et al. "
       "2023 (arXiv 2307.15771); interval: Student's t over prompts";
   info.parameters = {
-      {"kind", "Ablation", "zero, mean, mean-by-position, resample, uniform or identity.", "zero"},
-      {"unit", "Ablated together", "head, kv-head or layer.", "head"},
-      {"metric", "Metric", "logit-difference, probability, loss, kl or accuracy.", "logit-difference"},
+      choice("kind", "Ablation", "zero, mean, mean-by-position, resample, uniform or identity.",
+             {"zero", "mean", "mean-by-position", "resample", "uniform", "identity"}),
+      choice("unit", "Ablated together", "head, kv-head or layer.", {"head", "kv-head", "layer"}),
+      choice("metric", "Metric", "logit-difference, probability, loss, kl or accuracy.",
+             {"logit-difference", "probability", "loss", "kl", "accuracy"}),
       {"strongest", "Strongest", "How many of the strongest are ablated together.", 3, 0, 1000},
       {"controls", "Random controls", "How many sets of as many other heads are ablated beside them.", 5, 0,
        100},

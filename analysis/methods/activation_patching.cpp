@@ -51,20 +51,9 @@ Result<Plan> read_plan(const MethodInput& input) {
   const std::string at = p["at"].get<std::string>(), direction = p["direction"].get<std::string>();
   const auto known =
       std::find_if(places.begin(), places.end(), [&](const Place& place) { return at == place.name; });
-  if (known == places.end())
-    return make_error(ErrorCode::invalid_argument,
-                      fmt::format("at is heads, resid_pre, attn_out, mlp_out or z, found '{}'", at));
   plan.place = *known;
-  if (direction != "noising" && direction != "denoising")
-    return make_error(ErrorCode::invalid_argument,
-                      fmt::format("direction is noising or denoising, found '{}'", direction));
   plan.noising = direction == "noising";
   SACCADE_TRY(plan.metric, parse_metric(p["metric"].get<std::string>()));
-  if (plan.metric == Metric::kl || plan.metric == Metric::accuracy)
-    return make_error(
-        ErrorCode::invalid_argument,
-        "a normalised effect needs a metric that moves between the two prompts: logit-difference, "
-        "probability or loss");
   SACCADE_TRY(plan.prompts, prompt_set(p["prompts"].get<std::string>(), *input.model, p["count"].get<int>(),
                                        p["seed"].get<uint64_t>()));
   if (!plan.prompts.has_corrupt())
@@ -115,12 +104,14 @@ MethodInfo make_info() {
       "effect "
       "(M_patched - M_from) / (M_to - M_from)";
   info.parameters = {
-      {"at", "Where",
-       "heads (z of a head, all positions), or resid_pre, attn_out, mlp_out, z position by position.",
-       "heads"},
-      {"direction", "Direction",
-       "noising: corrupted values into the clean run; denoising: the other way round.", "noising"},
-      {"metric", "Metric", "logit-difference, probability or loss.", "logit-difference"}};
+      choice("at", "Where",
+             "heads (z of a head, all positions), or resid_pre, attn_out, mlp_out, z position by position.",
+             {"heads", "resid_pre", "attn_out", "mlp_out", "z"}),
+      choice("direction", "Direction",
+             "noising: corrupted values into the clean run; denoising: the other way round.",
+             {"noising", "denoising"}),
+      choice("metric", "Metric", "logit-difference, probability or loss.",
+             {"logit-difference", "probability", "loss"})};
   for (ParameterInfo& parameter : prompt_parameters()) info.parameters.push_back(std::move(parameter));
   return info;
 }

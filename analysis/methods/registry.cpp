@@ -8,11 +8,15 @@
 namespace saccade {
 namespace {
 
-using Maker = std::unique_ptr<AnalysisMethod> (*)();
-
 // A new method is one line here.
-constexpr std::array<Maker, 5> makers{
-    make_ablation_sweep, make_activation_patching, make_head_table, make_logit_attribution, make_sinks,
+constexpr std::array makers{
+    // clang-format off
+    &make_ablation_sweep,
+    &make_activation_patching,
+    &make_head_table,
+    &make_logit_attribution,
+    &make_sinks,
+    // clang-format on
 };
 
 }  // namespace
@@ -21,7 +25,7 @@ std::span<const std::unique_ptr<AnalysisMethod>> methods() {
   static const std::vector<std::unique_ptr<AnalysisMethod>> all = [] {
     std::vector<std::unique_ptr<AnalysisMethod>> made;
     made.reserve(makers.size());
-    for (Maker make : makers) made.push_back(make());
+    for (const auto make : makers) made.push_back(make());
     std::sort(made.begin(), made.end(),
               [](const auto& a, const auto& b) { return a->info().id < b->info().id; });
     return made;

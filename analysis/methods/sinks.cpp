@@ -39,9 +39,6 @@ Result<Settings> read_settings(const nlohmann::json& parameters, int64_t n) {
           fmt::format("alpha/N with alpha {} needs more than {} tokens, the run has {}; use rule=absolute",
                       alpha, alpha, n));
     settings.threshold = alpha / static_cast<double>(n);
-  } else if (rule != "absolute") {
-    return make_error(ErrorCode::invalid_argument,
-                      fmt::format("rule is absolute or alpha-over-n, found '{}'", rule));
   }
   return settings;
 }
@@ -127,7 +124,8 @@ MethodInfo make_info() {
       "2309.17453); "
       "massive activations: Sun et al. 2024 (arXiv 2402.17762)";
   info.parameters = {
-      {"rule", "Threshold rule", "absolute: threshold; alpha-over-n: alpha / number of tokens.", "absolute"},
+      choice("rule", "Threshold rule", "absolute: threshold; alpha-over-n: alpha / number of tokens.",
+             {"absolute", "alpha-over-n"}),
       {"threshold", "Threshold", "Mean weight above which a key is a sink.", 0.1, 0.0, 1.0},
       {"alpha", "Alpha", "Of the rule alpha-over-n.", 5.0, 0.0, 1000.0},
       {"start", "Start", "Keys that count as the start of the input.", 1, 0, 1000},

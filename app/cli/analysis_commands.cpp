@@ -15,6 +15,7 @@ Json method_json(const MethodInfo& info) {
   Json parameters = Json::array();
   for (const ParameterInfo& p : info.parameters) {
     Json entry = {{"name", p.name}, {"label", p.label}, {"help", p.help}, {"default", Json(p.default_value)}};
+    if (!p.choices.empty()) entry["choices"] = p.choices;
     if (p.minimum < p.maximum) entry["range"] = {p.minimum, p.maximum};
     parameters.push_back(entry);
   }

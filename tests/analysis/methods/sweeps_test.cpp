@@ -163,7 +163,8 @@ TEST(Sweeps, what_cannot_be_used_is_refused_with_what_to_do) {
   EXPECT_THAT(refusal("ablation-sweep", {{"prompts", "nonsense"}}), HasSubstr("there are repeat, ioi"));
   EXPECT_THAT(refusal("ablation-sweep", {{"metric", "speed"}}), HasSubstr("logit-difference, probability"));
   EXPECT_THAT(refusal("ablation-sweep", {{"kind", "burn"}}), HasSubstr("mean-by-position"));
-  EXPECT_THAT(refusal("activation-patching", {{"metric", "kl"}}), HasSubstr("moves between the two prompts"));
+  EXPECT_THAT(refusal("activation-patching", {{"metric", "kl"}}),
+              HasSubstr("is one of logit-difference, probability, loss"));
   EXPECT_THAT(refusal("ablation-sweep", {{"prompts", "/nowhere/pairs.json"}}), HasSubstr("pairs.json"));
 }
 

@@ -45,13 +45,18 @@ if(SACCADE_SANITIZE)
   target_link_options(saccade_flags INTERFACE -fsanitize=${SACCADE_SANITIZE})
 endif()
 
-# saccade_test(NAME SOURCES... LIBS...): one GoogleTest program, one ctest entry.
+# saccade_test(NAME SOURCES... LIBS... [ONE_THREAD]): one GoogleTest program, one ctest entry. Programs that run models use
+# every processor, so nothing is run beside them unless they say ONE_THREAD.
+cmake_host_system_information(RESULT SACCADE_PROCESSORS QUERY NUMBER_OF_LOGICAL_CORES)
 function(saccade_test name)
-  cmake_parse_arguments(T "" "" "SOURCES;LIBS" ${ARGN})
+  cmake_parse_arguments(T "ONE_THREAD" "" "SOURCES;LIBS" ${ARGN})
   add_executable(${name} ${T_SOURCES})
   target_link_libraries(${name} PRIVATE ${T_LIBS} saccade_flags GTest::gtest GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE
     SACCADE_SOURCE_DIR="${CMAKE_SOURCE_DIR}" SACCADE_BINARY_DIR="${CMAKE_BINARY_DIR}")
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name})
+  if(NOT T_ONE_THREAD)
+    set_tests_properties(${name} PROPERTIES PROCESSORS ${SACCADE_PROCESSORS})
+  endif()
 endfunction()

@@ -9,7 +9,7 @@ command -v clang++ >/dev/null || { echo "skipped: no clang++ here"; exit 77; }
 work=$build/fuzz/$target
 mkdir -p "$build/fuzz/objects" "$work/corpus"
 
-flags=(-std=c++20 -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -I"$source"
+flags=(-std=c++20 -O1 -gline-tables-only -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -I"$source"
        -DSACCADE_VERSION='"fuzz"' -DSACCADE_RESOURCES_FOLDER='"."' -DSACCADE_SENTENCEPIECE_LINKED $(pkg-config --cflags libpcre2-8 libxxhash libutf8proc fmt sentencepiece))
 libraries=($(pkg-config --libs libpcre2-8 libxxhash libutf8proc fmt sentencepiece) -lz)
 base=(kernels/base/result.cpp core/base/digest.cpp core/base/files.cpp core/base/memory.cpp)
@@ -41,6 +41,9 @@ END
 esac
 files+=("tests/fuzz/${target}_fuzz.cpp")
 
+# Targets share objects: while several run beside each other, one compiles at a time.
+exec 9>"$build/fuzz/lock"
+flock 9
 objects=()
 commands=$work/commands
 : >"$commands"
@@ -52,6 +55,7 @@ for file in "${files[@]}"; do
 done
 sed '/^$/d' "$commands" | xargs -P"$(nproc)" -d '\n' -I{} bash -c '{}'
 clang++ -fsanitize=fuzzer,address,undefined "${objects[@]}" "${libraries[@]}" -o "$work/$target"
+exec 9>&-
 
 number=0
 for seed in "${seeds[@]}"; do

@@ -35,6 +35,8 @@ Result<std::string> model_folder(const Context& context, const std::string& shap
 RunRequest synthetic_request(const Runner& runner, int64_t n_token);
 
 Result<std::vector<BenchRow>> bench_decode(const Context& context, const std::filesystem::path& folder);
+// Needs make-random's gpt2-small. The forward passes that methods are measured against are timed on a few.
+Result<std::vector<BenchRow>> bench_methods(const Context& context, const std::filesystem::path& folder);
 Result<std::vector<BenchRow>> bench_long(const Context& context, const std::filesystem::path& folder,
                                          int64_t n);
 

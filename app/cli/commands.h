@@ -46,6 +46,12 @@ struct AnalyzeOptions {
 };
 Result<void> analyze(const Context& context, const AnalyzeOptions& options);
 
+struct ReportOptions {
+  std::string recipe, out;
+  std::vector<std::string> models;  // NAME=WHERE
+};
+Result<void> report(const Context& context, const ReportOptions& options);
+
 Result<void> compare_files(const Context& context, const std::string& a, const std::string& b);
 Result<void> replay(const Context& context, const std::string& session, const std::string& out);
 Result<void> dump_info(const Context& context, const std::string& path);

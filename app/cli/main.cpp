@@ -83,6 +83,7 @@ int main(int argc, char** argv) {
   run_options.sampling.max_tokens = 0;
   MapOptions map_options;
   AnalyzeOptions analyze_options;
+  ReportOptions report_options;
   BenchOptions bench_options;
 
   CLI::App* command =
@@ -146,6 +147,13 @@ int main(int argc, char** argv) {
                       "a file of answers: added to as they come, and not asked for again the next time");
   command->callback([&] { work = [&] { return analyze(context, analyze_options); }; });
 
+  command = app.add_subcommand("report", "a page written from the runs and methods that a recipe names");
+  command->add_option("RECIPE", report_options.recipe, "a JSON file, see resources/recipes")->required();
+  command->add_option("--out", report_options.out, "F.md; figures go into figures/ beside it")->required();
+  command->add_option("--model", report_options.models, "NAME=WHERE: the place of a model the recipe names")
+      ->allow_extra_args(false);
+  command->callback([&] { work = [&] { return report(context, report_options); }; });
+
   command = app.add_subcommand("compare", "two dumps or sessions: what changed, head by head");
   command->add_option("A", a)->required();
   command->add_option("B", b)->required();
@@ -173,7 +181,7 @@ int main(int argc, char** argv) {
 
   command = app.add_subcommand("bench", "how fast, as ratios to the machine's own rates in the same run");
   command->add_option("WHICH", bench_options.which,
-                      "open, run, attention, sweep, decode, long, tokenize, window; default: all but long");
+                      "open, run, attention, sweep, decode, methods, long, tokenize, window; default: all but long");
   command->add_option("--tokens", bench_options.tokens, "how many `long` reads")
       ->check(CLI::Range(1, 131072));
   command->add_option("--folder", bench_options.folder,

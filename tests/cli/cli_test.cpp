@@ -279,4 +279,41 @@ TEST_F(Cli, an_interrupt_ends_with_130_and_leaves_no_torn_file) {
     EXPECT_NE(entry.path().extension(), ".tmp");
 }
 
+TEST_F(Cli, a_report_is_written_from_what_the_methods_find) {
+  const auto recipe = [&](const json& document) {
+    std::ofstream(path("recipe.json")) << document.dump();
+    return cli("report '" + path("recipe.json") + "' --out '" + path("out/page.md") + "' --json -q");
+  };
+  const json sweep = {
+      {"title", "Which heads?"},
+      {"model", "demo:induction"},
+      {"prompt", "The cat sat"},
+      {"method", "ablation-sweep"},
+      {"parameters", {{"count", 2}}},
+      {"figures", {"effect"}},
+      {"tables", {{{"name", "heads"}, {"sort", "effect"}, {"rows", 3}, {"columns", {"head", "effect"}}}}}};
+  const json absent = {{"title", "Elsewhere"}, {"model", "not-here"}, {"prompt", "x"}, {"method", "sinks"}};
+  const Outcome done = recipe({{"title", "Page"}, {"sections", {sweep, absent}}});
+  ASSERT_EQ(done.code, 0) << done.err;
+  std::ifstream file(path("out/page.md"));
+  const std::string page{std::istreambuf_iterator<char>(file), {}};
+  EXPECT_THAT(
+      page,
+      HasSubstr("saccade-cli analyze ablation-sweep demo:induction --prompt 'The cat sat' --set count=2"));
+  EXPECT_THAT(page, HasSubstr("- repeat: ablating "));
+  EXPECT_THAT(page, HasSubstr("| head | effect |\n|---|---|\n"));
+  EXPECT_THAT(page, HasSubstr("3 of 12 rows."));
+  EXPECT_THAT(page, HasSubstr("Left out: no model `not-here` was given."));
+  EXPECT_GT(fs::file_size(path("out/figures/1-ablation-sweep-effect.png")), 1000U);
+
+  json wrong = sweep;
+  wrong["tables"][0]["sort"] = "size";
+  EXPECT_THAT(recipe({{"title", "Page"}, {"sections", {wrong}}}).err, HasSubstr("there is no column 'size'"));
+  wrong = sweep;
+  wrong["colour"] = "red";
+  EXPECT_THAT(recipe({{"title", "Page"}, {"sections", {wrong}}}).err, HasSubstr("has no use for 'colour'"));
+  EXPECT_THAT(recipe({{"title", "Page"}, {"sections", json::array()}}).err,
+              HasSubstr("at least one section"));
+}
+
 }  // namespace

@@ -28,7 +28,14 @@ struct AnswerWanted {
       reference;  // [n_vocab] logits; with it KL(reference || answer) is kept too
 };
 
-using Wanted = std::variant<RunWanted, AnswerWanted>;
+// Residuals on frozen paths through a run (core/run/frozen_paths.h); quick, and not kept over a restart.
+struct PathsWanted {
+  std::shared_ptr<const Run> run;
+  PathQuestion question;
+};
+using PathResiduals = std::shared_ptr<const HostTensor>;  // [write, layer, d_model]
+
+using Wanted = std::variant<RunWanted, AnswerWanted, PathsWanted>;
 
 struct KeptAnswer {
   std::vector<float> logits;  // of AnswerWanted::ids
@@ -38,7 +45,7 @@ struct KeptAnswer {
 };
 
 // monostate: not done (cancelled before it was its turn).
-using Outcome = std::variant<std::monostate, std::shared_ptr<const Run>, KeptAnswer>;
+using Outcome = std::variant<std::monostate, std::shared_ptr<const Run>, KeptAnswer, PathResiduals>;
 
 // The numbers that AnswerWanted asks for, of a row of logits. reference: empty or [n_vocab].
 [[nodiscard]] KeptAnswer keep_answer(const HostTensor& logits, const std::vector<int32_t>& ids,

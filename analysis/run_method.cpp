@@ -30,6 +30,13 @@ class Round {
         ++done_;
         continue;
       }
+      if (const auto* paths = std::get_if<PathsWanted>(&wanted[i])) {
+        SACCADE_TRY(HostTensor residuals, laboratory_.runner->residuals_on_paths(
+                                              *paths->run->capture, paths->question, part_of_job(1)));
+        outcomes[first + i] = std::make_shared<const HostTensor>(std::move(residuals));
+        ++done_;
+        continue;
+      }
       const auto& answer = std::get<AnswerWanted>(wanted[i]);
       if (const KeptAnswer* known = journal_.find(name_of(answer))) {
         outcomes[first + i] = *known;

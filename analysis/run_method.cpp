@@ -73,7 +73,7 @@ class Round {
                 laboratory_.runner->answers(requests, part_of_job(some.size())));
     for (size_t n = 0; n < some.size(); ++n) {
       const auto& asked = std::get<AnswerWanted>(wanted[some[n]]);
-      const KeptAnswer kept = keep_answer(logits[n], asked.ids, asked.reference.get());
+      const KeptAnswer kept = keep_answer(logits[n], asked.ids, asked.reference.get(), asked.spread);
       SACCADE_CHECK(journal_.add(name_of(asked), kept));
       outcomes[first + some[n]] = kept;
     }

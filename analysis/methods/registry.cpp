@@ -16,6 +16,7 @@ constexpr std::array makers{
     &make_circuit,
     &make_head_table,
     &make_logit_attribution,
+    &make_logit_lens,
     &make_path_patching,
     &make_sinks,
     // clang-format on

@@ -18,6 +18,7 @@ constexpr std::array makers{
     &make_head_table,
     &make_logit_attribution,
     &make_logit_lens,
+    &make_output_nodes,
     &make_path_patching,
     &make_ph3,
     &make_sinks,

@@ -56,7 +56,7 @@ TEST_F(Conflicts, scores_are_relative_changes_of_both_answers_under_the_corrupte
       return demo().run(request);
     };
     const auto clean = recorded(pair.clean), corrupt = recorded(pair.corrupt);
-    const auto z = [&](const Run& run) {
+    const auto z = [&](const saccade::Run& run) {
       const HostTensor& all = run.capture->sites.at({HookSite::z, 1});
       return all.slice(all.shape()[0] - 1).subspan(2 * width, width);
     };

@@ -16,6 +16,8 @@ using nlohmann::json;
 std::string line_of(const std::string& name, const KeptAnswer& answer) {
   json line = {{"of", name}, {"logits", answer.logits}, {"lse", answer.log_sum_exp}, {"top", answer.top_id}};
   if (!std::isnan(answer.kl)) line["kl"] = answer.kl;
+  if (!std::isnan(answer.entropy)) line["entropy"] = answer.entropy;
+  if (!answer.ranks.empty()) line["ranks"] = answer.ranks;
   return line.dump();
 }
 
@@ -34,6 +36,12 @@ bool read_line(const std::string& text, std::string& name, KeptAnswer& answer) {
   answer.log_sum_exp = line["lse"].get<double>();
   answer.top_id = line["top"].get<int32_t>();
   if (line.contains("kl") && line["kl"].is_number()) answer.kl = line["kl"].get<double>();
+  if (line.contains("entropy") && line["entropy"].is_number()) answer.entropy = line["entropy"].get<double>();
+  if (line.contains("ranks") && line["ranks"].is_array())
+    for (const json& value : line["ranks"]) {
+      if (!value.is_number_integer()) return false;
+      answer.ranks.push_back(value.get<int32_t>());
+    }
   return true;
 }
 

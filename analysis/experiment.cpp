@@ -29,7 +29,7 @@ double divergence(std::span<const float> reference, std::span<const float> answe
 }  // namespace
 
 KeptAnswer keep_answer(const HostTensor& logits, const std::vector<int32_t>& ids,
-                       const HostTensor* reference) {
+                       const HostTensor* reference, bool spread) {
   const std::span<const float> values = logits.values();
   KeptAnswer kept;
   for (const int32_t id : ids) kept.logits.push_back(values[static_cast<size_t>(id)]);
@@ -37,6 +37,13 @@ KeptAnswer keep_answer(const HostTensor& logits, const std::vector<int32_t>& ids
   kept.top_id = static_cast<int32_t>(std::max_element(values.begin(), values.end()) - values.begin());
   if (reference != nullptr && reference->size() == logits.size())
     kept.kl = divergence(reference->values(), values, kept.log_sum_exp);
+  if (!spread) return kept;
+  double mean = 0.0;  // of the logits, under their own probabilities
+  for (const float logit : values) mean += std::exp(logit - kept.log_sum_exp) * logit;
+  kept.entropy = std::max(kept.log_sum_exp - mean, 0.0);
+  for (const float logit : kept.logits)
+    kept.ranks.push_back(static_cast<int32_t>(
+        std::count_if(values.begin(), values.end(), [&](float other) { return other > logit; })));
   return kept;
 }
 
@@ -45,6 +52,7 @@ std::string name_of(const AnswerWanted& wanted) {
   digest.add("saccade-answer-1").add(wanted.request.digest());
   for (const int32_t id : wanted.ids) digest.add(int64_t{id});
   if (wanted.reference) digest.add(std::as_bytes(wanted.reference->values()));
+  if (wanted.spread) digest.add("spread");
   return digest.hex();
 }
 

@@ -26,23 +26,33 @@ struct AnswerWanted {
   std::vector<int32_t> ids;  // whose logits are kept, in this order
   std::shared_ptr<const HostTensor>
       reference;  // [n_vocab] logits; with it KL(reference || answer) is kept too
+  bool spread = false;  // the entropy and the ranks of `ids` are kept too
 };
 
-using Wanted = std::variant<RunWanted, AnswerWanted>;
+// Residuals on frozen paths through a run (core/run/frozen_paths.h); quick, and not kept over a restart.
+struct PathsWanted {
+  std::shared_ptr<const Run> run;
+  PathQuestion question;
+};
+using PathResiduals = std::shared_ptr<const HostTensor>;  // [write, layer, d_model]
+
+using Wanted = std::variant<RunWanted, AnswerWanted, PathsWanted>;
 
 struct KeptAnswer {
   std::vector<float> logits;  // of AnswerWanted::ids
   double log_sum_exp = 0.0;   // over the vocabulary: log p(id) = logit - log_sum_exp
   int32_t top_id = 0;         // the most probable token; ties go to the lowest id
   double kl = std::numeric_limits<double>::quiet_NaN();  // nats
+  double entropy = std::numeric_limits<double>::quiet_NaN();  // nats; with AnswerWanted::spread
+  std::vector<int32_t> ranks;                                 // of AnswerWanted::ids, 0 = the most probable; likewise
 };
 
 // monostate: not done (cancelled before it was its turn).
-using Outcome = std::variant<std::monostate, std::shared_ptr<const Run>, KeptAnswer>;
+using Outcome = std::variant<std::monostate, std::shared_ptr<const Run>, KeptAnswer, PathResiduals>;
 
 // The numbers that AnswerWanted asks for, of a row of logits. reference: empty or [n_vocab].
 [[nodiscard]] KeptAnswer keep_answer(const HostTensor& logits, const std::vector<int32_t>& ids,
-                                     const HostTensor* reference);
+                                     const HostTensor* reference, bool spread = false);
 
 // What an answer is known by over a restart: 32 hex digits.
 [[nodiscard]] std::string name_of(const AnswerWanted& wanted);

@@ -30,6 +30,13 @@ class Round {
         ++done_;
         continue;
       }
+      if (const auto* paths = std::get_if<PathsWanted>(&wanted[i])) {
+        SACCADE_TRY(HostTensor residuals, laboratory_.runner->residuals_on_paths(
+                                              *paths->run->capture, paths->question, part_of_job(1)));
+        outcomes[first + i] = std::make_shared<const HostTensor>(std::move(residuals));
+        ++done_;
+        continue;
+      }
       const auto& answer = std::get<AnswerWanted>(wanted[i]);
       if (const KeptAnswer* known = journal_.find(name_of(answer))) {
         outcomes[first + i] = *known;
@@ -66,7 +73,7 @@ class Round {
                 laboratory_.runner->answers(requests, part_of_job(some.size())));
     for (size_t n = 0; n < some.size(); ++n) {
       const auto& asked = std::get<AnswerWanted>(wanted[some[n]]);
-      const KeptAnswer kept = keep_answer(logits[n], asked.ids, asked.reference.get());
+      const KeptAnswer kept = keep_answer(logits[n], asked.ids, asked.reference.get(), asked.spread);
       SACCADE_CHECK(journal_.add(name_of(asked), kept));
       outcomes[first + some[n]] = kept;
     }

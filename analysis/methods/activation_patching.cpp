@@ -2,9 +2,10 @@
 //
 // Noising overwrites one activation of the clean run with its value in the corrupted one, denoising the other
 // way round; the normalised effect e is 0 where nothing changes and 1 where the patch alone makes the whole
-// difference (values outside are possible). Heads are patched at z, at all positions; residual sites position
-// by position.
+// difference (values outside are possible). Heads are patched at z, q, k, v or their map, residual sites position
+// by position; prompts of different lengths are patched role by role.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -15,6 +16,8 @@
 #include "analysis/methods/metric.h"
 #include "analysis/methods/reference_runs.h"
 #include "analysis/methods/registry.h"
+#include "analysis/prompts/positions.h"
+#include "core/base/digest.h"
 
 namespace saccade {
 namespace {
@@ -26,21 +29,59 @@ struct Place {
   HookSite site;
   bool by_position;  // [layer, token]; else [layer, head]
 };
-constexpr std::array<Place, 5> places{{{"heads", HookSite::z, false},
+constexpr std::array<Place, 9> places{{{"heads", HookSite::z, false},
                                        {"resid_pre", HookSite::resid_pre, true},
                                        {"attn_out", HookSite::attn_out, true},
                                        {"mlp_out", HookSite::mlp_out, true},
-                                       {"z", HookSite::z, true}}};
+                                       {"z", HookSite::z, true},
+                                       {"heads-q", HookSite::q, false},
+                                       {"heads-k", HookSite::k, false},
+                                       {"heads-v", HookSite::v, false},
+                                       {"heads-pattern", HookSite::pattern, false}}};
 
 struct Plan {
   Place place = places[0];
   bool noising = false;
   Metric metric = Metric::logit_difference;
   PromptSet prompts;
+  bool over_prompts = false;           // normalise the metric's mean, not each pair's
+  std::vector<std::string> positions;  // of a column as aligned_positions() names it; of heads: the one of all
+  bool by_role = false;
   int64_t layers = 0, columns = 0;  // of the result: heads, or positions
 
   [[nodiscard]] size_t pairs() const { return prompts.pairs.size(); }
 };
+
+// Positions by number where all prompts have one length, else by the roles that all of them have.
+Result<void> read_positions(const MethodInput& input, Plan& plan) {
+  if (!plan.place.by_position) {
+    plan.positions = {input.parameters["position"].get<std::string>()};
+    if (plan.place.site == HookSite::pattern) {
+      SACCADE_CHECK(plan.prompts.aligned());
+      if (plan.positions[0] != "all")
+        return make_error(ErrorCode::invalid_argument,
+                          "heads-pattern puts in whole maps: it goes with position=all");
+    }
+  } else if (plan.prompts.aligned().ok() && same_length(plan.prompts).ok()) {
+    for (int64_t i = 0; i < plan.prompts.pairs[0].clean.size(); ++i)
+      plan.positions.push_back(std::to_string(i));
+  } else {
+    plan.positions = common_roles(plan.prompts);
+    plan.by_role = true;
+    if (plan.positions.empty())
+      return make_error(ErrorCode::invalid_argument,
+                        fmt::format("{}: the prompts have different lengths and no roles in common: patching by "
+                                    "position needs prompts of one length, or roles that say which tokens "
+                                    "correspond",
+                                    plan.prompts.name));
+  }
+  for (size_t pair = 0; pair < plan.pairs(); ++pair)
+    for (const std::string& name : plan.positions) {
+      SACCADE_TRY(const AlignedPositions positions, aligned_positions(plan.prompts, pair, name));
+      (void)positions;
+    }
+  return {};
+}
 
 Result<Plan> read_plan(const MethodInput& input) {
   const auto& p = input.parameters;
@@ -60,14 +101,14 @@ Result<Plan> read_plan(const MethodInput& input) {
     return make_error(
         ErrorCode::invalid_argument,
         fmt::format("{}: every prompt needs a corrupted twin to be patched from", plan.prompts.name));
-  SACCADE_CHECK(plan.prompts.aligned());
-  if (plan.place.by_position) SACCADE_CHECK(same_length(plan.prompts));
+  plan.over_prompts = p["average"] == "prompts";
+  SACCADE_CHECK(read_positions(input, plan));
   const ModelSpec& spec = input.model->spec();
   if (!exists({plan.place.site, 0}, spec))
     return make_error(ErrorCode::unsupported,
                       fmt::format("{} has no {}", input.model->name(), plan.place.name));
   plan.layers = spec.n_layer;
-  plan.columns = plan.place.by_position ? plan.prompts.pairs[0].clean.size() : spec.n_head;
+  plan.columns = plan.place.by_position ? static_cast<int64_t>(plan.positions.size()) : spec.n_head;
   return plan;
 }
 
@@ -85,10 +126,42 @@ double metric_of(const Plan& plan, const MethodInput& input, size_t pair, bool c
                         : value_of(plan.metric, run->capture->last_logits, plan.prompts.pairs[pair], nullptr);
 }
 
-std::string edit_text(const Plan& plan, int64_t layer, int64_t column) {
-  if (!plan.place.by_position) return fmt::format("replace {}.{} from=other", layer, column);
+// positions: of the run that is patched; "all" leaves them out.
+std::string edit_text(const Plan& plan, int64_t layer, int64_t column, const std::vector<int64_t>& positions) {
+  const std::string query =
+      plan.positions[0] == "all" ? std::string() : fmt::format(" query={}", fmt::join(positions, ","));
   const SiteRef site{plan.place.site, static_cast<int32_t>(layer)};
-  return fmt::format("replace {} from=other query={}", full_name(site), column);
+  if (plan.place.by_position) return fmt::format("replace {} from=other{}", full_name(site), query);
+  if (site.site == HookSite::pattern) return fmt::format("pattern {}.{} from=other", layer, column);
+  const std::string part = site.site == HookSite::z ? "" : fmt::format(" at={}", info_of(site.site).short_name);
+  return fmt::format("replace {}.{} from=other{}{}", layer, column, part, query);
+}
+
+// The run that values are taken from, its rows moved to where they belong in the run that is patched.
+std::shared_ptr<const Capture> moved(const Plan& plan, const Capture& into, const Capture& from,
+                                     std::span<const AlignedPositions> columns) {
+  auto made = std::make_shared<Capture>();
+  made->spec = into.spec;
+  made->tokens = into.tokens;
+  made->provenance = from.provenance;
+  Digest digest;
+  digest.add("rows moved").add(from.provenance.request).add(into.provenance.request);
+  for (const auto& [site, values] : from.sites) {
+    std::vector<int64_t> shape = values.shape();
+    const int64_t width = values.size() / shape[0];
+    shape[0] = into.n_token();
+    HostTensor rows(shape);
+    for (const AlignedPositions& column : columns)
+      for (size_t i = 0; i < column.clean.size(); ++i) {
+        const int64_t to = plan.noising ? column.clean[i] : column.corrupt[i],
+                      at = plan.noising ? column.corrupt[i] : column.clean[i];
+        digest.add(to).add(at);
+        std::copy_n(values.slice(at).data(), width, rows.mutable_values().data() + to * width);
+      }
+    made->sites[site] = std::move(rows);
+  }
+  made->provenance.request = digest.hex();
+  return made;
 }
 
 MethodInfo make_info() {
@@ -105,13 +178,19 @@ MethodInfo make_info() {
       "(M_patched - M_from) / (M_to - M_from)";
   info.parameters = {
       choice("at", "Where",
-             "heads (z of a head, all positions), or resid_pre, attn_out, mlp_out, z position by position.",
-             {"heads", "resid_pre", "attn_out", "mlp_out", "z"}),
+             "heads (z of a head; or its q, k, v, or its whole map), or resid_pre, attn_out, mlp_out, z position "
+             "by position.",
+             {"heads", "resid_pre", "attn_out", "mlp_out", "z", "heads-q", "heads-k", "heads-v",
+              "heads-pattern"}),
       choice("direction", "Direction",
              "noising: corrupted values into the clean run; denoising: the other way round.",
              {"noising", "denoising"}),
       choice("metric", "Metric", "logit-difference, probability or loss.",
-             {"logit-difference", "probability", "loss"})};
+             {"logit-difference", "probability", "loss"}),
+      choice("average", "Average",
+             "pairs: the effect of every pair, then their mean; prompts: the effect on the metric's mean.",
+             {"pairs", "prompts"}),
+      {"position", "Positions of heads", "all, last, a number, or a role of the prompts.", "all"}};
   for (ParameterInfo& parameter : prompt_parameters()) info.parameters.push_back(std::move(parameter));
   return info;
 }
@@ -128,7 +207,9 @@ class ActivationPatching final : public AnalysisMethod {
         for (const PromptPair& pair : plan.prompts.pairs) {
           RunRequest request = reference_request(input, corrupt ? pair.corrupt : pair.clean);
           request.capture.sites.clear();
-          for (int32_t l = 0; l < plan.layers; ++l) request.capture.sites.push_back({plan.place.site, l});
+          request.capture.attention = plan.place.site == HookSite::pattern;
+          for (int32_t l = 0; l < plan.layers && !request.capture.attention; ++l)
+            request.capture.sites.push_back({plan.place.site, l});
           wanted.emplace_back(RunWanted{std::move(request)});
         }
       return wanted;
@@ -140,11 +221,23 @@ class ActivationPatching final : public AnalysisMethod {
       AnswerWanted answer;
       answer.request = into->request;
       answer.request.capture = {};
-      answer.request.references["other"] = from->capture;
       answer.ids = ids_of(plan.prompts.pairs[pair]);
+      std::vector<AlignedPositions> columns;
+      for (const std::string& name : plan.positions) {
+        SACCADE_TRY(AlignedPositions positions, aligned_positions(plan.prompts, pair, name));
+        columns.push_back(std::move(positions));
+      }
+      const bool in_place = std::all_of(columns.begin(), columns.end(), [](const AlignedPositions& positions) {
+        return positions.clean == positions.corrupt;
+      });
+      answer.request.references["other"] =
+          in_place && into->capture->n_token() == from->capture->n_token()
+              ? from->capture
+              : moved(plan, *into->capture, *from->capture, columns);
       for (int64_t layer = 0; layer < plan.layers; ++layer)
         for (int64_t column = 0; column < plan.columns; ++column) {
-          SACCADE_TRY(Edit edit, parse_edit(edit_text(plan, layer, column)));
+          const AlignedPositions& at = columns[plan.place.by_position ? static_cast<size_t>(column) : 0];
+          SACCADE_TRY(Edit edit, parse_edit(edit_text(plan, layer, column, plan.noising ? at.clean : at.corrupt)));
           answer.request.edits = {std::move(edit)};
           wanted.emplace_back(answer);
         }
@@ -160,47 +253,68 @@ class ActivationPatching final : public AnalysisMethod {
     result.parameters = input.parameters;
     result.requests = {input.base.digest()};
     const size_t cells = static_cast<size_t>(plan.layers * plan.columns);
-    std::vector<std::vector<double>> effects(cells);
+    std::vector<std::vector<double>> patched(cells);
     std::vector<double> clean, corrupt;
     size_t flat = 0;
     for (size_t pair = 0; pair < plan.pairs(); ++pair) {
       clean.push_back(metric_of(plan, input, pair, false));
       corrupt.push_back(metric_of(plan, input, pair, true));
-      const double from = plan.noising ? clean.back() : corrupt.back();
-      const double to = plan.noising ? corrupt.back() : clean.back();
-      if (std::abs(to - from) < least_metric_difference) ++flat;
+      if (std::abs(clean.back() - corrupt.back()) < least_metric_difference) ++flat;
       for (size_t cell = 0; cell < cells; ++cell) {
         const size_t at = 2 * plan.pairs() + pair * cells + cell;
         const auto* answer =
             at < input.outcomes.size() ? std::get_if<KeptAnswer>(&input.outcomes[at]) : nullptr;
-        effects[cell].push_back(
-            answer == nullptr
-                ? nan
-                : normalised_effect(value_of(plan.metric, *answer, plan.prompts.pairs[pair]), from, to));
+        patched[cell].push_back(answer == nullptr ? nan
+                                                  : value_of(plan.metric, *answer, plan.prompts.pairs[pair]));
       }
     }
-    add_fields(plan, input, effects, result);
+    add_fields(plan, input, effects_of(plan, patched, plan.noising ? clean : corrupt,
+                                       plan.noising ? corrupt : clean),
+               result);
     say(plan, clean, corrupt, flat, result);
     return result;
   }
 
  private:
-  static void add_fields(const Plan& plan, const MethodInput& input,
-                         const std::vector<std::vector<double>>& effects, AnalysisResult& result) {
+  static std::vector<MeanInterval> effects_of(const Plan& plan, const std::vector<std::vector<double>>& patched,
+                                              const std::vector<double>& from, const std::vector<double>& to) {
+    const double mean_from = mean_interval(from).mean, mean_to = mean_interval(to).mean;
+    std::vector<MeanInterval> effects;
+    for (const std::vector<double>& values : patched) {
+      if (!plan.over_prompts) {
+        std::vector<double> each;
+        for (size_t pair = 0; pair < values.size(); ++pair)
+          each.push_back(normalised_effect(values[pair], from[pair], to[pair]));
+        effects.push_back(mean_interval(each));
+        continue;
+      }
+      MeanInterval mean = mean_interval(values);
+      mean.half_width /= std::abs(mean_to - mean_from);
+      mean.mean = normalised_effect(mean.mean, mean_from, mean_to);
+      effects.push_back(mean);
+    }
+    return effects;
+  }
+
+  static void add_fields(const Plan& plan, const MethodInput& input, const std::vector<MeanInterval>& effects,
+                         AnalysisResult& result) {
     Field effect = head_field("effect", fmt::format("Normalised effect on the {}", label_of(plan.metric)), "",
                               ValueKind::signed_difference, plan.layers, plan.columns, input.base.digest());
     Field interval = head_field("effect_interval", "Half of its 95 % interval over prompts", "",
                                 ValueKind::magnitude, plan.layers, plan.columns, input.base.digest());
     if (plan.place.by_position) {
       Axis tokens{AxisKind::token, "token", {}};
-      for (const Token& token : plan.prompts.pairs[0].clean.tokens)
-        tokens.labels.push_back(display_text(token));
+      if (plan.by_role) {
+        tokens = {AxisKind::token, "role", plan.positions};
+      } else {
+        for (const Token& token : plan.prompts.pairs[0].clean.tokens)
+          tokens.labels.push_back(display_text(token));
+      }
       effect.axes[1] = interval.axes[1] = tokens;
     }
     for (size_t cell = 0; cell < effects.size(); ++cell) {
-      const MeanInterval mean = mean_interval(effects[cell]);
-      effect.values.mutable_values()[cell] = static_cast<float>(mean.mean);
-      interval.values.mutable_values()[cell] = static_cast<float>(mean.half_width);
+      effect.values.mutable_values()[cell] = static_cast<float>(effects[cell].mean);
+      interval.values.mutable_values()[cell] = static_cast<float>(effects[cell].half_width);
     }
     result.fields = {std::move(effect), std::move(interval)};
     if (!plan.place.by_position) result.tables.push_back(heads_table(result.fields));
@@ -212,8 +326,9 @@ class ActivationPatching final : public AnalysisMethod {
       result.findings.push_back(
           fmt::format("{} of {} prompt pairs do not discriminate: their {} differs by less than {} between "
                       "clean and corrupted; "
-                      "they are left out.",
-                      flat, plan.pairs(), label_of(plan.metric), least_metric_difference));
+                      "{}.",
+                      flat, plan.pairs(), label_of(plan.metric), least_metric_difference,
+                      plan.over_prompts ? "they weaken the average" : "they are left out"));
     const HostTensor& effect = result.fields[0].values;
     int64_t best = -1;
     for (int64_t at = 0; at < effect.size(); ++at)
@@ -224,8 +339,9 @@ class ActivationPatching final : public AnalysisMethod {
     const int64_t layer = best / plan.columns, column = best % plan.columns;
     const std::string where =
         plan.place.by_position
-            ? fmt::format("{} at position {} ('{}')",
-                          full_name({plan.place.site, static_cast<int32_t>(layer)}), column,
+            ? fmt::format("{} at {} {} ('{}')",
+                          full_name({plan.place.site, static_cast<int32_t>(layer)}),
+                          plan.by_role ? "role" : "position", column,
                           result.fields[0].axes[1].labels[static_cast<size_t>(column)])
             : "head " + to_string(head_at(best, plan.columns));
     const MeanInterval before = mean_interval(clean), after = mean_interval(corrupt);

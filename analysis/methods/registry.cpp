@@ -13,8 +13,14 @@ constexpr std::array makers{
     // clang-format off
     &make_ablation_sweep,
     &make_activation_patching,
+    &make_circuit,
+    &make_code_circuit,
     &make_head_table,
     &make_logit_attribution,
+    &make_logit_lens,
+    &make_output_nodes,
+    &make_path_patching,
+    &make_ph3,
     &make_sinks,
     // clang-format on
 };

@@ -9,8 +9,14 @@ namespace saccade {
 
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_ablation_sweep();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_activation_patching();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_circuit();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_code_circuit();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_head_table();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_logit_attribution();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_logit_lens();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_output_nodes();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_path_patching();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_ph3();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_sinks();
 
 }  // namespace saccade

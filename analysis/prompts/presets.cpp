@@ -216,7 +216,16 @@ Result<PromptPair> colored_objects_pair(Maker& make) {
   SACCADE_TRY(pair.corrupt, text(other));
   pair.right = {*make.single(known[asked])};
   pair.wrong = {*make.single(known[other])};
-  pair.clean_roles = pair.corrupt_roles = {{"end", static_cast<int32_t>(pair.clean.size()) - 1}};
+  const auto end = static_cast<int32_t>(pair.clean.size()) - 1;
+  pair.clean_roles = pair.corrupt_roles = {{"end", end}};
+  // Where the colours of the three things stand; seen from each question, the answer's and the two others.
+  const auto colours_of = [&](const TokenSequence& tokens, size_t which, std::map<std::string, int32_t>& roles) {
+    roles["right"] = make.last_of(tokens, *make.single(known[which]));
+    roles["wrong1"] = make.last_of(tokens, *make.single(known[(which + 1) % 3]));
+    roles["wrong2"] = make.last_of(tokens, *make.single(known[(which + 2) % 3]));
+  };
+  colours_of(pair.clean, asked, pair.clean_roles);
+  colours_of(pair.corrupt, other, pair.corrupt_roles);
   return pair;
 }
 

@@ -53,7 +53,12 @@ struct ReportOptions {
 Result<void> report(const Context& context, const ReportOptions& options);
 
 Result<void> compare_files(const Context& context, const std::string& a, const std::string& b);
-Result<void> replay(const Context& context, const std::string& session, const std::string& out);
+struct ReplayOptions {
+  std::string session, out;
+  std::string model;      // instead of the session's
+  std::string reference;  // a JSON file of numbers that the session's analyses name
+};
+Result<void> replay(const Context& context, const ReplayOptions& options);
 Result<void> dump_info(const Context& context, const std::string& path);
 Result<void> demo(const Context& context, const std::string& name, const std::string& out);
 struct BenchOptions {

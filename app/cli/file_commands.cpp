@@ -7,6 +7,7 @@
 #include "analysis/compare.h"
 #include "app/cli/commands.h"
 #include "app/cli/pictures.h"
+#include "app/cli/session_analyses.h"
 #include "app/cli/work.h"
 #include "core/base/files.h"
 #include "core/base/memory.h"
@@ -91,8 +92,11 @@ Result<void> compare_files(const Context& context, const std::string& a, const s
   return {};
 }
 
-Result<void> replay(const Context& context, const std::string& path, const std::string& out) {
-  SACCADE_TRY(const Session session, load_session(path));
+Result<void> replay(const Context& context, const ReplayOptions& options) {
+  const std::string& path = options.session;
+  const std::string& out = options.out;
+  SACCADE_TRY(Session session, load_session(path));
+  if (!options.model.empty()) session.model = options.model;
   SACCADE_TRY(const Work work, do_work(context, work_of(session)));
   if (!session.model_digest.empty() && session.model_digest != work.opened.model->digest())
     context.note(fmt::format("note: {} was made with another version of {} (digest {}, now {})", path,
@@ -111,11 +115,19 @@ Result<void> replay(const Context& context, const std::string& path, const std::
     text += fmt::format("largest departure from the saved numbers: {:.3g}\n", worst);
   }
   if (work.edited.generated) document["generated"] = to_json(*work.edited.generated);
+  std::vector<std::string> files;
   if (!out.empty()) {
     SACCADE_TRY(const Pictures pictures, write_pictures(context, work, session.selection.head, out));
-    document["files"] = pictures.files;
-    for (const std::string& file : pictures.files) text += file + "\n";
+    files = pictures.files;
   }
+  if (!session.analyses.empty()) {
+    SACCADE_TRY(const AnalysesDone done, run_analyses(context, session, path, work, out, options.reference));
+    document["analyses"] = done.list;
+    text += done.text;
+    files.insert(files.end(), done.files.begin(), done.files.end());
+  }
+  if (!out.empty()) document["files"] = files;
+  for (const std::string& file : files) text += file + "\n";
   context.print(document, text);
   return {};
 }

@@ -84,6 +84,7 @@ int main(int argc, char** argv) {
   MapOptions map_options;
   AnalyzeOptions analyze_options;
   ReportOptions report_options;
+  ReplayOptions replay_options;
   BenchOptions bench_options;
 
   CLI::App* command =
@@ -160,9 +161,12 @@ int main(int argc, char** argv) {
   command->callback([&] { work = [&] { return compare_files(context, a, b); }; });
 
   command = app.add_subcommand("replay", "do again what a session file says");
-  command->add_option("SESSION", a)->required();
-  command->add_option("--out", out, "a folder for figures and dumps");
-  command->callback([&] { work = [&] { return replay(context, a, out); }; });
+  command->add_option("SESSION", replay_options.session)->required();
+  command->add_option("--out", replay_options.out, "a folder for figures, dumps and results of analyses");
+  command->add_option("--model", replay_options.model, "this model instead of the session's");
+  command->add_option("--reference", replay_options.reference,
+                      "a JSON file of numbers to compare the session's analyses with");
+  command->callback([&] { work = [&] { return replay(context, replay_options); }; });
 
   command = app.add_subcommand("dump-info", "what an HDF5 dump holds");
   command->add_option("FILE", a)->required();

@@ -26,7 +26,7 @@ bool acts_before_z(const Edit& edit) {
   // Gates need the queries, which the trunk does not measure.
   if (info_of(edit.verb).stage != EditStage::values || edit.verb == EditVerb::gate) return true;
   const auto* site = std::get_if<SiteRef>(&edit.target);
-  if (site == nullptr) return false;
+  if (site == nullptr) return edit.at != HeadPart::z;
   switch (site->site) {
     case HookSite::z:
     case HookSite::attn_out:

@@ -125,8 +125,18 @@ std::string redistribution_fault(const Edit& edit) {
   return "";
 }
 
+std::string part_fault(const Edit& edit) {
+  if (edit.at == HeadPart::z) return "";
+  if (std::holds_alternative<SiteRef>(edit.target))
+    return fmt::format("at={} says what of a head is meant; a hook site has no parts", to_string(edit.at));
+  if (is_input(edit.at) && edit.verb != EditVerb::replace)
+    return fmt::format("at={} is for replace; zero, scale and mean act at z, q, k or v", to_string(edit.at));
+  return "";
+}
+
 // What one verb alone must heed.
 std::string verb_fault(const Edit& edit) {
+  if (const std::string fault = part_fault(edit); !fault.empty()) return fault;
   if (edit.verb == EditVerb::redistribute) return redistribution_fault(edit);
   if (edit.verb == EditVerb::stream && edit.recent < 1)
     return "recent= must be at least 1: a row that sees no key has no output";

@@ -12,6 +12,10 @@
 //   gate 8-15.* keep=4            per token only the `keep` target heads of a layer with the longest queries
 //   add blocks.3.hook_resid_post from=steer.h5 by=4    x := x + by v, v a dataset of d_model numbers
 //   zero blocks.3.hook_resid_pre  a site instead of heads, for zero, scale, mean and replace
+//   replace 9.9 at=q from=ref.h5  zero, scale, mean and replace also act on a head's q, k or v instead of z (q
+//                                 and k after rotation). k and v belong to all query heads of a group.
+//   replace 9.9 at=q_input from=other  q of the head is projected from the residual of another run; likewise
+//                                 k_input and v_input. All other heads read this run's residual.
 // What acts on scores, before the softmax:
 //   knockout 9.9 query=14 key=4   p[14, 4] := 0 before renormalising
 //   temperature 5.1 by=0.5        s := s / by
@@ -72,6 +76,11 @@ enum class EditVerb {
   gate,
 };
 
+// What of a head an edit acts on. The inputs are the residual that its q, k or v alone is projected from.
+enum class HeadPart { z, q, k, v, q_input, k_input, v_input };
+[[nodiscard]] constexpr bool is_input(HeadPart part) { return part >= HeadPart::q_input; }
+[[nodiscard]] std::string_view to_string(HeadPart part);
+
 // Inclusive ranges of zero-based indices; empty = all ("*").
 struct IndexSet {
   std::vector<std::pair<int32_t, int32_t>> ranges;
@@ -122,6 +131,7 @@ struct Edit {
   std::optional<bool> renormalise;             // column-scale (no value = no), pattern (no value = yes)
   std::vector<double> add;                     // offset: v, [d_head]
   std::string dataset;                         // add: which of the file's datasets
+  HeadPart at = HeadPart::z;                   // zero, scale, mean, replace of heads
   int64_t keep = 0;                            // gate: heads that stay on
   bool soft = false;                           // gate: weighed instead of on or off
   bool enabled = true;

@@ -85,7 +85,16 @@ bool to_list(std::string_view text, std::vector<double>& values) {
 
 constexpr std::string_view positions = "positions such as 4, 3:7, 20:, 0,3:7 or *";
 
-constexpr std::array<EditSetting, 15> settings{{
+constexpr std::array<std::string_view, 7> parts{"z", "q", "k", "v", "q_input", "k_input", "v_input"};
+
+bool to_part(std::string_view text, HeadPart& part) {
+  const auto found = std::find(parts.begin(), parts.end(), text);
+  if (found == parts.end()) return false;
+  part = static_cast<HeadPart>(found - parts.begin());
+  return true;
+}
+
+constexpr std::array<EditSetting, 16> settings{{
     {"by", "a number", [](Edit& e, std::string_view t) { return to_finite(t, e.by); },
      [](const Edit& e) { return fmt::format("{}", e.by); }, [](const Edit& e) { return e.by != 1.0; }},
     {"over", "positions", [](Edit&, std::string_view t) { return t == "positions"; },
@@ -96,6 +105,10 @@ constexpr std::array<EditSetting, 15> settings{{
        return !t.empty();
      },
      [](const Edit& e) { return quoted(e.from); }, [](const Edit& e) { return !e.from.empty(); }},
+    {"at", "z, q, k, v, q_input, k_input or v_input",
+     [](Edit& e, std::string_view t) { return to_part(t, e.at); },
+     [](const Edit& e) { return std::string(to_string(e.at)); },
+     [](const Edit& e) { return e.at != HeadPart::z; }},
     {"query", positions, [](Edit& e, std::string_view t) { return to_positions(t, e.query, "*"); },
      [](const Edit& e) { return positions_text(e.query, "*"); },
      [](const Edit& e) { return e.query.has_value(); }},
@@ -136,6 +149,8 @@ constexpr std::array<EditSetting, 15> settings{{
 }};
 
 }  // namespace
+
+std::string_view to_string(HeadPart part) { return parts[static_cast<size_t>(part)]; }
 
 const EditSetting& setting_named(std::string_view key) {
   return *std::find_if(settings.begin(), settings.end(), [key](const auto& s) { return s.key == key; });

@@ -21,13 +21,13 @@ const std::vector<VerbInfo>& table() {
   using enum EditVerb;
   using enum EditStage;
   static const std::vector<VerbInfo> verbs{
-      {zero, "zero", values, true, true, {{"query"}}, {}, "zero 5.1", "the head writes nothing"},
+      {zero, "zero", values, true, true, {{"at"}, {"query"}}, {}, "zero 5.1", "the head writes nothing"},
       {scale,
        "scale",
        values,
        true,
        true,
-       {{"by", required}, {"query"}},
+       {{"by", required}, {"at"}, {"query"}},
        any(1.0, -2.0, 2.0),
        "scale 5.1 by=0.5",
        "z times a factor"},
@@ -36,7 +36,7 @@ const std::vector<VerbInfo>& table() {
        values,
        true,
        true,
-       {{"over"}, {"from"}, {"query"}},
+       {{"over"}, {"from"}, {"at"}, {"query"}},
        {},
        "mean 5.1 over=positions",
        "z becomes its mean over the positions of this run, or of another"},
@@ -45,7 +45,7 @@ const std::vector<VerbInfo>& table() {
        values,
        true,
        true,
-       {{"from", required}, {"query"}},
+       {{"from", required}, {"at"}, {"query"}},
        {},
        "replace 5.1 from=other.h5",
        "z of another run, position by position"},

@@ -85,6 +85,10 @@ class ForwardPass {
   // edits of z: [pos, head, d_head].
   Result<HostTensor> z_again(int32_t l, const LayerCapture& captured);
 
+  // What the layer's MLP adds to the residual, of rows that entered the layer as `entering` and left its
+  // attention as `mid`; empty for a layer of attention only. Not for post-norm models.
+  Result<HostTensor> mlp_alone(int32_t l, const HostTensor& entering, const HostTensor& mid);
+
   [[nodiscard]] std::map<SiteRef, HostTensor>& recorded() { return recorded_; }
 
  private:
@@ -111,6 +115,11 @@ class ForwardPass {
   Result<ops::DeviceTensor> norm(int32_t l, int which, const ops::DeviceTensor& x);
   [[nodiscard]] ops::DeviceTensor plain_norm(const Norm& norm, const ops::DeviceTensor& x) const;
   Result<Attention> project(int32_t l, const ops::DeviceTensor& x, int64_t first_position);
+  Result<Attention> project_rows(int32_t l, const ops::DeviceTensor& x, int64_t first_position);
+  Result<void> edit_v(int32_t l, Attention& attention, int64_t first_position);
+  Result<void> replace_inputs(int32_t l, Attention& attention, int64_t first_position);
+  void copy_part(const Edit& edit, const Attention& from, int64_t from_row, Attention& to,
+                 int64_t to_row) const;
   Result<void> attend(int32_t l, Attention& attention, const LayerPlan& plan, const LayerOptions& options);
   void keep_statistics(LayerCapture& capture, const LayerPlan& plan, int64_t rows, AttentionOutput& output,
                        std::vector<KeyMass>& key_masses, std::vector<float*>& row_factors) const;

@@ -28,9 +28,113 @@ void copy_heads(const HeadPlace& from, int64_t rows, int64_t heads, int64_t d, H
 
 }  // namespace
 
-// q, k, v of the rows; q and k normalised and rotated. einsum "pd,dhe->phe" for each.
+// q, k, v of the rows, edited and recorded.
 Result<ForwardPass::Attention> ForwardPass::project(int32_t l, const ops::DeviceTensor& x,
                                                     int64_t first_position) {
+  SACCADE_TRY(Attention attention, project_rows(l, x, first_position));
+  const int64_t rows = x.rows();
+  SACCADE_CHECK(replace_inputs(l, attention, first_position));
+  SACCADE_CHECK(edit({HookSite::q, l}, attention.q.mutable_values(), rows, first_position));
+  SACCADE_CHECK(edit({HookSite::k, l}, attention.k.mutable_values(), rows, first_position));
+  SACCADE_CHECK(edit_v(l, attention, first_position));
+  if (precision_ == ops::Precision::bf16) round_to_bfloat16(attention);
+  record({HookSite::q, l}, attention.q.data(), rows);
+  record({HookSite::k, l}, attention.k.data(), rows);
+  record_heads({HookSite::v, l}, attention.v, rows, spec_.n_kv_head);
+  return attention;
+}
+
+namespace {
+
+// Row `row` of KV head `head`. The rows are this pass's own: products of x, never the mapping.
+float* own_value(const HeadsView& v, int64_t row, int64_t head) {
+  return const_cast<float*>(v.data) + row * v.token_stride + head * v.head_stride;
+}
+
+}  // namespace
+
+Result<void> ForwardPass::edit_v(int32_t l, Attention& attention, int64_t first_position) {
+  const SiteRef site{HookSite::v, l};
+  const int64_t rows = attention.q.shape()[0], d = spec_.d_head, heads = spec_.n_kv_head;
+  const std::vector<Segment> segments = segments_of(rows, first_position);
+  if (std::none_of(segments.begin(), segments.end(), [&](const Segment& segment) {
+        return segment.edits && segment.edits->acts_on(site);
+      }))
+    return {};
+  HostTensor values({rows, heads, d}, false);
+  float* at = values.mutable_values().data();
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t h = 0; h < heads; ++h) at = std::copy_n(own_value(attention.v, i, h), d, at);
+  SACCADE_CHECK(edit(site, values.mutable_values(), rows, first_position));
+  const float* from = values.data();
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t h = 0; h < heads; ++h, from += d) std::copy_n(from, d, own_value(attention.v, i, h));
+  return {};
+}
+
+// Heads with an input of their own: their q, k or v is projected from the residual of another run. The rows of
+// all such edits go through the projections together.
+Result<void> ForwardPass::replace_inputs(int32_t l, Attention& attention, int64_t first_position) {
+  struct Replaced {
+    int64_t row;
+    const Edit* edit;
+  };
+  std::vector<Replaced> replaced;
+  std::vector<Segment> positions;  // one per replaced row: where it stands
+  std::vector<float> inputs;
+  int64_t begin = 0;
+  for (const Segment& segment : segments_of(attention.q.shape()[0], first_position)) {
+    for (const Edit* edit : segment.edits ? segment.edits->input_edits(l) : std::vector<const Edit*>()) {
+      SACCADE_TRY(const HostTensor residual, segment.edits->input_of(*edit, l));
+      for (int64_t i = 0; i < segment.rows; ++i) {
+        const int64_t position = segment.first_position + i;
+        if ((edit->query && !edit->query->contains(position)) || position >= residual.shape()[0]) continue;
+        replaced.push_back({begin + i, edit});
+        positions.push_back({1, position, nullptr});
+        inputs.insert(inputs.end(), residual.slice(position).begin(), residual.slice(position).end());
+      }
+    }
+    begin += segment.rows;
+  }
+  if (replaced.empty()) return {};
+  const auto count = static_cast<int64_t>(replaced.size());
+  HostTensor residuals({count, spec_.d_model}, false);
+  std::copy(inputs.begin(), inputs.end(), residuals.mutable_values().begin());
+  ops::DeviceTensor h = ops::view_of(residuals, count, spec_.d_model);
+  if (const Norm& norm = weights_.layers[static_cast<size_t>(l)].norm1;
+      spec_.block != BlockKind::post_norm && norm.defined())
+    h = plain_norm(norm, h);
+  std::swap(segments_, positions);
+  Result<Attention> projected = project_rows(l, h, 0);
+  std::swap(segments_, positions);
+  if (!projected.ok()) return projected.error();
+  for (int64_t i = 0; i < count; ++i)
+    copy_part(*replaced[static_cast<size_t>(i)].edit, *projected, i, attention,
+              replaced[static_cast<size_t>(i)].row);
+  return {};
+}
+
+// The part that the edit names, of the heads that it names, from one row to another.
+void ForwardPass::copy_part(const Edit& edit, const Attention& from, int64_t from_row, Attention& to,
+                            int64_t to_row) const {
+  const int64_t d = spec_.d_head;
+  for (int32_t head = 0; head < spec_.n_head; ++head) {
+    if (!std::get<HeadTarget>(edit.target).heads.contains(head)) continue;
+    const int64_t kv = spec_.kv_head_of(head);
+    if (edit.at == HeadPart::q_input)
+      std::copy_n(from.q.data() + (from_row * spec_.n_head + head) * d, d,
+                  to.q.mutable_values().data() + (to_row * spec_.n_head + head) * d);
+    else if (edit.at == HeadPart::k_input)
+      std::copy_n(from.k.data() + (from_row * spec_.n_kv_head + kv) * d, d,
+                  to.k.mutable_values().data() + (to_row * spec_.n_kv_head + kv) * d);
+    else
+      std::copy_n(own_value(from.v, from_row, kv), d, own_value(to.v, to_row, kv));
+  }
+}
+
+// q, k, v of the rows; q and k normalised and rotated. einsum "pd,dhe->phe" for each.
+Result<ForwardPass::Attention> ForwardPass::project_rows(int32_t l, const ops::DeviceTensor& x,
+                                                         int64_t first_position) {
   const LayerWeights& w = weights_.layers[static_cast<size_t>(l)];
   const int64_t rows = x.rows(), d = spec_.d_head;
   const int64_t q_width = spec_.n_head * d, kv_width = spec_.n_kv_head * d, width = q_width + 2 * kv_width;
@@ -62,10 +166,6 @@ Result<ForwardPass::Attention> ForwardPass::project(int32_t l, const ops::Device
   copy_heads(q, rows, spec_.n_head, d, attention.q);
   copy_heads(k, rows, spec_.n_kv_head, d, attention.k);
   normalise_and_rotate(l, attention, first_position);
-  if (precision_ == ops::Precision::bf16) round_to_bfloat16(attention);
-  record({HookSite::q, l}, attention.q.data(), rows);
-  record({HookSite::k, l}, attention.k.data(), rows);
-  record_heads({HookSite::v, l}, attention.v, rows, spec_.n_kv_head);
   return attention;
 }
 
@@ -83,9 +183,7 @@ void ForwardPass::round_to_bfloat16(Attention& attention) const {
   auto narrow = attention.v_bf16.mutable_values().begin();
   for (int64_t i = 0; i < rows; ++i)
     for (int64_t h = 0; h < spec_.n_kv_head; ++h, narrow += d) {
-      // The rows are this pass's own: products of x, never the mapping.
-      auto* v =
-          const_cast<float*>(attention.v.data) + i * attention.v.token_stride + h * attention.v.head_stride;
+      float* v = own_value(attention.v, i, h);
       std::transform(v, v + d, narrow, narrow_to_bfloat16);
       std::transform(narrow, narrow + d, v, widen_bfloat16);
     }

@@ -114,4 +114,19 @@ Result<ops::DeviceTensor> ForwardPass::mlp(int32_t l, const ops::DeviceTensor& h
   return out;
 }
 
+Result<HostTensor> ForwardPass::mlp_alone(int32_t l, const HostTensor& entering, const HostTensor& mid) {
+  if (spec_.d_mlp <= 0) return HostTensor();
+  const LayerWeights& w = weights_.layers[static_cast<size_t>(l)];
+  const bool parallel = spec_.block == BlockKind::parallel;
+  const HostTensor& read = parallel ? entering : mid;
+  const int64_t rows = read.shape()[0];
+  const Norm& norm = parallel && !w.norm2.defined() ? w.norm1 : w.norm2;
+  ops::DeviceTensor h = ops::view_of(read, rows, spec_.d_model);
+  if (norm.defined()) h = plain_norm(norm, h);
+  SACCADE_TRY(const ops::DeviceTensor out, mlp(l, h, 0));
+  HostTensor kept({rows, spec_.d_model}, false);
+  std::copy_n(out.data(), kept.size(), kept.mutable_values().data());
+  return kept;
+}
+
 }  // namespace saccade

@@ -14,6 +14,7 @@
 
 #include "core/base/job.h"
 #include "core/model/model.h"
+#include "core/run/frozen_paths.h"
 #include "core/run/head_step.h"
 #include "core/run/run_request.h"
 #include "kernels/attention.h"
@@ -83,6 +84,11 @@ class Runner {
   // rows that the answer needs go on. The same numbers as run() to float32 rounding, whatever the lengths.
   // Refuses what run() refuses, and requests of different dtypes.
   Result<std::vector<HostTensor>> answers(std::span<const RunRequest> requests, const JobContext& job);
+
+  // The residuals that the question asks for, [write, layer, d_model]: those of `run` plus what the writes
+  // become on the way. run: of this model, without edits.
+  Result<HostTensor> residuals_on_paths(const Capture& run, const PathQuestion& question,
+                                        const JobContext& job);
 
   // Refused before any work: no tokens, more tokens than positions, ids outside the vocabulary, edits that
   // name what does not exist, a forecast that does not fit. `base` may be null or any run; it is used only

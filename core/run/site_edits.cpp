@@ -52,6 +52,25 @@ int64_t width_of(SiteRef site, const ModelSpec& spec) {
   return width;
 }
 
+// The site of a head's part; inputs have none of their own.
+std::optional<HookSite> site_of(HeadPart part) {
+  switch (part) {
+    case HeadPart::z:
+      return HookSite::z;
+    case HeadPart::q:
+      return HookSite::q;
+    case HeadPart::k:
+      return HookSite::k;
+    case HeadPart::v:
+      return HookSite::v;
+    case HeadPart::q_input:
+    case HeadPart::k_input:
+    case HeadPart::v_input:
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
 // The last position a set needs, or -1 where it goes as far as there are tokens.
 int64_t last_of(const std::optional<PositionSet>& set) {
   if (!set || set->empty() || set->ranges().back().end == PositionRange::open_end) return -1;
@@ -157,9 +176,16 @@ bool SiteEdits::acts_on(SiteRef site) const {
   return std::any_of(edits_.begin(), edits_.end(), [&](const Edit& edit) {
     if (!on_values(edit)) return false;
     if (const auto* heads = std::get_if<HeadTarget>(&edit.target))
-      return site.site == HookSite::z && heads->layers.contains(site.layer);
+      return site_of(edit.at) == site.site && heads->layers.contains(site.layer);
     return std::get<SiteRef>(edit.target) == site;
   });
+}
+
+std::vector<const Edit*> SiteEdits::input_edits(int32_t layer) const {
+  std::vector<const Edit*> found;
+  for (const Edit& edit : edits_)
+    if (is_input(edit.at) && changes_layer(edit, layer)) found.push_back(&edit);
+  return found;
 }
 
 bool SiteEdits::gates(int32_t layer) const {
@@ -216,14 +242,24 @@ Result<void> SiteEdits::apply(SiteRef site, std::span<float> values, int64_t row
     if (!heads) {
       if (std::get<SiteRef>(edit.target) == site)
         SACCADE_CHECK((this->*action)({e, site, -1, 0, columns, columns}, all));
-    } else if (site.site == HookSite::z && heads->layers.contains(site.layer)) {
-      for (int32_t head = 0; head < spec_.n_head; ++head)
-        if (heads->heads.contains(head))
-          SACCADE_CHECK((this->*action)(
-              {e, site, head, static_cast<int64_t>(head) * spec_.d_head, spec_.d_head, columns}, all));
+    } else if (site_of(edit.at) == site.site && heads->layers.contains(site.layer)) {
+      for (const int32_t head : stored_heads(edit))
+        SACCADE_CHECK((this->*action)(
+            {e, site, head, static_cast<int64_t>(head) * spec_.d_head, spec_.d_head, columns}, all));
     }
   }
   return {};
+}
+
+std::vector<int32_t> SiteEdits::stored_heads(const Edit& edit) const {
+  const IndexSet& named = std::get<HeadTarget>(edit.target).heads;
+  const bool grouped = edit.at == HeadPart::k || edit.at == HeadPart::v;
+  std::vector<int32_t> heads;
+  for (int32_t head = 0; head < spec_.n_head; ++head) {
+    const int32_t stored = grouped ? spec_.kv_head_of(head) : head;
+    if (named.contains(head) && (heads.empty() || heads.back() != stored)) heads.push_back(stored);
+  }
+  return heads;
 }
 
 void SiteEdits::for_rows(const Block& block, const Rows& rows,
@@ -350,6 +386,10 @@ Result<HostTensor> SiteEdits::reference_values(const Edit& edit, SiteRef site) {
     values = recorded->second;
   } else if (site.site == HookSite::resid_pre && site.layer < layer_count) {
     values = reference.layers[static_cast<size_t>(site.layer)]->resid_pre;
+  } else if (site.site == HookSite::q && site.layer < layer_count) {
+    values = reference.layers[static_cast<size_t>(site.layer)]->q_values();
+  } else if (site.site == HookSite::k && site.layer < layer_count) {
+    values = reference.layers[static_cast<size_t>(site.layer)]->k_values();
   } else if (site.site == HookSite::resid_post && site.layer + 1 < layer_count) {
     values = reference.layers[static_cast<size_t>(site.layer) + 1]->resid_pre;
   } else if (site.site == HookSite::resid_post && site.layer + 1 == layer_count) {

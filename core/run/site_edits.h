@@ -35,6 +35,12 @@ class SiteEdits {
   Result<void> apply(SiteRef site, std::span<float> values, int64_t rows, int64_t first_position,
                      std::span<const float> query_norms = {});
   [[nodiscard]] bool acts_on(SiteRef site) const;
+  // Edits that give single heads of the layer another residual to project q, k or v from, in list order.
+  [[nodiscard]] std::vector<const Edit*> input_edits(int32_t layer) const;
+  // The residual that such an edit lets the layer read, [pos, d_model].
+  Result<HostTensor> input_of(const Edit& edit, int32_t layer) {
+    return reference_values(edit, {HookSite::resid_pre, layer});
+  }
   [[nodiscard]] bool gates(int32_t layer) const;  // whether z of the layer needs query_norms
   // What acts inside the layer's attention, padding among what is knocked out; made on first use.
   Result<const LayerPlan*> plan(int32_t layer);
@@ -63,6 +69,8 @@ class SiteEdits {
   Result<void> offset(const Block& block, const Rows& rows);
   Result<void> add(const Block& block, const Rows& rows);
   Result<void> gate(const Block& block, const Rows& rows);
+  // The heads of the edit's target as they are stored at its part: KV heads for k and v.
+  [[nodiscard]] std::vector<int32_t> stored_heads(const Edit& edit) const;
   // Calls body(row, position) for the rows that the block's edit acts on.
   void for_rows(const Block& block, const Rows& rows,
                 const std::function<void(float* row, int64_t position)>& body) const;

@@ -183,6 +183,47 @@ Result<std::vector<int32_t>> ids_from(const Json& list) {
   return ids;
 }
 
+Json analyses_json(const std::vector<SessionAnalysis>& analyses) {
+  Json list = Json::array();
+  for (const SessionAnalysis& analysis : analyses) {
+    Json entry = {{"method", analysis.method}, {"parameters", analysis.parameters}};
+    if (!analysis.name.empty()) entry["name"] = analysis.name;
+    if (!analysis.against.empty()) entry["against"] = analysis.against;
+    list.push_back(std::move(entry));
+  }
+  return list;
+}
+
+Result<std::vector<SessionAnalysis>> analyses_from(const Json& list) {
+  std::vector<SessionAnalysis> analyses;
+  std::set<std::string> names;
+  for (size_t i = 0; i < list.size(); ++i) {
+    const std::string path = fmt::format("analyses[{}]", i);
+    if (!list[i].is_object()) return bad(path, "an object with a method and its parameters", list[i]);
+    SessionAnalysis analysis;
+    Keys keys(list[i], path + ".");
+    SACCADE_CHECK(keys.text("method", analysis.method));
+    if (analysis.method.empty()) return bad(path + ".method", "the id of a method", Json("nothing"));
+    SACCADE_CHECK(keys.object("parameters", analysis.parameters));
+    SACCADE_CHECK(keys.text("name", analysis.name));
+    const std::string& name = analysis.name.empty() ? analysis.method : analysis.name;
+    if (name.find_first_of("/\\") != std::string::npos || name.starts_with('.'))
+      return bad(path + ".name", "a plain file name without its ending", Json(name));
+    if (!names.insert(name).second) return bad(path + ".name", "another name than those before", Json(name));
+    Json against = Json::object();
+    SACCADE_CHECK(keys.object("against", against));
+    for (const auto& [field, pointer] : against.items()) {
+      if (!pointer.is_string() || !pointer.get<std::string>().starts_with('/'))
+        return bad(path + ".against." + field, "a JSON pointer such as \"/scores/heads\"", pointer);
+      analysis.against[field] = pointer.get<std::string>();
+    }
+    if (const Json rest = keys.left(); !rest.empty())
+      return bad(path, "method, parameters, name or against", Json(rest.begin().key()));
+    analyses.push_back(std::move(analysis));
+  }
+  return analyses;
+}
+
 Result<void> check_kind(Keys& keys) {
   const Json* found = keys.take("type");
   if (!found || *found != type)
@@ -231,6 +272,7 @@ Json to_json(const Session& session) {
   document["add_bos"] = session.add_bos;
   document["edits"] = std::move(edits);
   put(document, "sampling", sampling_json(session.sampling));
+  if (!session.analyses.empty()) document["analyses"] = analyses_json(session.analyses);
   put(document, "selection", selection_json(session.selection));
   document["view"] = session.view;
   document["results"] = session.results;
@@ -256,6 +298,10 @@ Result<Session> session_from_json(const Json& document) {
   SACCADE_TRY(const Json* edits, keys.list("edits"));
   if (edits) {
     SACCADE_TRY(session.edits, edits_from(*edits));
+  }
+  SACCADE_TRY(const Json* analyses, keys.list("analyses"));
+  if (analyses) {
+    SACCADE_TRY(session.analyses, analyses_from(*analyses));
   }
   Json sampling = Json::object(), selection = Json::object(), more_sampling, more_selection;
   SACCADE_CHECK(keys.object("sampling", sampling));

@@ -1,9 +1,10 @@
-// Session: one JSON document that holds what a person did: model, prompt, edits, what was looked at. The
-// window saves it, the command line replays it. Unknown keys are kept when a document is read and written
-// again.
+// Session: one JSON document that holds what a person did: model, prompt, edits, what was looked at, which analyses
+// were made. The window saves it, the command line replays it; one that is written to be replayed on other
+// models is a recipe (resources/recipes). Unknown keys are kept when a document is read and written again.
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -22,6 +23,16 @@ struct Selection {
   bool operator==(const Selection&) const = default;
 };
 
+// An analysis to make: {"method": "path-patching", "parameters": {...}, "name": "logits", "against": {...}}.
+struct SessionAnalysis {
+  std::string method;                                    // its id
+  nlohmann::json parameters = nlohmann::json::object();  // as given; what is left out has its default
+  std::string name;                                      // of the file that replay writes; empty = the method's id
+  // Field name -> JSON pointer into a document of reference numbers, which replay compares with.
+  std::map<std::string, std::string> against;
+  bool operator==(const SessionAnalysis&) const = default;
+};
+
 struct Session {
   static constexpr int current_version = 1;
   std::string model;         // folder or demo:NAME
@@ -31,6 +42,7 @@ struct Session {
   bool add_bos = true;
   std::vector<Edit> edits;
   SamplingOptions sampling;
+  std::vector<SessionAnalysis> analyses;
   Selection selection;
   nlohmann::json view = nlohmann::json::object();     // the window's own settings (palette, range, layout)
   nlohmann::json results = nlohmann::json::object();  // numbers at saving time, compared on replay

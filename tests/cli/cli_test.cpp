@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <thread>
 
 namespace {
@@ -175,6 +176,81 @@ TEST_F(Cli, a_saved_session_replays_to_the_same_numbers) {
   EXPECT_EQ(outcome.document()["departure"].get<double>(), 0.0);
   for (const json& file : outcome.document()["files"])
     EXPECT_GT(fs::file_size(file.get<std::string>()), 100u) << file;
+}
+
+// A GPT-2-shaped model on which the indirect-object prompts work: their words are single tokens, and its weights are
+// large enough for prompts to differ in their answers.
+void make_word_model(const fs::path& folder) {
+  json vocabulary = json::parse(std::ifstream(folder / "vocab.json"));
+  std::ofstream merges(folder / "merges.txt");
+  merges << "#version: 0.2\n";
+  std::set<std::string> known;
+  int next = 256;
+  for (const std::string word :
+       {" John", " Mary", " Tom", " James", " Dan", " Sid", " Martin", " Amy", "When", "After", " and", " went", " to",
+        " the", " shops", " park", " gave", " bag", " ball", " an", " apple", " a", " drink"}) {
+    std::string left = word[0] == ' ' ? "\u0120" : word.substr(0, 1);
+    for (size_t i = 1; i < word.size(); ++i) {
+      const std::string right = word.substr(i, 1), whole = left + right;
+      if (known.insert(whole).second) {
+        merges << left << ' ' << right << '\n';
+        vocabulary.erase("<" + std::to_string(next) + ">");
+        vocabulary[whole] = next++;
+      }
+      left = whole;
+    }
+  }
+  vocabulary.erase("<511>");
+  vocabulary["<|endoftext|>"] = 511;
+  std::ofstream(folder / "vocab.json") << vocabulary.dump();
+  std::fstream weights(folder / "model.safetensors", std::ios::in | std::ios::out | std::ios::binary);
+  uint64_t header = 0;
+  weights.read(reinterpret_cast<char*>(&header), sizeof header);
+  const auto begin = static_cast<std::streamoff>(sizeof header + header);
+  std::vector<float> numbers((fs::file_size(folder / "model.safetensors") - static_cast<uint64_t>(begin)) / 4);
+  const auto bytes = static_cast<std::streamsize>(numbers.size() * 4);
+  weights.seekg(begin);
+  weights.read(reinterpret_cast<char*>(numbers.data()), bytes);
+  for (float& number : numbers) number *= 8.0F;
+  weights.seekp(begin);
+  weights.write(reinterpret_cast<const char*>(numbers.data()), bytes);
+}
+
+TEST_F(Cli, the_recipe_of_indirect_objects_replays_on_another_model_and_compares_with_reference_numbers) {
+  ASSERT_EQ(cli("make-random gpt2-tiny " + path("m") + " --seed 4").code, 0);
+  make_word_model(path("m"));
+  const std::string replay = "--json replay " SACCADE_SOURCE_DIR "/resources/recipes/ioi.json --model " + path("m");
+  const Outcome first = cli(replay + " --out " + path("first"));
+  ASSERT_EQ(first.code, 0) << first.err;
+  ASSERT_EQ(first.document()["analyses"].size(), 10U);
+  // The results themselves as the reference: a second replay departs by nothing; a changed number is seen.
+  json reference;
+  for (const auto& [name, place, part] :
+       std::vector<std::array<std::string, 3>>{{"resid_pre", "act_patch_block", "resid_pre"},
+                                               {"attn_out", "act_patch_block", "attn_out"},
+                                               {"mlp_out", "act_patch_block", "mlp_out"},
+                                               {"heads", "act_patch_head_all_pos", "output"},
+                                               {"heads-q", "act_patch_head_all_pos", "q"},
+                                               {"heads-k", "act_patch_head_all_pos", "k"},
+                                               {"heads-v", "act_patch_head_all_pos", "v"},
+                                               {"heads-pattern", "act_patch_head_all_pos", "pattern"}}) {
+    const json result = json::parse(std::ifstream(fs::path(path("first")) / (name + ".json")));
+    const json& field = result["fields"]["effect"];
+    EXPECT_EQ(field["shape"][0], 2) << name;
+    reference[place][part] = field["values"];
+  }
+  EXPECT_EQ(json::parse(std::ifstream(path("first/resid_pre.json")))["fields"]["effect"]["shape"][1], 15)
+      << "the prompts are 15 tokens of this vocabulary, as they are of GPT-2's";
+  reference["act_patch_head_all_pos"]["q"][3] = reference["act_patch_head_all_pos"]["q"][3].get<double>() + 0.25;
+  std::ofstream(path("reference.json")) << reference.dump();
+  const Outcome second = cli(replay + " --reference " + path("reference.json"));
+  ASSERT_EQ(second.code, 0) << second.err;
+  const json analyses = second.document()["analyses"];
+  for (size_t i = 0; i < 8; ++i)
+    EXPECT_NEAR(analyses[i]["departures"][0]["largest"].get<double>(), i == 4 ? 0.25 : 0.0, 1e-6) << i;
+  const Outcome wrong = cli(replay + " --reference " SACCADE_SOURCE_DIR "/resources/recipes/ioi.json");
+  EXPECT_EQ(wrong.code, 1);
+  EXPECT_THAT(wrong.err, HasSubstr("nothing at /act_patch_block/resid_pre"));
 }
 
 TEST_F(Cli, two_dumps_compare_head_by_head_without_their_model) {

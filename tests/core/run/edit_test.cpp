@@ -85,6 +85,16 @@ TEST(Edit, ReadsEveryVerbThatActsOnMaps) {
   }
 }
 
+TEST(Edit, ReadsWhichPartOfAHeadIsMeant) {
+  EXPECT_EQ(parsed("replace 5.1 from=other").at, HeadPart::z);
+  EXPECT_EQ(parsed("replace 5.1 at=q_input from=other").at, HeadPart::q_input);
+  EXPECT_EQ(to_text(parsed("zero 5.1 query=3 at=k")), "zero 5.1 at=k query=3");
+  EXPECT_THAT(parse_edit("zero 5.1 at=o").error().message, HasSubstr("z, q, k, v, q_input, k_input or v_input"));
+  EXPECT_THAT(parse_edit("zero 5.1 at=q_input").error().message, HasSubstr("at=q_input is for replace"));
+  EXPECT_THAT(parse_edit("zero blocks.3.hook_resid_pre at=q").error().message, HasSubstr("a hook site has no parts"));
+  EXPECT_THAT(parse_edit("gate 5.* keep=4 at=q").error().message, HasSubstr("gate does not take"));
+}
+
 TEST(PositionSet, IsSortedAndMergedHoweverItIsGiven) {
   const PositionSet set({{9, 12}, {3, 3}, {0, 2}, {2, 4}, {10, 11}});
   EXPECT_EQ(set.ranges(), (std::vector<PositionRange>{{0, 4}, {9, 12}}));
@@ -155,6 +165,8 @@ class Generator {
     if (key == "dataset") edit.dataset = name();
     if (key == "keep") edit.keep = 1 + below(20);
     if (key == "soft") edit.soft = below(2) != 0;
+    if (key == "at" && std::holds_alternative<HeadTarget>(edit.target))
+      edit.at = static_cast<HeadPart>(below(edit.verb == EditVerb::replace ? 7 : 4));
   }
   // Keys that give are none of those that receive.
   void separate(Edit& edit) {

@@ -30,6 +30,8 @@ Session full_session() {
   session.add_bos = false;
   session.edits = {edit("zero 2.3"), edit("# scale 0-1.* by=0.1"), edit("knockout 1.1 query=3:5 key=*")};
   session.sampling = {64, 0.7, 40, 0.9, 0xFFFF'FFFF'FFFF'FFFFULL, false};
+  session.analyses = {{"path-patching", {{"receivers", "1.2.q"}}, "to 1.2", {{"score", "/scores/q"}}},
+                      {"sinks", Json::object(), "", {}}};
   session.selection = {{LayerIndex{2}, HeadIndex{3}}, {{LayerIndex{2}, HeadIndex{3}}}, 4, -1};
   session.view = {{"palette", "viridis"}};
   session.results = {{"next", {{{"id", 5}, {"logit", 0.1}}}}};
@@ -50,6 +52,7 @@ void expect_same(const Session& a, const Session& b) {
   EXPECT_EQ(a.sampling.top_p, b.sampling.top_p);
   EXPECT_EQ(a.sampling.seed, b.sampling.seed);
   EXPECT_EQ(a.sampling.stop_at_eos, b.sampling.stop_at_eos);
+  EXPECT_EQ(a.analyses, b.analyses);
   EXPECT_EQ(a.selection, b.selection);
   EXPECT_EQ(a.view, b.view);
   EXPECT_EQ(a.results, b.results);
@@ -230,6 +233,21 @@ TEST(EditHistory, SettingTheSameEditsIsNoStepAndKeepsRedo) {
   EXPECT_TRUE(history.can_undo());
   history.undo();
   EXPECT_FALSE(history.can_undo());
+}
+
+TEST(SessionAnalyses, WhatCannotBeMadeIsRefusedWithItsKey) {
+  const auto refusal = [](const char* analyses) {
+    Json document = to_json(full_session());
+    document["analyses"] = Json::parse(analyses);
+    const auto session = session_from_json(document);
+    return session.ok() ? std::string("accepted") : session.error().message;
+  };
+  EXPECT_THAT(refusal(R"(["sinks"])"), HasSubstr("analyses[0]"));
+  EXPECT_THAT(refusal(R"([{"parameters": {}}])"), HasSubstr("analyses[0].method"));
+  EXPECT_THAT(refusal(R"([{"method": "sinks", "name": "../x"}])"), HasSubstr("a plain file name"));
+  EXPECT_THAT(refusal(R"([{"method": "sinks"}, {"method": "sinks"}])"), HasSubstr("another name than those before"));
+  EXPECT_THAT(refusal(R"([{"method": "sinks", "against": {"x": "y"}}])"), HasSubstr("analyses[0].against.x"));
+  EXPECT_THAT(refusal(R"([{"method": "sinks", "when": 1}])"), HasSubstr("method, parameters, name or against"));
 }
 
 }  // namespace

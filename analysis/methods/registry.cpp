@@ -12,10 +12,12 @@ namespace {
 constexpr std::array makers{
     // clang-format off
     &make_ablation_sweep,
+    &make_act_filter,
     &make_activation_patching,
     &make_head_table,
     &make_logit_attribution,
     &make_sinks,
+    &make_verbalize,
     // clang-format on
 };
 

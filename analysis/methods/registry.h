@@ -8,9 +8,11 @@
 namespace saccade {
 
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_ablation_sweep();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_act_filter();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_activation_patching();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_head_table();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_logit_attribution();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_sinks();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_verbalize();
 
 }  // namespace saccade

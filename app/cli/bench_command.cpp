@@ -237,6 +237,7 @@ Result<void> bench(const Context& context, const BenchOptions& options) {
       {"attention", [&] { return bench_attention(context); }},
       {"sweep", [&] { return bench_sweep(context, folder); }},
       {"decode", [&] { return bench_decode(context, folder); }},
+      {"head-table", [&] { return bench_head_table(context, folder); }},
       {"long", [&] { return bench_long(context, folder, options.tokens); }},
       {"tokenize", [&] { return bench_tokenize(context, folder, options.model); }},
       {"window", [&] { return bench_window(context); }}};
@@ -254,11 +255,10 @@ Result<void> bench(const Context& context, const BenchOptions& options) {
     }
   }
   if (!found)
-    return make_error(
-        ErrorCode::invalid_argument,
-        fmt::format(
-            "bench: expected open, run, attention, sweep, decode, long, tokenize or window, found '{}'",
-            options.which));
+    return make_error(ErrorCode::invalid_argument,
+                      fmt::format("bench: expected open, run, attention, sweep, decode, head-table, long, "
+                                  "tokenize or window, found '{}'",
+                                  options.which));
   context.print(rows, text);
   return {};
 }

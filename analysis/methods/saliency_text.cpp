@@ -126,6 +126,8 @@ std::vector<SalientSpan> salient_spans(std::span<const double> attribution, cons
   for (int64_t token = 0; token < static_cast<int64_t>(clean.size()); ++token)
     if (clean[static_cast<size_t>(token)] > 0.0)
       singles.push_back({{token}, coverage_of(clean, std::vector<int64_t>{token})});
+  const auto weak = [](const Hit& hit) { return hit.coverage < least_coverage; };
+  if (!std::all_of(singles.begin(), singles.end(), weak)) std::erase_if(singles, weak);
   std::set<int64_t> united;
   for (auto* hits : {&runs, &filters, &singles}) unite_best(*hits, united);
 

@@ -4,10 +4,10 @@
 // positive; theta = the mean of the top fraction of e' ("mean"), or three standard deviations ("deviation").
 // Two searches slide over the tokens: spans (runs of odd length 3 .. window) and filters (every set of 2 to
 // window - 2 tokens within `window`). Coverage of a set = its positive attribution over all positive
-// attribution; hits below 10 % are dropped. The five best hits of each search and the five best single tokens
-// are united, neighbours merged into spans, and those kept whose coverage reaches the upper quartile.
-// Source: Feldhus et al. 2023 (saliency map verbalisation, arXiv 2210.07222) and its code; coverage with
-// inclusive ends.
+// attribution; hits below 10 % are dropped, single tokens too unless all are below. The five best hits of
+// each search and the five best single tokens are united, neighbours merged into spans, and those kept whose
+// coverage reaches the upper quartile. Source: Feldhus et al. 2023 (saliency map verbalisation, arXiv
+// 2210.07222) and its code; coverage with inclusive ends.
 #pragma once
 
 #include <cstdint>

@@ -98,7 +98,8 @@ TEST_F(ActFilterTest, the_sweep_agrees_with_edited_runs_one_by_one) {
   const auto set = read_labelled_set(path, *lab.model);
   ASSERT_TRUE(set.ok()) << set.error().to_string();
   ASSERT_EQ(set->datasets, (std::vector<std::string>{"repeat", "other"}));
-  const auto result = lab.method("act-filter", {{"file", path}, {"threshold", 0.05}, {"controls", 1}});
+  const auto result =
+      lab.method("act-filter", {{"file", path}, {"threshold", 0.05}, {"controls", 1}, {"heads", "1.*"}});
   ASSERT_TRUE(result.ok()) << result.error().to_string();
   EXPECT_FALSE(result->partial);
 
@@ -108,6 +109,7 @@ TEST_F(ActFilterTest, the_sweep_agrees_with_edited_runs_one_by_one) {
   const auto right = [&](const LabelledText& text, const std::vector<Edit>& edits) {
     RunRequest request = lab.runner->request(text.tokens);
     request.edits = edits;
+    request.capture.loss = false;
     const HostTensor logits = lab.run(request)->capture->last_logits;
     int32_t best = -1;
     for (const int32_t id : set->labels[text.dataset])

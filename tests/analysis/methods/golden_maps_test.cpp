@@ -61,10 +61,10 @@ TEST(GoldenMaps, sink_and_entropy_are_those_of_the_recorded_matrices) {
       std::vector<Pattern> heads;
       for (int head = 0; head < 12; ++head) heads.push_back(softmax_of(text, layer, head));
       ASSERT_EQ(heads[0].size(), 6U) << name << " layer " << layer;
-      MethodInput input;
-      input.capture = synthetic::capture_of(synthetic::words(6), heads);
-      input.kernels = &kernel_sets().front();
-      const auto result = make_head_table()->compute(input, {});
+      const auto input = std::make_unique<MethodInput>();  // see head_table_test.cpp
+      input->capture = synthetic::capture_of(synthetic::words(6), heads);
+      input->kernels = &kernel_sets().front();
+      const auto result = make_head_table()->compute(*input, {});
       ASSERT_TRUE(result.ok()) << result.error().to_string();
       for (int64_t head = 0; head < 12; ++head, ++heads_seen) {
         double sink = 0.0, entropy = 0.0;

@@ -262,7 +262,8 @@ TEST(HeadScores, the_number_of_threads_changes_no_score) {
   ASSERT_EQ(one.fields.size(), three.fields.size());
   for (size_t f = 0; f < one.fields.size(); ++f)
     for (int64_t at = 0; at < one.fields[f].values.size(); ++at)
-      EXPECT_EQ(one.fields[f].values.data()[at], three.fields[f].values.data()[at]) << one.fields[f].name;
+      if (!std::isnan(one.fields[f].values.data()[at]))
+        EXPECT_EQ(one.fields[f].values.data()[at], three.fields[f].values.data()[at]) << one.fields[f].name;
 }
 
 TEST(HeadScores, knocked_out_keys_are_no_visible_keys) {
@@ -475,8 +476,7 @@ TEST_F(OnModels, weight_scores_agree_with_the_full_matrices) {
   EXPECT_NEAR(std::get<double>(layers->rows[1][1]), norm_of(layer_sum) / norms, 1e-5);
 
   // The whole vocabulary x vocabulary circuit of one head: its spectrum is that of the core, and zeros.
-  const int32_t used = std::min(spec.n_vocab, 300);
-  if (used < spec.n_vocab) GTEST_SKIP() << "the vocabulary of " << spec.n_vocab << " is too large to square";
+  const int32_t used = spec.n_vocab;
   std::vector<int32_t> ids(static_cast<size_t>(used));
   std::iota(ids.begin(), ids.end(), 0);
   const HeadId head{LayerIndex{1}, HeadIndex{2}};
@@ -488,7 +488,9 @@ TEST_F(OnModels, weight_scores_agree_with_the_full_matrices) {
       up[static_cast<size_t>(x * used + t)] = unembed[static_cast<size_t>(t * d + x)];
   const auto circuit = times(times(times(embed, v, used, d, dh), o, used, dh, d), up, used, d, used);
   double sum = 0.0, sizes = 0.0;
-  for (const auto& value : eigenvalues(circuit, used).value()) {
+  const auto spectrum = eigenvalues(circuit, used);
+  ASSERT_TRUE(spectrum.ok()) << spectrum.error().to_string();
+  for (const auto& value : *spectrum) {
     sum += value.real();
     sizes += std::abs(value);
   }

@@ -192,8 +192,8 @@ class MapScores {
     if (has("task-kv") && states_ != nullptr) add_task_kv(vectors_, settings_, sheet_);
     if ((has("task-kv") || has("rank")) && states_ == nullptr)
       sheet_.findings.emplace_back(
-          "No task-kv and rank columns: they need the values of a further run of this model, which only a "
-          "capture cannot give.");
+          "No task-kv and rank columns: they need a further run of the model that keeps values, which a "
+          "capture alone cannot give, nor a run that was cancelled.");
   }
 
   // Singular values of z [token, d_head] by its Gram matrix.

@@ -46,6 +46,7 @@ struct MethodInput {
   std::shared_ptr<const Model> model = nullptr;
   RunRequest base = {};                // of the run being looked at
   std::vector<Outcome> outcomes = {};  // of everything plan() has asked for so far, in order
+  int threads = 1;                     // that compute() may use
 };
 
 class AnalysisMethod {

@@ -99,6 +99,7 @@ Result<AnalysisResult> run_method(const AnalysisMethod& method, const nlohmann::
   input.kernels = &laboratory.runner->kernels();
   input.model = laboratory.model;
   input.base = looked_at->request;
+  input.threads = laboratory.runner->threads();
   SACCADE_TRY(AnswerJournal journal, AnswerJournal::open(laboratory.journal));
   while (true) {
     SACCADE_TRY(const std::vector<Wanted> wanted, method.plan(input));

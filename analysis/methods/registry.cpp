@@ -12,6 +12,7 @@ namespace {
 constexpr std::array makers{
     // clang-format off
     &make_ablation_sweep,
+    &make_act_filter,
     &make_activation_patching,
     &make_circuit,
     &make_code_circuit,
@@ -22,6 +23,7 @@ constexpr std::array makers{
     &make_path_patching,
     &make_ph3,
     &make_sinks,
+    &make_verbalize,
     // clang-format on
 };
 

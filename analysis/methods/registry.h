@@ -8,6 +8,7 @@
 namespace saccade {
 
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_ablation_sweep();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_act_filter();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_activation_patching();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_circuit();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_code_circuit();
@@ -18,5 +19,6 @@ namespace saccade {
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_path_patching();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_ph3();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_sinks();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_verbalize();
 
 }  // namespace saccade

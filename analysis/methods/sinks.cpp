@@ -10,6 +10,7 @@
 #include <cmath>
 #include <map>
 
+#include "analysis/methods/act.h"
 #include "analysis/methods/head_fields.h"
 #include "analysis/methods/registry.h"
 
@@ -17,77 +18,6 @@ namespace saccade {
 namespace {
 
 constexpr float massive_at_least = 100.0f, massive_times_median = 1000.0f;
-
-struct Settings {
-  double threshold = 0.1;
-  int64_t first_keys = 1, least_rows = 1;
-  double beta = 0.4;
-};
-
-Result<Settings> read_settings(const nlohmann::json& parameters, int64_t n) {
-  Settings settings;
-  settings.first_keys = parameters["start"].get<int64_t>();
-  settings.least_rows = parameters["least_rows"].get<int64_t>();
-  settings.beta = parameters["beta"].get<double>();
-  settings.threshold = parameters["threshold"].get<double>();
-  const std::string rule = parameters["rule"].get<std::string>();
-  if (rule == "alpha-over-n") {
-    const double alpha = parameters["alpha"].get<double>();
-    if (static_cast<double>(n) <= alpha)
-      return make_error(
-          ErrorCode::invalid_argument,
-          fmt::format("alpha/N with alpha {} needs more than {} tokens, the run has {}; use rule=absolute",
-                      alpha, alpha, n));
-    settings.threshold = alpha / static_cast<double>(n);
-  }
-  return settings;
-}
-
-// c_j of one head from what its columns received. Under a causal mask n - j rows see key j, fewer with a
-// window.
-std::vector<double> column_means(const ModelSpec& spec, int32_t layer, std::span<const float> received) {
-  const auto n = static_cast<int64_t>(received.size());
-  const int64_t window = spec.window_of(layer);
-  std::vector<double> means;
-  for (int64_t j = 0; j < n; ++j) {
-    int64_t rows = spec.causal ? n - j : n;
-    if (window > 0) rows = std::min(rows, spec.causal ? window : n);
-    means.push_back(received[static_cast<size_t>(j)] / static_cast<double>(rows));
-  }
-  return means;
-}
-
-struct HeadSinks {
-  std::vector<int64_t> keys;
-  double mass = 0.0, late_mass = 0.0;  // share of all rows' weight on them; on those after the start
-  int64_t late = 0;
-};
-
-HeadSinks sinks_of(const std::vector<double>& means, std::span<const float> received,
-                   const Settings& settings) {
-  HeadSinks sinks;
-  const auto n = static_cast<int64_t>(means.size());
-  for (int64_t j = 0; j < n; ++j) {
-    if (!(means[static_cast<size_t>(j)] > settings.threshold) || n - j < settings.least_rows) continue;
-    const double mass = received[static_cast<size_t>(j)] / static_cast<double>(n);
-    sinks.keys.push_back(j);
-    sinks.mass += mass;
-    if (j >= settings.first_keys) {
-      sinks.late_mass += mass;
-      ++sinks.late;
-    }
-  }
-  return sinks;
-}
-
-// ACT's edit (core of Yu et al.): what the sinks but position 0 lose goes to every other key; position 0
-// receives.
-std::string act_edit(HeadId head, const HeadSinks& sinks, double beta) {
-  std::string keys;
-  for (const int64_t key : sinks.keys)
-    if (key > 0) keys += (keys.empty() ? "" : ",") + std::to_string(key);
-  return keys.empty() ? "" : fmt::format("redistribute {} key={} to=rest by={}", to_string(head), keys, beta);
-}
 
 Table massive_activations(const Capture& capture) {
   Table table{
@@ -123,15 +53,8 @@ MethodInfo make_info() {
       "Yu et al. 2024 (arXiv 2406.15765): column means, threshold, redistribution; Xiao et al. 2023 (arXiv "
       "2309.17453); "
       "massive activations: Sun et al. 2024 (arXiv 2402.17762)";
-  info.parameters = {
-      choice("rule", "Threshold rule", "absolute: threshold; alpha-over-n: alpha / number of tokens.",
-             {"absolute", "alpha-over-n"}),
-      {"threshold", "Threshold", "Mean weight above which a key is a sink.", 0.1, 0.0, 1.0},
-      {"alpha", "Alpha", "Of the rule alpha-over-n.", 5.0, 0.0, 1000.0},
-      {"start", "Start", "Keys that count as the start of the input.", 1, 0, 1000},
-      {"least_rows", "Least rows", "Keys seen by fewer rows are no sinks: late columns average few.", 4, 1,
-       100000},
-      {"beta", "Beta", "What sinks keep of their weight in the suggested edits.", 0.4, 0.0, 1.0}};
+  info.parameters = {{"start", "Start", "Keys that count as the start of the input.", 1, 0, 1000}};
+  for (ParameterInfo& parameter : act::parameters()) info.parameters.push_back(std::move(parameter));
   return info;
 }
 
@@ -145,7 +68,9 @@ class Sinks final : public AnalysisMethod {
     if (!input.capture || input.capture->layers.empty())
       return make_error(ErrorCode::invalid_argument, "sinks needs a run with captured layers");
     const Capture& capture = *input.capture;
-    SACCADE_TRY(const Settings settings, read_settings(parameters, capture.n_token()));
+    act::Settings wanted = act::read_settings(parameters);
+    wanted.first_keys = parameters["start"].get<int64_t>();
+    SACCADE_TRY(const act::Settings settings, wanted.for_tokens(capture.n_token()));
     const auto layers = static_cast<int64_t>(capture.layers.size());
     const int64_t heads = capture.spec.n_head, n = capture.n_token();
     AnalysisResult result;
@@ -165,8 +90,8 @@ class Sinks final : public AnalysisMethod {
             fmt::format("layer {} kept no column statistics; run again with statistics captured",
                         head.layer.value));
       const std::span<const float> received = all.slice(head.head.value);
-      const std::vector<double> means = column_means(capture.spec, head.layer.value, received);
-      const HeadSinks sinks = sinks_of(means, received, settings);
+      const std::vector<double> means = act::column_means(capture.spec, head.layer.value, received);
+      const act::HeadSinks sinks = act::sinks_of(means, received, settings);
       const std::array<double, 4> numbers{static_cast<double>(sinks.keys.size()), sinks.mass,
                                           static_cast<double>(sinks.late), sinks.late_mass};
       for (size_t f = 0; f < numbers.size(); ++f)
@@ -175,7 +100,7 @@ class Sinks final : public AnalysisMethod {
         result.fields[4].values.mutable_values()[static_cast<size_t>(at * n + j)] =
             static_cast<float>(means[static_cast<size_t>(j)]);
       for (const int64_t key : sinks.keys) ++heads_of_key[key];
-      if (const std::string edit = act_edit(head, sinks, settings.beta); !edit.empty())
+      if (const std::string edit = act::edit_text(head, sinks.keys, settings.beta); !edit.empty())
         edits.rows.push_back({to_string(head), static_cast<int64_t>(sinks.keys.size()), edit});
     }
     result.tables.push_back(heads_table(std::span(result.fields).first(4)));
@@ -212,7 +137,7 @@ class Sinks final : public AnalysisMethod {
     return table;
   }
 
-  static void say(const Capture& capture, const Settings& settings,
+  static void say(const Capture& capture, const act::Settings& settings,
                   const std::map<int64_t, int64_t>& heads_of_key, AnalysisResult& result) {
     const int64_t all = result.fields[0].values.size();
     const auto token = [&](int64_t key) { return display_text(capture.tokens[static_cast<size_t>(key)]); };

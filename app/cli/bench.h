@@ -39,6 +39,7 @@ Result<std::vector<BenchRow>> bench_decode(const Context& context, const std::fi
 Result<std::vector<BenchRow>> bench_methods(const Context& context, const std::filesystem::path& folder);
 Result<std::vector<BenchRow>> bench_long(const Context& context, const std::filesystem::path& folder,
                                          int64_t n);
+Result<std::vector<BenchRow>> bench_head_table(const Context& context, const std::filesystem::path& folder);
 
 // `folder`: where the text is put for the other program; `where`: the model, by default a demo.
 Result<std::vector<BenchRow>> bench_tokenize(const Context& context, const std::filesystem::path& folder,

@@ -238,6 +238,7 @@ Result<void> bench(const Context& context, const BenchOptions& options) {
       {"sweep", [&] { return bench_sweep(context, folder); }},
       {"decode", [&] { return bench_decode(context, folder); }},
       {"methods", [&] { return bench_methods(context, folder); }},
+      {"head-table", [&] { return bench_head_table(context, folder); }},
       {"long", [&] { return bench_long(context, folder, options.tokens); }},
       {"tokenize", [&] { return bench_tokenize(context, folder, options.model); }},
       {"window", [&] { return bench_window(context); }}};
@@ -255,10 +256,11 @@ Result<void> bench(const Context& context, const BenchOptions& options) {
     }
   }
   if (!found)
-    return make_error(ErrorCode::invalid_argument,
-                      fmt::format("bench: expected open, run, attention, sweep, decode, methods, long, "
-                                  "tokenize or window, found '{}'",
-                                  options.which));
+    return make_error(
+        ErrorCode::invalid_argument,
+        fmt::format("bench: expected open, run, attention, sweep, decode, methods, head-table, long, "
+                    "tokenize or window, found '{}'",
+                    options.which));
   context.print(rows, text);
   return {};
 }

@@ -74,14 +74,6 @@ Result<std::vector<BenchRow>> bench_methods(const Context& context, const std::f
   SACCADE_TRY(const Opened opened, open_runner(context, where));
   Runner& runner = *opened.runner;
   std::vector<BenchRow> rows;
-  SACCADE_TRY(const auto run, runner.run(synthetic_request(runner, 1024), nullptr, context.job));
-  SACCADE_TRY(const auto again, runner.run(synthetic_request(runner, 1024), nullptr, context.job));
-  for (const char* columns : {"basic", "all"}) {
-    SACCADE_TRY(const double seconds,
-                method_seconds(context, opened, "head-table", {{"columns", columns}}, run));
-    rows.push_back({"methods", fmt::format("head-table, columns={}, 1024 tokens", columns), seconds,
-                    "a captured run", again->seconds, 2.0});
-  }
   constexpr int n_pair = 8;
   const ModelSpec& spec = opened.model->spec();
   SACCADE_TRY(const auto small, runner.run(synthetic_request(runner, 16), nullptr, context.job));

@@ -185,7 +185,8 @@ int main(int argc, char** argv) {
 
   command = app.add_subcommand("bench", "how fast, as ratios to the machine's own rates in the same run");
   command->add_option("WHICH", bench_options.which,
-                      "open, run, attention, sweep, decode, methods, long, tokenize, window; default: all but long");
+                      "open, run, attention, sweep, decode, methods, head-table, long, tokenize, window; "
+                      "default: all but long");
   command->add_option("--tokens", bench_options.tokens, "how many `long` reads")
       ->check(CLI::Range(1, 131072));
   command->add_option("--folder", bench_options.folder,

@@ -61,11 +61,13 @@ void widen(const TensorView& tensor, int64_t first, int64_t count, float* out) {
     widen_blocks(tensor.dtype, tensor.data + bytes_of(tensor.dtype, first), count, out);
     return;
   }
+  if (tensor.dtype == DType::f32) {
+    std::memcpy(out, tensor.data + first * static_cast<int64_t>(sizeof(float)),
+                static_cast<size_t>(count) * sizeof(float));
+    return;
+  }
   for (int64_t i = 0; i < count; ++i) {
     switch (tensor.dtype) {
-      case DType::f32:
-        out[i] = read<float>(tensor.data, first + i);
-        break;
       case DType::f16:
         out[i] = half_to_float(read<uint16_t>(tensor.data, first + i));
         break;

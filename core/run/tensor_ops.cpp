@@ -353,6 +353,30 @@ DeviceTensor by_row(const at::Tensor& heads) {
 
 }  // namespace
 
+namespace {
+
+// A copy: LAPACK overwrites what it is given.
+at::Tensor square_of(const double* matrix, int64_t n) {
+  at::Tensor made = at::empty({n, n}, at::kDouble);
+  std::copy_n(matrix, n * n, made.data_ptr<double>());
+  return made;
+}
+
+}  // namespace
+
+std::vector<std::complex<double>> eigenvalues(const double* matrix, int64_t n) {
+  const at::Tensor parts = at::view_as_real(at::linalg_eigvals(square_of(matrix, n))).contiguous();
+  const double* values = parts.data_ptr<double>();
+  std::vector<std::complex<double>> made;
+  for (int64_t i = 0; i < n; ++i) made.emplace_back(values[2 * i], values[2 * i + 1]);
+  return made;
+}
+
+std::vector<double> symmetric_eigenvalues(const double* matrix, int64_t n) {
+  const at::Tensor values = at::linalg_eigvalsh(square_of(matrix, n), "L").contiguous();
+  return {values.data_ptr<double>(), values.data_ptr<double>() + n};
+}
+
 DeviceTensor eager_attention(const DeviceTensor& q, const DeviceTensor& k, const DeviceTensor& v,
                              int64_t heads) {
   const at::Tensor query = by_head(q, heads), key = by_head(k, heads);

@@ -7,6 +7,7 @@
 // Thread: the engine thread.
 #pragma once
 
+#include <complex>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -104,6 +105,11 @@ void normalise_groups(const DeviceTensor& x, int64_t width, NormKind kind, doubl
                       const DeviceTensor& weight, const DeviceTensor& bias);
 // The first row that holds a NaN, or -1.
 [[nodiscard]] int64_t first_nan_row(const DeviceTensor& x);
+
+// Of a row-major [n, n] matrix in float64: general (in no order), and symmetric (ascending, the lower
+// triangle is read).
+[[nodiscard]] std::vector<std::complex<double>> eigenvalues(const double* matrix, int64_t n);
+[[nodiscard]] std::vector<double> symmetric_eigenvalues(const double* matrix, int64_t n);
 
 // Causal attention as LibTorch itself does it, for benchmarks. q, k, v and the result: [rows, heads *
 // d_head]. The eager way writes every map down.

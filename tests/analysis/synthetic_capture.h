@@ -44,6 +44,7 @@ inline void fill_statistics(LayerCapture& layer, const Capture& capture) {
   AttentionInput input;
   input.shape = {n, n, heads, heads, d, 0};
   input.mask.knockouts = layer.knockouts;
+  input.edits = layer.plans;
   input.scores.scale = static_cast<float>(capture.spec.attention_scale);
   input.q = {layer.q.data(), heads * d, d};
   input.k = {layer.k.data(), heads * d, d};
@@ -59,6 +60,14 @@ inline void fill_statistics(LayerCapture& layer, const Capture& capture) {
   output.mean_distance = kept.mean_distance.mutable_values().data();
   output.received = kept.received.mutable_values().data();
   output.received_max = kept.received_max.mutable_values().data();
+  std::vector<float*> factors;
+  layer.row_factors.clear();
+  for (const HeadPlan& plan : layer.plans) {
+    layer.row_factors.emplace_back(std::vector<int64_t>{row_factor_count(plan), n});
+    HostTensor& made = layer.row_factors.back();
+    factors.push_back(made.empty() ? nullptr : made.mutable_values().data());
+  }
+  output.row_factors = factors;
   output.sink_keys = capture.sink_keys;
   output.local_width = capture.local_width;
   const auto done = kernel_sets().front().forward(input, output, serial());

@@ -43,10 +43,11 @@ Result<Json> departure_of(const AnalysisResult& result, const std::string& name,
   std::vector<double> numbers;
   flatten(reference.at(at), numbers);
   if (static_cast<int64_t>(numbers.size()) != field->values.size())
-    return make_error(ErrorCode::bad_format,
-                      fmt::format("{} holds {} numbers, the field {} of {} has {}: the reference is of another "
-                                  "model or of other prompts",
-                                  pointer, numbers.size(), name, result.method, field->values.size()));
+    return make_error(
+        ErrorCode::bad_format,
+        fmt::format("{} holds {} numbers, the field {} of {} has {}: the reference is of another "
+                    "model or of other prompts",
+                    pointer, numbers.size(), name, result.method, field->values.size()));
   double largest = 0.0, sum = 0.0;
   int64_t compared = 0;
   for (size_t i = 0; i < numbers.size(); ++i) {
@@ -71,14 +72,16 @@ Result<nlohmann::json> read_reference(const std::string& path) {
   SACCADE_TRY(const std::string text, read_text_file(path));
   nlohmann::json document = nlohmann::json::parse(text, nullptr, false);
   if (!document.is_object())
-    return make_error(ErrorCode::bad_format, fmt::format("{}: expected a JSON object of reference numbers", path));
+    return make_error(ErrorCode::bad_format,
+                      fmt::format("{}: expected a JSON object of reference numbers", path));
   return document;
 }
 
 }  // namespace
 
-Result<AnalysesDone> run_analyses(const Context& context, const Session& session, const std::string& session_file,
-                                  const Work& work, const std::string& out, const std::string& reference_file) {
+Result<AnalysesDone> run_analyses(const Context& context, const Session& session,
+                                  const std::string& session_file, const Work& work, const std::string& out,
+                                  const std::string& reference_file) {
   AnalysesDone done;
   SACCADE_TRY(const nlohmann::json reference, read_reference(reference_file));
   if (std::error_code failed; !out.empty() && !fs::is_directory(out) && !fs::create_directories(out, failed))
@@ -101,12 +104,13 @@ Result<AnalysesDone> run_analyses(const Context& context, const Session& session
     Json entry = {{"name", name}, {"method", wanted.method}, {"findings", result->findings}};
     done.text += fmt::format("{}:\n", name);
     for (const std::string& finding : result->findings) done.text += "  " + finding + "\n";
-    for (const auto& [field, pointer] : reference.is_null() ? std::map<std::string, std::string>() : wanted.against) {
+    for (const auto& [field, pointer] :
+         reference.is_null() ? std::map<std::string, std::string>() : wanted.against) {
       auto departure = departure_of(*result, field, pointer, reference);
       if (!departure.ok()) return std::move(departure).error().with(step);
-      done.text += fmt::format("  {} departs from {} by {:.3g} at most, {:.3g} on average ({} numbers)\n", field,
-                               pointer, (*departure)["largest"].get<double>(), (*departure)["mean"].get<double>(),
-                               (*departure)["compared"].get<int64_t>());
+      done.text += fmt::format("  {} departs from {} by {:.3g} at most, {:.3g} on average ({} numbers)\n",
+                               field, pointer, (*departure)["largest"].get<double>(),
+                               (*departure)["mean"].get<double>(), (*departure)["compared"].get<int64_t>());
       entry["departures"].push_back(*departure);
     }
     if (!out.empty()) {

@@ -48,7 +48,7 @@ MethodInfo make_info() {
       {"top", "Top share, %", "How many of the nodes are the circuit.", 15.0, 0.1, 100.0},
       {"threshold", "Threshold", "Instead: nodes with at least this |effect|; 0: the top share.", 0.0, 0.0, 1e9},
       choice("edges", "Edges into",
-             "each (q, k and v of every kept head apart), q, k, v, z, or none; the logits always.",
+             "each (q, k and v of every kept head apart), q, k, v or z, and into the logits; none: no edges at all.",
              {"each", "q", "k", "v", "z", "none"}),
       {"position", "Positions of edges", "Where senders are corrupted: all, last, a number, or a role.", "all"},
       {"least-edge", "Least edge", "Edges with a smaller |effect| are left out.", 0.01, 0.0, 1e9},

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <numeric>
 #include <random>
@@ -243,7 +244,7 @@ class CodeCircuit final : public AnalysisMethod {
       for (const size_t to : order) {
         const HeadId sender = head_at(static_cast<int64_t>(from), spec.n_head),
                      receiver = head_at(static_cast<int64_t>(to), spec.n_head);
-        if (sender.layer >= receiver.layer) continue;
+        if (sender.layer.value >= receiver.layer.value) continue;
         const std::set<int32_t> own_from = positive_only(codes.of_head[from], plan.positive.size()),
                                 own_to = positive_only(codes.of_head[to], plan.positive.size());
         double together = 0.0;

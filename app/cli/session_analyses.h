@@ -12,9 +12,10 @@ struct AnalysesDone {
 };
 
 // Makes every analysis on the replayed run. session_file: texts of parameters that name a file beside it mean
-// that file. out: a folder, where NAME.json is written and, in NAME.answers, what makes a stopped sweep go on;
-// empty: nothing is written. reference: a JSON file that the analyses' pointers lead into; empty: none.
-Result<AnalysesDone> run_analyses(const Context& context, const Session& session, const std::string& session_file,
-                                  const Work& work, const std::string& out, const std::string& reference);
+// that file. out: a folder, where NAME.json is written and, in NAME.answers, what makes a stopped sweep go
+// on; empty: nothing is written. reference: a JSON file that the analyses' pointers lead into; empty: none.
+Result<AnalysesDone> run_analyses(const Context& context, const Session& session,
+                                  const std::string& session_file, const Work& work, const std::string& out,
+                                  const std::string& reference);
 
 }  // namespace saccade::cli

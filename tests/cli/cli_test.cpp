@@ -178,17 +178,17 @@ TEST_F(Cli, a_saved_session_replays_to_the_same_numbers) {
     EXPECT_GT(fs::file_size(file.get<std::string>()), 100u) << file;
 }
 
-// A GPT-2-shaped model on which the indirect-object prompts work: their words are single tokens, and its weights are
-// large enough for prompts to differ in their answers.
+// A GPT-2-shaped model on which the indirect-object prompts work: their words are single tokens, and its
+// weights are large enough for prompts to differ in their answers.
 void make_word_model(const fs::path& folder) {
   json vocabulary = json::parse(std::ifstream(folder / "vocab.json"));
   std::ofstream merges(folder / "merges.txt");
   merges << "#version: 0.2\n";
   std::set<std::string> known;
   int next = 256;
-  for (const std::string word :
-       {" John", " Mary", " Tom", " James", " Dan", " Sid", " Martin", " Amy", "When", "After", " and", " went", " to",
-        " the", " shops", " park", " gave", " bag", " ball", " an", " apple", " a", " drink"}) {
+  for (const std::string word : {" John", " Mary", " Tom",  " James", " Dan",   " Sid", " Martin", " Amy",
+                                 "When",  "After", " and",  " went",  " to",    " the", " shops",  " park",
+                                 " gave", " bag",  " ball", " an",    " apple", " a",   " drink"}) {
     std::string left = word[0] == ' ' ? "\u0120" : word.substr(0, 1);
     for (size_t i = 1; i < word.size(); ++i) {
       const std::string right = word.substr(i, 1), whole = left + right;
@@ -207,7 +207,8 @@ void make_word_model(const fs::path& folder) {
   uint64_t header = 0;
   weights.read(reinterpret_cast<char*>(&header), sizeof header);
   const auto begin = static_cast<std::streamoff>(sizeof header + header);
-  std::vector<float> numbers((fs::file_size(folder / "model.safetensors") - static_cast<uint64_t>(begin)) / 4);
+  std::vector<float> numbers((fs::file_size(folder / "model.safetensors") - static_cast<uint64_t>(begin)) /
+                             4);
   const auto bytes = static_cast<std::streamsize>(numbers.size() * 4);
   weights.seekg(begin);
   weights.read(reinterpret_cast<char*>(numbers.data()), bytes);
@@ -219,7 +220,8 @@ void make_word_model(const fs::path& folder) {
 TEST_F(Cli, the_recipe_of_indirect_objects_replays_on_another_model_and_compares_with_reference_numbers) {
   ASSERT_EQ(cli("make-random gpt2-tiny " + path("m") + " --seed 4").code, 0);
   make_word_model(path("m"));
-  const std::string replay = "--json replay " SACCADE_SOURCE_DIR "/resources/recipes/ioi.json --model " + path("m");
+  const std::string replay =
+      "--json replay " SACCADE_SOURCE_DIR "/resources/recipes/ioi.json --model " + path("m");
   const Outcome first = cli(replay + " --out " + path("first"));
   ASSERT_EQ(first.code, 0) << first.err;
   ASSERT_EQ(first.document()["analyses"].size(), 10U);
@@ -241,7 +243,8 @@ TEST_F(Cli, the_recipe_of_indirect_objects_replays_on_another_model_and_compares
   }
   EXPECT_EQ(json::parse(std::ifstream(path("first/resid_pre.json")))["fields"]["effect"]["shape"][1], 15)
       << "the prompts are 15 tokens of this vocabulary, as they are of GPT-2's";
-  reference["act_patch_head_all_pos"]["q"][3] = reference["act_patch_head_all_pos"]["q"][3].get<double>() + 0.25;
+  reference["act_patch_head_all_pos"]["q"][3] =
+      reference["act_patch_head_all_pos"]["q"][3].get<double>() + 0.25;
   std::ofstream(path("reference.json")) << reference.dump();
   const Outcome second = cli(replay + " --reference " + path("reference.json"));
   ASSERT_EQ(second.code, 0) << second.err;

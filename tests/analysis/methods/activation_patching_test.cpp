@@ -24,7 +24,8 @@ std::shared_ptr<const Run> run_with(const TokenSequence& tokens, const std::vect
   for (const std::string& text : edits) request.edits.push_back(parse_edit(text).value());
   if (other) request.references["other"] = other;
   for (int32_t l = 0; l < 3; ++l)
-    for (const HookSite site : {HookSite::q, HookSite::k, HookSite::v, HookSite::z}) request.capture.sites.push_back({site, l});
+    for (const HookSite site : {HookSite::q, HookSite::k, HookSite::v, HookSite::z})
+      request.capture.sites.push_back({site, l});
   return demo().run(request);
 }
 
@@ -37,14 +38,16 @@ TEST(ActivationPatching, parts_of_heads_are_patched_like_plain_runs_with_that_ed
   const PromptPair& pair = prompts->pairs[0];
   const auto clean = run_with(pair.clean, {}), corrupt = run_with(pair.corrupt, {});
   for (const std::string& part : std::vector<std::string>{"q", "k", "v", "pattern"}) {
-    const auto result = demo().method("activation-patching", {{"count", 1}, {"at", "heads-" + part}, {"direction", "denoising"}});
+    const auto result = demo().method("activation-patching",
+                                      {{"count", 1}, {"at", "heads-" + part}, {"direction", "denoising"}});
     ASSERT_TRUE(result.ok()) << result.error().to_string();
     const auto patched = run_with(
         pair.corrupt, {part == "pattern" ? "pattern 1.2 from=other" : "replace 1.2 from=other at=" + part},
         clean->capture);
-    EXPECT_NEAR(result->field("effect")->values.at({1, 2}),
-                normalised_effect(metric_of(*patched, pair), metric_of(*corrupt, pair), metric_of(*clean, pair)),
-                1e-4)
+    EXPECT_NEAR(
+        result->field("effect")->values.at({1, 2}),
+        normalised_effect(metric_of(*patched, pair), metric_of(*corrupt, pair), metric_of(*clean, pair)),
+        1e-4)
         << part;
   }
 }
@@ -53,16 +56,18 @@ TEST(ActivationPatching, all_three_parts_of_every_head_of_a_layer_are_the_layers
   const auto prompts = preset("repeat", *demo().model, 1, 1);
   const PromptPair& pair = prompts->pairs[0];
   const auto clean = run_with(pair.clean, {});
-  const auto parts = run_with(pair.corrupt,
-                              {"replace 1.* from=other at=q", "replace 1.* from=other at=k",
-                               "replace 1.* from=other at=v"},
-                              clean->capture);
-  const HostTensor &z = parts->capture->sites.at({HookSite::z, 1}), &own = clean->capture->sites.at({HookSite::z, 1});
+  const auto parts =
+      run_with(pair.corrupt,
+               {"replace 1.* from=other at=q", "replace 1.* from=other at=k", "replace 1.* from=other at=v"},
+               clean->capture);
+  const HostTensor &z = parts->capture->sites.at({HookSite::z, 1}),
+                   &own = clean->capture->sites.at({HookSite::z, 1});
   for (int64_t i = 0; i < z.size(); ++i) ASSERT_NEAR(z.data()[i], own.data()[i], 1e-6);
 }
 
 TEST(ActivationPatching, the_average_can_be_taken_before_normalising) {
-  const auto result = demo().method("activation-patching", {{"count", 2}, {"average", "prompts"}, {"direction", "denoising"}});
+  const auto result = demo().method("activation-patching",
+                                    {{"count", 2}, {"average", "prompts"}, {"direction", "denoising"}});
   ASSERT_TRUE(result.ok()) << result.error().to_string();
   const auto prompts = preset("repeat", *demo().model, 2, 1);
   double from = 0.0, to = 0.0, patched = 0.0;
@@ -78,11 +83,13 @@ TEST(ActivationPatching, the_average_can_be_taken_before_normalising) {
 // The corrupted prompt is three tokens longer: only roles say what corresponds.
 TEST(ActivationPatching, prompts_of_different_lengths_are_patched_role_by_role) {
   const auto file = std::filesystem::temp_directory_path() / "saccade_roles.json";
-  ASSERT_TRUE(write_text_file(file, R"([{"clean": "The old sailor found a silver key. The old sailor found a silver",
+  ASSERT_TRUE(
+      write_text_file(file, R"([{"clean": "The old sailor found a silver key. The old sailor found a silver",
     "corrupt": "Mary and Tom sat. The old sailor found a golden ring. The old sailor found a golden",
-    "right": " key", "wrong": " ring", "roles": {"start": "The old", "end": "found a"}}])").ok());
-  const auto result =
-      demo().method("activation-patching", {{"prompts", file.string()}, {"at", "resid_pre"}, {"direction", "denoising"}});
+    "right": " key", "wrong": " ring", "roles": {"start": "The old", "end": "found a"}}])")
+          .ok());
+  const auto result = demo().method(
+      "activation-patching", {{"prompts", file.string()}, {"at", "resid_pre"}, {"direction", "denoising"}});
   ASSERT_TRUE(result.ok()) << result.error().to_string();
   const Field& effect = *result->field("effect");
   EXPECT_EQ(effect.axes[1].name, "role");
@@ -98,9 +105,11 @@ TEST(ActivationPatching, prompts_of_different_lengths_are_patched_role_by_role) 
   std::copy_n(clean->capture->layers[2]->resid_pre.slice(from).data(), rows.shape()[1],
               rows.mutable_values().data() + to * rows.shape()[1]);
   other->sites[{HookSite::resid_pre, 2}] = rows;
-  const auto patched = run_with(pair.corrupt, {"replace blocks.2.hook_resid_pre from=other query=" + std::to_string(to)}, other);
-  EXPECT_NEAR(effect.values.at({2, 0}),
-              normalised_effect(metric_of(*patched, pair), metric_of(*corrupt, pair), metric_of(*clean, pair)), 1e-4);
+  const auto patched = run_with(
+      pair.corrupt, {"replace blocks.2.hook_resid_pre from=other query=" + std::to_string(to)}, other);
+  EXPECT_NEAR(
+      effect.values.at({2, 0}),
+      normalised_effect(metric_of(*patched, pair), metric_of(*corrupt, pair), metric_of(*clean, pair)), 1e-4);
   std::filesystem::remove(file);
 }
 

@@ -64,7 +64,8 @@ TEST(Circuit, keeping_only_the_circuit_is_a_plain_run_with_all_other_heads_at_th
 
 TEST(Circuit, with_every_node_in_it_the_circuit_is_the_model) {
   const auto result = demo().method(
-      "circuit", {{"count", 2}, {"top", 100}, {"draws", 2}, {"edges", "none"}, {"mlps", true}, {"rank", "ablation"}});
+      "circuit",
+      {{"count", 2}, {"top", 100}, {"draws", 2}, {"edges", "none"}, {"mlps", true}, {"rank", "ablation"}});
   ASSERT_TRUE(result.ok()) << result.error().to_string();
   const Table* evaluation = table_of(*result, "evaluation");
   ASSERT_EQ(table_of(*result, "nodes")->rows.size(), 15U);
@@ -77,7 +78,8 @@ TEST(Circuit, with_every_node_in_it_the_circuit_is_the_model) {
 }
 
 TEST(Circuit, the_induction_circuit_holds_layer_one_and_its_edges_run_upwards) {
-  const auto result = demo().method("circuit", {{"count", 3}, {"top", 40}, {"draws", 0}, {"least-edge", 0.0}});
+  const auto result =
+      demo().method("circuit", {{"count", 3}, {"top", 40}, {"draws", 0}, {"least-edge", 0.0}});
   ASSERT_TRUE(result.ok()) << result.error().to_string();
   const Table *nodes = table_of(*result, "nodes"), *edges = table_of(*result, "edges");
   size_t in_layer_one = 0;
@@ -95,7 +97,8 @@ TEST(Circuit, the_induction_circuit_holds_layer_one_and_its_edges_run_upwards) {
 
 TEST(Circuit, an_edge_into_the_logits_is_the_score_of_path_patching) {
   const auto circuit = demo().method(
-      "circuit", {{"count", 2}, {"top", 100}, {"draws", 0}, {"edges", "q"}, {"position", "last"}, {"least-edge", 0.0}});
+      "circuit",
+      {{"count", 2}, {"top", 100}, {"draws", 0}, {"edges", "q"}, {"position", "last"}, {"least-edge", 0.0}});
   const auto paths = demo().method("path-patching", {{"count", 2}});
   ASSERT_TRUE(circuit.ok() && paths.ok());
   for (const auto& row : table_of(*circuit, "edges")->rows) {
@@ -131,11 +134,12 @@ TEST(Circuit, forcing_heads_onto_keys_is_the_force_edit_and_reports_before_and_a
   for (const PromptPair& pair : prompts->pairs) {
     RunRequest request = demo().runner->request(pair.clean);
     for (const char* head : {"1.0", "1.2"})
-      request.edits.push_back(parse_edit(std::string("force ") + head + " by=1 query=" +
-                                         std::to_string(pair.clean.size() - 1) + " key=" +
-                                         std::to_string(pair.clean_roles.at("s2")))
+      request.edits.push_back(parse_edit(std::string("force ") + head +
+                                         " by=1 query=" + std::to_string(pair.clean.size() - 1) +
+                                         " key=" + std::to_string(pair.clean_roles.at("s2")))
                                   .value());
-    forced += value_of(Metric::logit_difference, demo().run(request)->capture->last_logits, pair, nullptr) / 3;
+    forced +=
+        value_of(Metric::logit_difference, demo().run(request)->capture->last_logits, pair, nullptr) / 3;
   }
   EXPECT_NEAR(number(table->rows[1][2]), forced, 1e-4);
   EXPECT_NE(number(table->rows[0][2]), number(table->rows[1][2]));

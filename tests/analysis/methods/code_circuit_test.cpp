@@ -67,11 +67,14 @@ TEST(HeadCodes, a_dictionary_learns_to_explain_what_it_is_shown_and_sparsity_cos
   options.sparsity = 1.0;
   const auto sparse = SparseDictionary::train(samples, options, {});
   EXPECT_LT(sparse->mean_active(samples), dense->mean_active(samples));
-  EXPECT_EQ(dense->code(samples.slice(0)), SparseDictionary::train(samples, [&] {
-                                             DictionaryOptions same = options;
-                                             same.sparsity = 0.001;
-                                             return same;
-                                           }(), {})->code(samples.slice(0)));
+  EXPECT_EQ(dense->code(samples.slice(0)), SparseDictionary::train(samples,
+                                                                   [&] {
+                                                                     DictionaryOptions same = options;
+                                                                     same.sparsity = 0.001;
+                                                                     return same;
+                                                                   }(),
+                                                                   {})
+                                               ->code(samples.slice(0)));
 }
 
 TEST(CodeCircuit, scores_count_the_codes_that_only_positives_show) {
@@ -91,7 +94,8 @@ TEST(CodeCircuit, scores_count_the_codes_that_only_positives_show) {
 
 TEST(CodeCircuit, the_autoencoder_gives_codes_too_and_says_how_good_it_is) {
   const auto result = demo().method(
-      "code-circuit", {{"prompts", "repeat"}, {"count", 4}, {"codes", "autoencoder"}, {"features", 32}, {"epochs", 5}});
+      "code-circuit",
+      {{"prompts", "repeat"}, {"count", 4}, {"codes", "autoencoder"}, {"features", 32}, {"epochs", 5}});
   ASSERT_TRUE(result.ok()) << result.error().to_string();
   EXPECT_THAT(result->findings, testing::Contains(HasSubstr("The dictionary of 32 features leaves")));
 }
@@ -99,7 +103,8 @@ TEST(CodeCircuit, the_autoencoder_gives_codes_too_and_says_how_good_it_is) {
 TEST(CodeCircuit, a_list_of_known_heads_gives_a_roc_curve_from_nothing_to_everything) {
   const auto file = std::filesystem::temp_directory_path() / "saccade_known_heads.json";
   ASSERT_TRUE(write_text_file(file, R"({"induction": [[1, 0], [1, 2], [1, 3]]})").ok());
-  const auto result = demo().method("code-circuit", {{"prompts", "repeat"}, {"count", 6}, {"heads", file.string()}});
+  const auto result =
+      demo().method("code-circuit", {{"prompts", "repeat"}, {"count", 6}, {"heads", file.string()}});
   ASSERT_TRUE(result.ok()) << result.error().to_string();
   const Table* roc = table_of(*result, "roc");
   ASSERT_TRUE(roc);
@@ -116,7 +121,8 @@ TEST(CodeCircuit, a_list_of_known_heads_gives_a_roc_curve_from_nothing_to_everyt
 }
 
 TEST(CodeCircuit, prompts_that_are_their_own_negatives_are_told_apart_by_no_head) {
-  const auto result = demo().method("code-circuit", {{"prompts", "repeat"}, {"negative", "repeat"}, {"count", 4}});
+  const auto result =
+      demo().method("code-circuit", {{"prompts", "repeat"}, {"negative", "repeat"}, {"count", 4}});
   ASSERT_TRUE(result.ok()) << result.error().to_string();
   for (const float score : result->field("score")->values.values()) EXPECT_EQ(score, 0.0F);
   EXPECT_THAT(result->findings[0], HasSubstr("do not tell 4 prompts"));

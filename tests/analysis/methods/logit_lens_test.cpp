@@ -55,9 +55,9 @@ TEST(LogitLens, every_number_is_that_of_the_unembedded_residual) {
     return std::log(sum);
   };
   for (int64_t level = 0; level <= 3; ++level) {
-    const std::vector<double> logits = unembedded(
-        demo(), level < 3 ? capture.layers[static_cast<size_t>(level)]->resid_pre.slice(position)
-                          : capture.final_resid.slice(position));
+    const std::vector<double> logits =
+        unembedded(demo(), level < 3 ? capture.layers[static_cast<size_t>(level)]->resid_pre.slice(position)
+                                     : capture.final_resid.slice(position));
     double entropy = 0.0, kl = 0.0, rank = 0.0;
     for (size_t t = 0; t < logits.size(); ++t) {
       const double log_p = logits[t] - lse(logits), log_f = final[t] - lse(final);
@@ -94,7 +94,8 @@ TEST(LogitLens, the_next_token_or_a_named_one_can_be_followed) {
                 std::exp(-run->capture->loss[p]), 1e-5);
   const auto named = demo().method("logit-lens", {{"token", " cat"}});
   ASSERT_TRUE(named.ok()) << named.error().to_string();
-  EXPECT_NEAR(named->field("probability")->values.at({2, 0}), next->field("probability")->values.at({2, 0}), 1e-6);
+  EXPECT_NEAR(named->field("probability")->values.at({2, 0}), next->field("probability")->values.at({2, 0}),
+              1e-6);
   const auto refused = demo().method("logit-lens", {{"token", " cat sat"}});
   ASSERT_FALSE(refused.ok());
   EXPECT_THAT(refused.error().to_string(), HasSubstr("expected one"));

@@ -50,12 +50,14 @@ choices::LabelMasses masses(std::vector<double> labels, size_t correct, double c
 
 TEST(OutputNodes, categories_follow_where_the_last_row_looks) {
   using choices::category_of;
-  EXPECT_EQ(category_of({masses({0.6, 0.1, 0.1, 0.1}, 0), masses({0.1, 0.1, 0.5, 0.1}, 2)}), "correct-letter");
+  EXPECT_EQ(category_of({masses({0.6, 0.1, 0.1, 0.1}, 0), masses({0.1, 0.1, 0.5, 0.1}, 2)}),
+            "correct-letter");
   EXPECT_EQ(category_of({masses({0.6, 0.1, 0.1, 0.1}, 0), masses({0.7, 0.1, 0.1, 0.1}, 1),
                          masses({0.6, 0.1, 0.1, 0.1}, 2)}),
             "single-letter");
   EXPECT_EQ(category_of({masses({0.2, 0.2, 0.2, 0.2}, 0), masses({0.15, 0.15, 0.2, 0.2}, 1)}), "uniform");
-  EXPECT_EQ(category_of({masses({0.1, 0.0, 0.0, 0.0}, 0, 0.7), masses({0.0, 0.1, 0.0, 0.0}, 2, 0.6)}), "content");
+  EXPECT_EQ(category_of({masses({0.1, 0.0, 0.0, 0.0}, 0, 0.7), masses({0.0, 0.1, 0.0, 0.0}, 2, 0.6)}),
+            "content");
   EXPECT_EQ(category_of({masses({0.1, 0.0, 0.0, 0.0}, 1, 0.2)}), "other");
 }
 
@@ -68,7 +70,8 @@ TEST(OutputNodes, a_subspace_keeps_what_varies_and_gives_everything_back_at_full
   EXPECT_NEAR(subspace.explained(1), 8.0 / 10.0, 1e-12);
   EXPECT_NEAR(subspace.explained(2), 1.0, 1e-12);
   const std::vector<float> x{2.0F, 3.0F, 5.0F};
-  const auto first = subspace.projected(x, 1), second = subspace.projected(x, 2), all = subspace.projected(x, 3);
+  const auto first = subspace.projected(x, 1), second = subspace.projected(x, 2),
+             all = subspace.projected(x, 3);
   const std::vector<std::vector<float>> expected{{2, 1, 1}, {2, 3, 1}, {2, 3, 5}};
   for (size_t i = 0; i < 3; ++i) {
     EXPECT_NEAR(first[i], expected[0][i], 1e-6);
@@ -78,8 +81,9 @@ TEST(OutputNodes, a_subspace_keeps_what_varies_and_gives_everything_back_at_full
 }
 
 TEST(OutputNodes, total_effects_are_those_of_plain_runs_with_the_twins_value) {
-  const auto result = demo().method(
-      "output-nodes", {{"count", 2}, {"mutations", false}, {"most", 2}, {"subspace-heads", 1}, {"ranks", 64}});
+  const auto result =
+      demo().method("output-nodes",
+                    {{"count", 2}, {"mutations", false}, {"most", 2}, {"subspace-heads", 1}, {"ranks", 64}});
   ASSERT_TRUE(result.ok()) << result.error().to_string();
   const auto prompts = choice_prompts("letters", *demo().model, 2, 1);
   ASSERT_TRUE(prompts.ok());
@@ -88,7 +92,7 @@ TEST(OutputNodes, total_effects_are_those_of_plain_runs_with_the_twins_value) {
     RunRequest request = demo().runner->request(prompt.pair.corrupt);
     request.capture.sites = {{HookSite::z, 1}};
     const auto corrupt = demo().run(request);
-    const auto said = [&](const Run& run) {
+    const auto said = [&](const saccade::Run& run) {
       return choices::said_by(keep_answer(run.capture->last_logits, prompt.labels, nullptr), prompt);
     };
     RunRequest patched = demo().runner->request(prompt.pair.clean);
@@ -116,7 +120,8 @@ TEST(OutputNodes, direct_effects_of_all_nodes_and_formats_are_reported_with_a_ca
   const Table *nodes = table_of(*result, "nodes"), *formats = table_of(*result, "formats");
   ASSERT_FALSE(nodes->rows.empty());
   for (size_t r = 1; r < nodes->rows.size(); ++r)
-    EXPECT_LE(std::abs(std::get<double>(nodes->rows[r][1])), std::abs(std::get<double>(nodes->rows[r - 1][1])));
+    EXPECT_LE(std::abs(std::get<double>(nodes->rows[r][1])),
+              std::abs(std::get<double>(nodes->rows[r - 1][1])));
   const auto heads = std::count_if(nodes->rows.begin(), nodes->rows.end(),
                                    [](const auto& row) { return std::get<std::string>(row[2]) != "mlp"; });
   EXPECT_EQ(formats->rows.size(), static_cast<size_t>(heads) * (choice_formats().size() - 1));

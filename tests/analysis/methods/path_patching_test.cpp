@@ -1,5 +1,5 @@
-// path-patching against a slow reference that is built of plain runs with explicit edits, and the parts of its
-// engine: edits of a head's q, k and v, and residuals on frozen paths.
+// path-patching against a slow reference that is built of plain runs with explicit edits, and the parts of
+// its engine: edits of a head's q, k and v, and residuals on frozen paths.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -16,9 +16,9 @@ namespace {
 using testing::HasSubstr;
 
 // All of one run: what a slow reference takes values from.
-std::shared_ptr<const Run> recorded(const Lab& lab, const TokenSequence& tokens,
-                                    const std::vector<std::string>& edits = {},
-                                    const std::map<std::string, std::shared_ptr<const Capture>>& others = {}) {
+std::shared_ptr<const Run> recorded(
+    const Lab& lab, const TokenSequence& tokens, const std::vector<std::string>& edits = {},
+    const std::map<std::string, std::shared_ptr<const Capture>>& others = {}) {
   RunRequest request = lab.runner->request(tokens);
   request.references = others;
   request.capture.attention = request.capture.statistics = request.capture.loss = false;
@@ -28,8 +28,8 @@ std::shared_ptr<const Run> recorded(const Lab& lab, const TokenSequence& tokens,
     request.edits.push_back(*edit);
   }
   for (int32_t l = 0; l < lab.model->spec().n_layer; ++l)
-    for (const HookSite site : {HookSite::q, HookSite::k, HookSite::v, HookSite::z, HookSite::attn_out,
-                                HookSite::mlp_out})
+    for (const HookSite site :
+         {HookSite::q, HookSite::k, HookSite::v, HookSite::z, HookSite::attn_out, HookSite::mlp_out})
       if (exists({site, l}, lab.model->spec())) request.capture.sites.push_back({site, l});
   return lab.run(request);
 }
@@ -38,8 +38,8 @@ struct Twins {
   std::shared_ptr<const Run> clean, corrupt;
 };
 
-// The definition, literally: the second and third kind of runs of the whole model (methods/more.md 1.3); gives
-// the metric under the path.
+// The definition, literally: the second and third kind of runs of the whole model (methods/more.md 1.3);
+// gives the metric under the path.
 double slow_metric(const Lab& lab, const PromptPair& pair, const Twins& twins, const std::string& sender,
                    const std::vector<std::string>& receivers, bool freeze_mlps, int64_t position) {
   const auto& [clean, corrupt] = twins;
@@ -54,7 +54,8 @@ double slow_metric(const Lab& lab, const PromptPair& pair, const Twins& twins, c
     return value_of(Metric::logit_difference, second->capture->last_logits, pair, nullptr);
   std::vector<std::string> edits;
   for (const std::string& receiver : receivers) {
-    const std::string head = receiver.substr(0, receiver.size() - 2), part = receiver.substr(receiver.size() - 1);
+    const std::string head = receiver.substr(0, receiver.size() - 2),
+                      part = receiver.substr(receiver.size() - 1);
     for (const std::string& one : part == "z" ? std::vector<std::string>{"q", "k", "v"} : std::vector{part})
       edits.push_back("replace " + head + " from=second at=" + one);
   }
@@ -109,7 +110,8 @@ TEST(PathPatching, scores_are_those_of_the_three_kinds_of_runs) {
   }
 }
 
-// A model with random weights tells no prompts apart, so that there are no scores: what the engine itself gives.
+// A model with random weights tells no prompts apart, so that there are no scores: what the engine itself
+// gives.
 class PatchedMetrics final : public AnalysisMethod {
  public:
   explicit PatchedMetrics(PathPlan plan) : plan_(std::move(plan)) { info_.id = "patched"; }
@@ -145,13 +147,15 @@ TEST(PathPatching, paths_through_grouped_heads_rotation_and_gated_mlps_are_those
   ASSERT_EQ(plan.paths.size(), 6U);
   const PromptPair& pair = plan.prompts.pairs[0];
   const Twins twins{recorded(lab, pair.clean), recorded(lab, pair.corrupt)};
-  const auto result = run_method(PatchedMetrics(plan), {}, lab.run("The cat sat."), {lab.model, lab.runner.get(), {}}, {});
+  const auto result =
+      run_method(PatchedMetrics(plan), {}, lab.run("The cat sat."), {lab.model, lab.runner.get(), {}}, {});
   ASSERT_TRUE(result.ok()) << result.error().to_string();
   const double clean = metric_of(*twins.clean, pair);
   double largest = 0.0;
   for (size_t path = 0; path < plan.paths.size(); ++path) {
-    const double slow = slow_metric(lab, pair, twins, plan.paths[path].sender.name(),
-                                    {plan.ends[plan.paths[path].end].name()}, false, plan.positions[0].clean[0]);
+    const double slow =
+        slow_metric(lab, pair, twins, plan.paths[path].sender.name(),
+                    {plan.ends[plan.paths[path].end].name()}, false, plan.positions[0].clean[0]);
     const double fast = std::get<double>(result->tables[0].rows[path][0]);
     // 6e-7: some roundings of logits of size 1.
     EXPECT_NEAR(fast, slow, 6e-7) << path;
@@ -160,8 +164,8 @@ TEST(PathPatching, paths_through_grouped_heads_rotation_and_gated_mlps_are_those
   EXPECT_GT(largest, 1e-5) << "a comparison of nothing";
 }
 
-// methods/more.md 1.3, worked check: a sender that adds c to the receiver's query and to nothing else. With the
-// sender corrupted (c = 0) and all other paths frozen, the score is that of editing the query directly.
+// methods/more.md 1.3, worked check: a sender that adds c to the receiver's query and to nothing else. With
+// the sender corrupted (c = 0) and all other paths frozen, the score is that of editing the query directly.
 TEST(PathPatching, a_path_into_one_query_scores_like_editing_that_query) {
   const auto prompts = preset("repeat", *demo().model, 1, 1);
   const PromptPair& pair = prompts->pairs[0];
@@ -221,7 +225,10 @@ TEST(CircuitNode, heads_are_read_from_text_and_files) {
   EXPECT_EQ(heads->size(), 2U);
   EXPECT_EQ(parse_receivers("9.9.q", spec)->at(0).name(), "9.9.q");
   const auto file = std::filesystem::temp_directory_path() / "saccade_head_list.json";
-  ASSERT_TRUE(write_text_file(file, R"({"source": "a paper", "name mover": [[9, 9], [10, 0]], "others": ["9.9", "L0H1"]})").ok());
+  ASSERT_TRUE(
+      write_text_file(file,
+                      R"({"source": "a paper", "name mover": [[9, 9], [10, 0]], "others": ["9.9", "L0H1"]})")
+          .ok());
   const auto listed = read_head_list(file, spec);
   ASSERT_TRUE(listed.ok()) << listed.error().to_string();
   EXPECT_EQ(listed->size(), 3U);

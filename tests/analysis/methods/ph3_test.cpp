@@ -40,7 +40,8 @@ double probability(const Run& run, int32_t id) {
 // With MLPs frozen the direct path of one head is its write through the final norm: a plain edit of the last
 // residual.
 TEST_F(Conflicts, scores_are_relative_changes_of_both_answers_under_the_corrupted_path) {
-  const auto result = demo().method("ph3", {{"prompts", file_.string()}, {"mlps", "frozen"}, {"share", 10.0}});
+  const auto result =
+      demo().method("ph3", {{"prompts", file_.string()}, {"mlps", "frozen"}, {"share", 10.0}});
   ASSERT_TRUE(result.ok()) << result.error().to_string();
   const auto conflicts = conflict_set(file_.string(), *demo().model, 8, 1);
   ASSERT_TRUE(conflicts.ok()) << conflicts.error().to_string();
@@ -67,7 +68,8 @@ TEST_F(Conflicts, scores_are_relative_changes_of_both_answers_under_the_corrupte
     float* last = changed.mutable_values().data() + (own.shape()[0] - 1) * own.shape()[1];
     for (int64_t e = 0; e < output.shape()[0]; ++e)
       for (int64_t x = 0; x < own.shape()[1]; ++x)
-        last[x] += (z(*corrupt)[static_cast<size_t>(e)] - z(*clean)[static_cast<size_t>(e)]) * output.at({e, x});
+        last[x] +=
+            (z(*corrupt)[static_cast<size_t>(e)] - z(*clean)[static_cast<size_t>(e)]) * output.at({e, x});
     other->sites[{HookSite::resid_post, 2}] = changed;
     RunRequest request = demo().runner->request(pair.clean);
     request.edits = {parse_edit("replace blocks.2.hook_resid_post from=other").value()};
@@ -86,7 +88,8 @@ TEST_F(Conflicts, scores_are_relative_changes_of_both_answers_under_the_corrupte
 }
 
 TEST_F(Conflicts, without_its_context_heads_a_model_that_copies_follows_the_context_less) {
-  const auto result = demo().method("ph3", {{"prompts", file_.string()}, {"share", 25.0}, {"unrelated", "repeat"}});
+  const auto result =
+      demo().method("ph3", {{"prompts", file_.string()}, {"share", 25.0}, {"unrelated", "repeat"}});
   ASSERT_TRUE(result.ok()) << result.error().to_string();
   const Table& answers = result->tables.back();
   ASSERT_EQ(answers.name, "answers");

@@ -89,9 +89,11 @@ TEST(Edit, ReadsWhichPartOfAHeadIsMeant) {
   EXPECT_EQ(parsed("replace 5.1 from=other").at, HeadPart::z);
   EXPECT_EQ(parsed("replace 5.1 at=q_input from=other").at, HeadPart::q_input);
   EXPECT_EQ(to_text(parsed("zero 5.1 query=3 at=k")), "zero 5.1 at=k query=3");
-  EXPECT_THAT(parse_edit("zero 5.1 at=o").error().message, HasSubstr("z, q, k, v, q_input, k_input or v_input"));
+  EXPECT_THAT(parse_edit("zero 5.1 at=o").error().message,
+              HasSubstr("z, q, k, v, q_input, k_input or v_input"));
   EXPECT_THAT(parse_edit("zero 5.1 at=q_input").error().message, HasSubstr("at=q_input is for replace"));
-  EXPECT_THAT(parse_edit("zero blocks.3.hook_resid_pre at=q").error().message, HasSubstr("a hook site has no parts"));
+  EXPECT_THAT(parse_edit("zero blocks.3.hook_resid_pre at=q").error().message,
+              HasSubstr("a hook site has no parts"));
   EXPECT_THAT(parse_edit("gate 5.* keep=4 at=q").error().message, HasSubstr("gate does not take"));
 }
 

@@ -245,9 +245,11 @@ TEST(SessionAnalyses, WhatCannotBeMadeIsRefusedWithItsKey) {
   EXPECT_THAT(refusal(R"(["sinks"])"), HasSubstr("analyses[0]"));
   EXPECT_THAT(refusal(R"([{"parameters": {}}])"), HasSubstr("analyses[0].method"));
   EXPECT_THAT(refusal(R"([{"method": "sinks", "name": "../x"}])"), HasSubstr("a plain file name"));
-  EXPECT_THAT(refusal(R"([{"method": "sinks"}, {"method": "sinks"}])"), HasSubstr("another name than those before"));
+  EXPECT_THAT(refusal(R"([{"method": "sinks"}, {"method": "sinks"}])"),
+              HasSubstr("another name than those before"));
   EXPECT_THAT(refusal(R"([{"method": "sinks", "against": {"x": "y"}}])"), HasSubstr("analyses[0].against.x"));
-  EXPECT_THAT(refusal(R"([{"method": "sinks", "when": 1}])"), HasSubstr("method, parameters, name or against"));
+  EXPECT_THAT(refusal(R"([{"method": "sinks", "when": 1}])"),
+              HasSubstr("method, parameters, name or against"));
 }
 
 }  // namespace

@@ -17,8 +17,7 @@ Result<std::vector<BenchRow>> bench_head_table(const Context& context, const std
   std::vector<BenchRow> rows;
   Result<void> outcome;
   // Against a run made just before, so that both meet the same machine.
-  for (const char* columns : {"basic", "concentration", "rhythm,flex-prefill,hardness,fidelity",
-                              "task-kv,rank", "weights", "all"}) {
+  for (const char* columns : {"basic", "all"}) {
     const double captured = best_of(2, [&] {
       auto made = opened.runner->run(request, nullptr, context.job);
       if (!made.ok()) outcome = std::move(made).error();

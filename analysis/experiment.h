@@ -2,7 +2,8 @@
 // a method (run_method) batches answers, keeps them over a restart, and hands back what there was time for.
 //
 // A captured run is kept whole. An answer is only the next-token logits of a few tokens: a sweep over every
-// head asks for thousands, and they go through the layers together (Runner::answers).
+// head asks for thousands, and they go through the layers together (Runner::answers). A generation is kept whole:
+// it is small unless it keeps logits, and then it is made again after a restart.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +29,13 @@ struct AnswerWanted {
       reference;  // [n_vocab] logits; with it KL(reference || answer) is kept too
 };
 
-using Wanted = std::variant<RunWanted, AnswerWanted>;
+// Tokens decoded after a prompt, with what the heads did at each where options.keep_heads asks for it.
+struct GenerationWanted {
+  RunRequest request;
+  SamplingOptions options;
+};
+
+using Wanted = std::variant<RunWanted, AnswerWanted, GenerationWanted>;
 
 struct KeptAnswer {
   std::vector<float> logits;  // of AnswerWanted::ids
@@ -38,13 +45,15 @@ struct KeptAnswer {
 };
 
 // monostate: not done (cancelled before it was its turn).
-using Outcome = std::variant<std::monostate, std::shared_ptr<const Run>, KeptAnswer>;
+using Outcome = std::variant<std::monostate, std::shared_ptr<const Run>, KeptAnswer,
+                             std::shared_ptr<const Generation>>;
 
 // The numbers that AnswerWanted asks for, of a row of logits. reference: empty or [n_vocab].
 [[nodiscard]] KeptAnswer keep_answer(const HostTensor& logits, const std::vector<int32_t>& ids,
                                      const HostTensor* reference);
 
-// What an answer is known by over a restart: 32 hex digits.
+// What an answer or a generation is known by over a restart: 32 hex digits.
 [[nodiscard]] std::string name_of(const AnswerWanted& wanted);
+[[nodiscard]] std::string name_of(const GenerationWanted& wanted);
 
 }  // namespace saccade

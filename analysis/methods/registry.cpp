@@ -13,8 +13,11 @@ constexpr std::array makers{
     // clang-format off
     &make_ablation_sweep,
     &make_activation_patching,
+    &make_attention_influence,
     &make_head_table,
     &make_logit_attribution,
+    &make_retrieval,
+    &make_semantic_retrieval,
     &make_sinks,
     // clang-format on
 };

@@ -9,8 +9,11 @@ namespace saccade {
 
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_ablation_sweep();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_activation_patching();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_attention_influence();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_head_table();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_logit_attribution();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_retrieval();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_semantic_retrieval();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_sinks();
 
 }  // namespace saccade

@@ -41,9 +41,12 @@ std::string line_of(const std::string& name, const Generation& generation) {
   for (const Token& token : generation.tokens) ids.push_back(token.id);
   for (const HeadStep& step : generation.steps)
     steps.push_back({{"key", step.max_key}, {"weight", step.max_weight}, {"mass", step.key_mass}});
-  const json line = {{"of", name},        {"ids", std::move(ids)},
-                     {"steps", std::move(steps)}, {"text", generation.text},
-                     {"eos", generation.stopped_at_eos}, {"seconds", generation.seconds}};
+  const json line = {{"of", name},
+                     {"ids", std::move(ids)},
+                     {"steps", std::move(steps)},
+                     {"text", generation.text},
+                     {"eos", generation.stopped_at_eos},
+                     {"seconds", generation.seconds}};
   return line.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 

@@ -1,6 +1,6 @@
-// AnswerJournal: answers and generations on disk, one JSON object a line, appended as they come. A line that a
-// killed program left unfinished is dropped when the file is read. Numbers are written so that they read back
-// the same. Thread: one at a time.
+// AnswerJournal: answers and generations on disk, one JSON object a line, appended as they come. A line that
+// a killed program left unfinished is dropped when the file is read. Numbers are written so that they read
+// back the same. Thread: one at a time.
 //
 // A generation takes about 20 bytes per token and head where it keeps its heads (1 MB for 50 tokens of 1,024
 // heads), and its tokens; one that keeps logits is not written: a row of them is larger than all the rest.

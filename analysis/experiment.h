@@ -2,8 +2,8 @@
 // a method (run_method) batches answers, keeps them over a restart, and hands back what there was time for.
 //
 // A captured run is kept whole. An answer is only the next-token logits of a few tokens: a sweep over every
-// head asks for thousands, and they go through the layers together (Runner::answers). A generation is kept whole:
-// it is small unless it keeps logits, and then it is made again after a restart.
+// head asks for thousands, and they go through the layers together (Runner::answers). A generation is kept
+// whole: it is small unless it keeps logits, and then it is made again after a restart.
 #pragma once
 
 #include <cstdint>
@@ -45,8 +45,8 @@ struct KeptAnswer {
 };
 
 // monostate: not done (cancelled before it was its turn).
-using Outcome = std::variant<std::monostate, std::shared_ptr<const Run>, KeptAnswer,
-                             std::shared_ptr<const Generation>>;
+using Outcome =
+    std::variant<std::monostate, std::shared_ptr<const Run>, KeptAnswer, std::shared_ptr<const Generation>>;
 
 // The numbers that AnswerWanted asks for, of a row of logits. reference: empty or [n_vocab].
 [[nodiscard]] KeptAnswer keep_answer(const HostTensor& logits, const std::vector<int32_t>& ids,

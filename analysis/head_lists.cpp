@@ -61,10 +61,11 @@ Result<ScoresOfHeads> read_head_scores(const std::filesystem::path& path, const 
           std::move(samples);
   }
   if (layers != spec.n_layer || heads != spec.n_head)
-    return make_error(ErrorCode::invalid_argument,
-                      fmt::format("{} is of a model with {} layers of {} heads, this one has {} of {}: use the "
-                                  "file of this model",
-                                  path.string(), layers, heads, spec.n_layer, spec.n_head));
+    return make_error(
+        ErrorCode::invalid_argument,
+        fmt::format("{} is of a model with {} layers of {} heads, this one has {} of {}: use the "
+                    "file of this model",
+                    path.string(), layers, heads, spec.n_layer, spec.n_head));
   return scores;
 }
 

@@ -15,9 +15,10 @@ namespace saccade {
 
 using ScoresOfHeads = std::vector<std::vector<double>>;  // [layer * n_head + head][sample]
 
-// Heads the file does not name have no samples. Errors: not such a file, numbers that are not finite, a file of
-// a model with more layers or heads, or one that names only a part of this model's (both shapes are said).
-[[nodiscard]] Result<ScoresOfHeads> read_head_scores(const std::filesystem::path& path, const ModelSpec& spec);
+// Heads the file does not name have no samples. Errors: not such a file, numbers that are not finite, a file
+// of a model with more layers or heads, or one that names only a part of this model's (both shapes are said).
+[[nodiscard]] Result<ScoresOfHeads> read_head_scores(const std::filesystem::path& path,
+                                                     const ModelSpec& spec);
 // In the order of the heads' means, highest first, as the published files are.
 [[nodiscard]] Result<void> write_head_scores(const std::filesystem::path& path, const ScoresOfHeads& scores,
                                              const ModelSpec& spec);

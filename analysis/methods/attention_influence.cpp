@@ -25,16 +25,19 @@ MethodInfo make_info() {
   info.id = "attention-influence";
   info.title = "What texts need retrieval heads";
   info.summary =
-      "Compares the loss of texts with the retrieval heads attending uniformly, and with as many random others.";
+      "Compares the loss of texts with the retrieval heads attending uniformly, and with as many random "
+      "others.";
   info.citation =
-      "AttentionInfluence (Hua et al. 2025): (L_ref - L_base) / L_base, uniform attention on the visible keys; "
+      "AttentionInfluence (Hua et al. 2025): (L_ref - L_base) / L_base, uniform attention on the visible "
+      "keys; "
       "per token and the control: own";
   ParameterInfo documents{"documents", "Documents",
                           "A JSON array of texts, or one text in a file; empty: the prompt at hand.", ""};
   ParameterInfo read{"read", "Score file",
                      "Rank heads by this file of {\"layer-head\": [scores]} instead of by needles.", ""};
   documents.is_file = read.is_file = true;
-  info.parameters = {std::move(documents), std::move(read),
+  info.parameters = {std::move(documents),
+                     std::move(read),
                      {"share", "Share of heads", "The strongest, at least one.", 0.05, 0.0, 0.5},
                      {"controls", "Random controls", "How many sets of as many other heads.", 3, 0, 100},
                      {"seed", "Seed", "Of the random controls.", 1, 0, 1e9}};
@@ -106,7 +109,8 @@ class AttentionInfluence final : public AnalysisMethod {
   // The prompt at hand when no file is named.
   static Result<std::vector<TokenSequence>> documents_of(const MethodInput& input) {
     const auto file = input.parameters["documents"].get<std::string>();
-    if (!input.model) return make_error(ErrorCode::invalid_argument, "attention-influence needs a model at hand");
+    if (!input.model)
+      return make_error(ErrorCode::invalid_argument, "attention-influence needs a model at hand");
     std::vector<TokenSequence> documents;
     if (file.empty()) {
       documents = {input.base.tokens};
@@ -116,7 +120,8 @@ class AttentionInfluence final : public AnalysisMethod {
       if (!list.is_array()) list = nlohmann::json::array({text});
       for (const nlohmann::json& entry : list) {
         if (!entry.is_string())
-          return make_error(ErrorCode::bad_format, file + ": expected an array of texts, found something else in it");
+          return make_error(ErrorCode::bad_format,
+                            file + ": expected an array of texts, found something else in it");
         SACCADE_TRY(TokenSequence tokens, input.model->tokenizer().encode(entry.get<std::string>(), {}));
         documents.push_back(std::move(tokens));
       }
@@ -194,9 +199,10 @@ class AttentionInfluence final : public AnalysisMethod {
     return run == nullptr ? std::span<const float>() : std::span<const float>((*run)->capture->loss);
   }
 
-  static void add_tokens(const MethodInput& input, const std::vector<TokenSequence>& documents, size_t scoring,
-                         size_t sets, AnalysisResult& result) {
-    Table table{"tokens", {"document", "position", "token", "loss", "masked", "change", "control_change"}, {}};
+  static void add_tokens(const MethodInput& input, const std::vector<TokenSequence>& documents,
+                         size_t scoring, size_t sets, AnalysisResult& result) {
+    Table table{
+        "tokens", {"document", "position", "token", "loss", "masked", "change", "control_change"}, {}};
     for (size_t d = 0; d < documents.size(); ++d) {
       const auto losses = [&](size_t set) { return losses_at(input, scoring + set * documents.size() + d); };
       const auto base = losses(0), masked = losses(1);
@@ -212,8 +218,12 @@ class AttentionInfluence final : public AnalysisMethod {
       }
     }
     if (documents.size() == 1 && !table.rows.empty()) {
-      Field field{"change", "Loss added without the retrieval heads", "nats", ValueKind::signed_difference,
-                  {{AxisKind::token, "token", {}}}, HostTensor({static_cast<int64_t>(table.rows.size())}),
+      Field field{"change",
+                  "Loss added without the retrieval heads",
+                  "nats",
+                  ValueKind::signed_difference,
+                  {{AxisKind::token, "token", {}}},
+                  HostTensor({static_cast<int64_t>(table.rows.size())}),
                   input.base.digest()};
       for (size_t t = 0; t < table.rows.size(); ++t) {
         field.axes[0].labels.push_back(std::get<std::string>(table.rows[t][2]));

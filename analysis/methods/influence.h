@@ -10,8 +10,9 @@ namespace saccade {
 
 // Of token losses, nats; of none: NaN.
 [[nodiscard]] inline double mean_loss(std::span<const float> losses) {
-  return losses.empty() ? std::numeric_limits<double>::quiet_NaN()
-                        : std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(losses.size());
+  return losses.empty()
+             ? std::numeric_limits<double>::quiet_NaN()
+             : std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(losses.size());
 }
 
 constexpr double least_loss = 1e-3;  // nats; a share of less means nothing

@@ -25,10 +25,11 @@ Result<void> check_lengths(const nlohmann::json& parameters, const Model& model,
                            int64_t shortest, int64_t tokens) {
   const int64_t context = model.spec().n_context;
   if (longest + tokens > context)
-    return make_error(ErrorCode::invalid_argument,
-                      fmt::format("longest={} and tokens={} need {} positions, {} has {}: at most longest={} fits",
-                                  parameters["longest"].get<int64_t>(), tokens, longest + tokens, model.name(),
-                                  context, context - tokens));
+    return make_error(
+        ErrorCode::invalid_argument,
+        fmt::format("longest={} and tokens={} need {} positions, {} has {}: at most longest={} fits",
+                    parameters["longest"].get<int64_t>(), tokens, longest + tokens, model.name(), context,
+                    context - tokens));
   if (shortest > longest)
     return make_error(ErrorCode::invalid_argument,
                       fmt::format("shortest={} is more than longest={}", shortest, longest));
@@ -52,14 +53,15 @@ std::vector<ParameterInfo> needle_parameters() {
   ParameterInfo haystack{"haystack", "Haystack",
                          "A text file to hide them in; empty: the one that the needles name.", ""};
   haystack.is_file = true;
-  return {std::move(needles),
-          std::move(haystack),
-          {"lengths", "Lengths", "How many context lengths, evenly from shortest to longest.", 4, 1, 100},
-          {"depths", "Depths", "How many depths, evenly from the beginning to the end of the text.", 5, 1, 100},
-          {"shortest", "Shortest context", "Tokens, question included.", 128, 16, 1e9},
-          {"longest", "Longest context", "Tokens; 0: what the haystack and the model's positions hold.", 0, 0,
-           1e9},
-          {"tokens", "Decoded tokens", "At most so many are decoded for an answer.", 16, 1, 1000}};
+  return {
+      std::move(needles),
+      std::move(haystack),
+      {"lengths", "Lengths", "How many context lengths, evenly from shortest to longest.", 4, 1, 100},
+      {"depths", "Depths", "How many depths, evenly from the beginning to the end of the text.", 5, 1, 100},
+      {"shortest", "Shortest context", "Tokens, question included.", 128, 16, 1e9},
+      {"longest", "Longest context", "Tokens; 0: what the haystack and the model's positions hold.", 0, 0,
+       1e9},
+      {"tokens", "Decoded tokens", "At most so many are decoded for an answer.", 16, 1, 1000}};
 }
 
 Result<Plan> read_plan(const MethodInput& input) {
@@ -170,9 +172,9 @@ std::vector<size_t> draw_others(size_t heads, const std::vector<size_t>& exclude
 
 std::string describe(const Plan& plan, const Samples& samples) {
   const size_t all = samples.recall.size();
-  std::string text = fmt::format("{} of {} samples count (needles {}, {} lengths from {} to {} tokens, {} depths)",
-                                 samples.kept.size(), all, plan.set.name, plan.lengths.size(),
-                                 plan.lengths.front(), plan.lengths.back(), plan.depths.size());
+  std::string text = fmt::format(
+      "{} of {} samples count (needles {}, {} lengths from {} to {} tokens, {} depths)", samples.kept.size(),
+      all, plan.set.name, plan.lengths.size(), plan.lengths.front(), plan.lengths.back(), plan.depths.size());
   if (samples.failed > 0)
     text += fmt::format("; {} are left out because at most half of the answer came back", samples.failed);
   if (samples.unfound > 0)
@@ -180,8 +182,9 @@ std::string describe(const Plan& plan, const Samples& samples) {
   if (samples.missing > 0) text += fmt::format("; {} were not decoded", samples.missing);
   text += ".";
   if (samples.kept.empty())
-    text += " The model does not answer these questions, so no head can be scored: try shorter contexts, other "
-            "needles, or another model.";
+    text +=
+        " The model does not answer these questions, so no head can be scored: try shorter contexts, other "
+        "needles, or another model.";
   return text;
 }
 

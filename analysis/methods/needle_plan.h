@@ -48,10 +48,10 @@ struct Plan {
 
 // One score of every head for every kept sample.
 struct Samples {
-  ScoresOfHeads scores;             // [layer * n_head + head][kept sample]
-  std::vector<size_t> kept;         // cases
+  ScoresOfHeads scores;                         // [layer * n_head + head][kept sample]
+  std::vector<size_t> kept;                     // cases
   size_t failed = 0, unfound = 0, missing = 0;  // too little recalled; no span; not decoded
-  std::vector<double> recall;       // of every case that scores; NaN: not decoded
+  std::vector<double> recall;                   // of every case that scores; NaN: not decoded
 };
 enum class ScoreKind { count, set, semantic };
 // Of the cases whose needle is not only for the test.
@@ -59,7 +59,8 @@ enum class ScoreKind { count, set, semantic };
 
 // Heads by mean score, highest first; ties to the lower index.
 [[nodiscard]] std::vector<size_t> ranking(const std::vector<double>& means);
-// `count` indices of [0, heads) that are not among `excluded`, drawn without replacement (SplitMix64), sorted.
+// `count` indices of [0, heads) that are not among `excluded`, drawn without replacement (SplitMix64),
+// sorted.
 [[nodiscard]] std::vector<size_t> draw_others(size_t heads, const std::vector<size_t>& excluded, size_t count,
                                               uint64_t seed);
 

@@ -17,7 +17,7 @@ namespace {
 
 using namespace needles;  // NOLINT(google-build-using-namespace): its own part
 
-constexpr double retrieval_head = 0.1;    // mean score from which the paper calls a head one
+constexpr double retrieval_head = 0.1;  // mean score from which the paper calls a head one
 constexpr size_t most_step_rows = 4000;
 
 MethodInfo make_info() {
@@ -31,21 +31,25 @@ MethodInfo make_info() {
       "Wu et al. 2024, Retrieval Head (arXiv 2404.15574); count: as its program counts, set: as its paper "
       "defines; controls truly exclude the masked heads";
   info.parameters = needle_parameters();
-  ParameterInfo read{"read", "Score file", "Rank heads by this file of {\"layer-head\": [scores]} instead.", ""};
+  ParameterInfo read{"read", "Score file", "Rank heads by this file of {\"layer-head\": [scores]} instead.",
+                     ""};
   ParameterInfo write{"write", "Write scores to", "A file to write the scores to, in the same form.", ""};
   read.is_file = write.is_file = true;
   for (ParameterInfo& parameter : std::vector<ParameterInfo>{
-           choice("score", "Score", "set: distinct keys hit; count: every hit. Both over the answer's length.",
+           choice("score", "Score",
+                  "set: distinct keys hit; count: every hit. Both over the answer's length.",
                   {"set", "count"}),
            {"mask", "Masked heads", "How many of the strongest are masked; 0: no causal test.", 3, 0, 1000},
-           choice("mode", "Mask",
-                  "uniform-decode: equal weights on every visible key while decoding (as the paper's program); "
-                  "uniform-all: in the prompt too; zero-output: z is 0 everywhere.",
-                  {"uniform-decode", "uniform-all", "zero-output"}),
-           {"controls", "Random controls", "How many sets of as many other heads are masked beside them.", 3, 0,
-            100},
+           choice(
+               "mode", "Mask",
+               "uniform-decode: equal weights on every visible key while decoding (as the paper's program); "
+               "uniform-all: in the prompt too; zero-output: z is 0 everywhere.",
+               {"uniform-decode", "uniform-all", "zero-output"}),
+           {"controls", "Random controls", "How many sets of as many other heads are masked beside them.", 3,
+            0, 100},
            {"seed", "Seed", "Of the random controls.", 1, 0, 1e9},
-           std::move(read), std::move(write)})
+           std::move(read),
+           std::move(write)})
     info.parameters.push_back(std::move(parameter));
   return info;
 }
@@ -74,8 +78,7 @@ class Retrieval final : public AnalysisMethod {
     std::vector<Wanted> wanted;
     if (input.outcomes.empty()) {
       SACCADE_TRY(const ScoresOfHeads given, given_scores(input));  // refused before any work
-      for (const Case& one : plan.cases)
-        wanted.emplace_back(generation(plan, one, input, {}, true));
+      for (const Case& one : plan.cases) wanted.emplace_back(generation(plan, one, input, {}, true));
       return wanted;
     }
     if (input.outcomes.size() > plan.cases.size()) return wanted;
@@ -154,7 +157,8 @@ class Retrieval final : public AnalysisMethod {
   static void add_scores(const Samples& samples, const MethodInput& input, AnalysisResult& result) {
     const ModelSpec& spec = input.model->spec();
     const auto field = [&](const char* name, const char* label) {
-      return head_field(name, label, "", ValueKind::magnitude, spec.n_layer, spec.n_head, input.base.digest());
+      return head_field(name, label, "", ValueKind::magnitude, spec.n_layer, spec.n_head,
+                        input.base.digest());
     };
     Field score = field("retrieval", "Retrieval score"), spread = field("spread", "Its standard deviation");
     const std::vector<double> means = means_of(samples.scores);
@@ -175,7 +179,8 @@ class Retrieval final : public AnalysisMethod {
     };
     const size_t best = ranking(means).front();
     result.findings.push_back(fmt::format(
-        "{:.1f} % of {} heads are retrieval heads (mean score at least {}), {:.1f} % score over 0.5, {:.1f} % "
+        "{:.1f} % of {} heads are retrieval heads (mean score at least {}), {:.1f} % score over 0.5, {:.1f} "
+        "% "
         "exactly 0; the strongest is {} with {:.3f} ± {:.3f} (standard deviation over {} samples).",
         share([](double mean) { return mean >= retrieval_head; }), means.size(), retrieval_head,
         share([](double mean) { return mean > 0.5; }), share([](double mean) { return mean == 0.0; }),
@@ -195,12 +200,14 @@ class Retrieval final : public AnalysisMethod {
         sums[half] += scores[i];
         counts[half] += 1.0;
       }
-      for (const size_t half : {0, 1}) halves[half].push_back(counts[half] > 0.0 ? sums[half] / counts[half] : 0.0);
+      for (const size_t half : {0, 1})
+        halves[half].push_back(counts[half] > 0.0 ? sums[half] / counts[half] : 0.0);
     }
     const double r = correlation(halves[0], halves[1]);
     if (std::isnan(r)) return;
     result.findings.push_back(fmt::format(
-        "Half of the contexts give the same heads as the other half: their scores correlate with r = {:.3f}.", r));
+        "Half of the contexts give the same heads as the other half: their scores correlate with r = {:.3f}.",
+        r));
   }
 
   // Neighbouring depths fall into different halves.
@@ -223,12 +230,17 @@ class Retrieval final : public AnalysisMethod {
   // Mean recall of the test cases at each length and depth; their generations begin at `first` when masked.
   static Field recall_grid(const Plan& plan, const Test& test, const MethodInput& input, const char* name,
                            const char* label, const std::vector<size_t>& firsts) {
-    Field field{name, label, "", ValueKind::probability,
-                {{AxisKind::other, "length", {}}, {AxisKind::other, "depth", {}}},
-                HostTensor({static_cast<int64_t>(plan.lengths.size()), static_cast<int64_t>(plan.depths.size())}),
-                input.base.digest()};
+    Field field{
+        name,
+        label,
+        "",
+        ValueKind::probability,
+        {{AxisKind::other, "length", {}}, {AxisKind::other, "depth", {}}},
+        HostTensor({static_cast<int64_t>(plan.lengths.size()), static_cast<int64_t>(plan.depths.size())}),
+        input.base.digest()};
     for (const int64_t length : plan.lengths) field.axes[0].labels.push_back(std::to_string(length));
-    for (const double depth : plan.depths) field.axes[1].labels.push_back(fmt::format("{:.0f} %", 100 * depth));
+    for (const double depth : plan.depths)
+      field.axes[1].labels.push_back(fmt::format("{:.0f} %", 100 * depth));
     std::vector<std::vector<double>> cells(static_cast<size_t>(field.values.size()));
     for (size_t i = 0; i < test.cases.size(); ++i) {
       const Case& one = plan.cases[test.cases[i]];
@@ -241,7 +253,8 @@ class Retrieval final : public AnalysisMethod {
     return field;
   }
 
-  static std::vector<double> recalls(const Plan& plan, const Test& test, const MethodInput& input, size_t first) {
+  static std::vector<double> recalls(const Plan& plan, const Test& test, const MethodInput& input,
+                                     size_t first) {
     std::vector<double> values;
     for (size_t i = 0; i < test.cases.size(); ++i)
       values.push_back(recall_of(plan, plan.cases[test.cases[i]], decoded(input, first + i)));
@@ -253,9 +266,11 @@ class Retrieval final : public AnalysisMethod {
     if (test.sets.empty()) return;
     const auto first_of = [&](size_t set) { return plan.cases.size() + set * test.cases.size(); };
     std::vector<double> before;
-    for (const size_t index : test.cases) before.push_back(recall_of(plan, plan.cases[index], decoded(input, index)));
+    for (const size_t index : test.cases)
+      before.push_back(recall_of(plan, plan.cases[index], decoded(input, index)));
     Table table{"masked", {"set", "heads", "recall", "half_interval", "answered"}, {}};
-    const auto row = [&](const std::string& set, const std::string& heads, const std::vector<double>& values) {
+    const auto row = [&](const std::string& set, const std::string& heads,
+                         const std::vector<double>& values) {
       const MeanInterval mean = mean_interval(values);
       const auto answered =
           std::count_if(values.begin(), values.end(), [](double value) { return value > least_recall; });
@@ -270,15 +285,15 @@ class Retrieval final : public AnalysisMethod {
       std::vector<std::string> names;
       for (const size_t head : test.sets[s])
         names.push_back(to_string(head_at(static_cast<int64_t>(head), input.model->spec().n_head)));
-      const double mean = row(s == 0 ? "strongest" : fmt::format("random {}", s),
-                              fmt::format("{}", fmt::join(names, " ")),
-                              recalls(plan, test, input, first_of(s)));
+      const double mean =
+          row(s == 0 ? "strongest" : fmt::format("random {}", s), fmt::format("{}", fmt::join(names, " ")),
+              recalls(plan, test, input, first_of(s)));
       if (s == 0) masked = mean;
       if (s > 0) controls.push_back(mean);
       if (s > 0) firsts.push_back(first_of(s));
     }
-    result.fields.push_back(recall_grid(plan, test, input, "recall_masked", "Recall, strongest heads masked",
-                                        {first_of(0)}));
+    result.fields.push_back(
+        recall_grid(plan, test, input, "recall_masked", "Recall, strongest heads masked", {first_of(0)}));
     if (!firsts.empty())
       result.fields.push_back(
           recall_grid(plan, test, input, "recall_random", "Recall, as many random others masked", firsts));
@@ -289,14 +304,15 @@ class Retrieval final : public AnalysisMethod {
   static void add_causal_finding(const Test& test, const MethodInput& input, double intact, double masked,
                                  const std::vector<double>& controls, AnalysisResult& result) {
     if (std::isnan(masked) || std::isnan(intact)) return;
-    std::string text = fmt::format("Masking the {} strongest ({}) takes the recall from {:.2f} to {:.2f}",
-                                   test.sets[0].size(), input.parameters["mode"].get<std::string>(), intact,
-                                   masked);
+    std::string text =
+        fmt::format("Masking the {} strongest ({}) takes the recall from {:.2f} to {:.2f}",
+                    test.sets[0].size(), input.parameters["mode"].get<std::string>(), intact, masked);
     const MeanInterval control = mean_interval(controls);
     if (control.count > 0)
-      text += fmt::format("; masking as many random others, to {:.2f} on average ({:.2f} to {:.2f} in {} draws)",
-                          control.mean, *std::min_element(controls.begin(), controls.end()),
-                          *std::max_element(controls.begin(), controls.end()), control.count);
+      text +=
+          fmt::format("; masking as many random others, to {:.2f} on average ({:.2f} to {:.2f} in {} draws)",
+                      control.mean, *std::min_element(controls.begin(), controls.end()),
+                      *std::max_element(controls.begin(), controls.end()), control.count);
     result.findings.push_back(text + fmt::format(", on {} prompts.", test.cases.size()));
     if (intact <= least_recall)
       result.findings.push_back(
@@ -313,8 +329,9 @@ class Retrieval final : public AnalysisMethod {
       const Case& one = plan.cases[i];
       const Generation* generation = decoded(input, i);
       if (generation == nullptr) continue;
-      table.rows.push_back({static_cast<int64_t>(one.needle), plan.lengths[one.length], one.prompt.tokens.size(),
-                            plan.depths[one.depth], generation->text, recall_of(plan, one, generation)});
+      table.rows.push_back({static_cast<int64_t>(one.needle), plan.lengths[one.length],
+                            one.prompt.tokens.size(), plan.depths[one.depth], generation->text,
+                            recall_of(plan, one, generation)});
     }
     result.tables.push_back(std::move(table));
   }
@@ -322,9 +339,10 @@ class Retrieval final : public AnalysisMethod {
   // Where the strongest heads looked while each answer was decoded.
   static void add_steps(const Plan& plan, const Samples& samples, const MethodInput& input,
                         AnalysisResult& result) {
-    Table table{"steps",
-                {"needle", "length", "depth", "step", "produced", "head", "key", "key_token", "weight", "hit"},
-                {}};
+    Table table{
+        "steps",
+        {"needle", "length", "depth", "step", "produced", "head", "key", "key_token", "weight", "hit"},
+        {}};
     std::vector<size_t> heads = ranking(means_of(samples.scores));
     heads.resize(std::min<size_t>(heads.size(), std::max<size_t>(1, input.parameters["mask"].get<size_t>())));
     bool cut = false;
@@ -340,9 +358,8 @@ class Retrieval final : public AnalysisMethod {
           cut = cut || table.rows.size() >= most_step_rows;
           if (cut) break;
           const auto key = static_cast<size_t>(std::max(generation.steps[step].max_key[head], 0));
-          const std::string seen = key < prompt.size()
-                                       ? display_text(one.prompt.tokens.tokens[key])
-                                       : display_text(generation.tokens[key - prompt.size()]);
+          const std::string seen = key < prompt.size() ? display_text(one.prompt.tokens.tokens[key])
+                                                       : display_text(generation.tokens[key - prompt.size()]);
           table.rows.push_back(
               {static_cast<int64_t>(one.needle), plan.lengths[one.length], plan.depths[one.depth],
                static_cast<int64_t>(step), display_text(generation.tokens[step]),
@@ -351,8 +368,7 @@ class Retrieval final : public AnalysisMethod {
                int64_t{hits(answer, step, head)}});
         }
     }
-    if (cut)
-      result.findings.push_back(fmt::format("The table of steps ends after {} rows.", most_step_rows));
+    if (cut) result.findings.push_back(fmt::format("The table of steps ends after {} rows.", most_step_rows));
     result.tables.push_back(std::move(table));
   }
 

@@ -1,5 +1,5 @@
-// semantic-retrieval: heads by their whole weight on the needle while its answer is decoded, the best of every
-// layer, and which tokens of the prompt at hand those heads would keep.
+// semantic-retrieval: heads by their whole weight on the needle while its answer is decoded, the best of
+// every layer, and which tokens of the prompt at hand those heads would keep.
 //
 // Round 1 decodes the answers. Round 2 answers the prompt at hand with the last tokens cut off from every key
 // that would not be kept: what keeping only those costs.
@@ -26,10 +26,12 @@ MethodInfo make_info() {
   info.id = "semantic-retrieval";
   info.title = "Semantic retrieval heads";
   info.summary =
-      "Scores every head by its whole weight on the needle while the answer is decoded, and shows which tokens "
+      "Scores every head by its whole weight on the needle while the answer is decoded, and shows which "
+      "tokens "
       "of this prompt the best heads of every layer would keep.";
   info.citation =
-      "CompressKV (repository TUDa-HWAI/CompressKV): semantic retrieval score, top heads per layer, window of 8 "
+      "CompressKV (repository TUDa-HWAI/CompressKV): semantic retrieval score, top heads per layer, window "
+      "of 8 "
       "queries, average pooling of 5 keys";
   info.parameters = needle_parameters();
   info.parameters.push_back({"top", "Heads per layer", "The best of every layer.", 4, 1, 1000});
@@ -113,7 +115,8 @@ class SemanticRetrieval final : public AnalysisMethod {
       double highest = 0.0;
       for (const HeadId head : best_of_layer(input, means, layer)) {
         names.push_back(to_string(head));
-        highest = std::max(highest, means[static_cast<size_t>(layer * input.model->spec().n_head + head.head.value)]);
+        highest = std::max(highest,
+                           means[static_cast<size_t>(layer * input.model->spec().n_head + head.head.value)]);
       }
       table.rows.push_back({int64_t{layer}, fmt::format("{}", fmt::join(names, " ")), highest});
     }
@@ -180,9 +183,13 @@ class SemanticRetrieval final : public AnalysisMethod {
           fmt::format("The prompt has {} tokens, no more than the window: all of them are kept.", n));
       return {};
     }
-    Field field{"importance", "Weight that the best heads of the layer give each token", "",
-                ValueKind::magnitude, {{AxisKind::layer, "layer", {}}, {AxisKind::token, "token", {}}},
-                HostTensor({static_cast<int64_t>(layers.size()), n}), input.base.digest()};
+    Field field{"importance",
+                "Weight that the best heads of the layer give each token",
+                "",
+                ValueKind::magnitude,
+                {{AxisKind::layer, "layer", {}}, {AxisKind::token, "token", {}}},
+                HostTensor({static_cast<int64_t>(layers.size()), n}),
+                input.base.digest()};
     for (const Token& token : input.capture->tokens) field.axes[1].labels.push_back(display_text(token));
     Table table{"kept", {"layer", "tokens", "texts"}, {}};
     for (size_t layer = 0; layer < layers.size(); ++layer) {
@@ -191,7 +198,8 @@ class SemanticRetrieval final : public AnalysisMethod {
       std::copy(layers[layer].begin(), layers[layer].end(), row);
       const std::vector<int64_t> kept = kept_of(input, layers[layer]);
       std::vector<std::string> texts;
-      for (const int64_t key : kept) texts.push_back(display_text(input.capture->tokens[static_cast<size_t>(key)]));
+      for (const int64_t key : kept)
+        texts.push_back(display_text(input.capture->tokens[static_cast<size_t>(key)]));
       table.rows.push_back({static_cast<int64_t>(layer), fmt::format("{}", fmt::join(kept, " ")),
                             fmt::format("{}", fmt::join(texts, " "))});
     }
@@ -204,13 +212,15 @@ class SemanticRetrieval final : public AnalysisMethod {
     if (outcome >= input.outcomes.size()) return;
     const auto* answer = std::get_if<KeptAnswer>(&input.outcomes[outcome]);
     if (answer == nullptr) return;
-    result.findings.push_back(fmt::format(
-        "With the last token of this prompt seeing only what is kept ({} of {} tokens in every layer), the next "
-        "token's distribution moves by KL = {:.4f} nats and {}.",
-        std::min(input.parameters["budget"].get<int64_t>(), input.capture->n_token()), input.capture->n_token(),
-        answer->kl,
-        answer->top_id == most_probable(input.capture->last_logits) ? "the most probable one stays"
-                                                                     : "another one becomes the most probable"));
+    result.findings.push_back(
+        fmt::format("With the last token of this prompt seeing only what is kept ({} of {} tokens in every "
+                    "layer), the next "
+                    "token's distribution moves by KL = {:.4f} nats and {}.",
+                    std::min(input.parameters["budget"].get<int64_t>(), input.capture->n_token()),
+                    input.capture->n_token(), answer->kl,
+                    answer->top_id == most_probable(input.capture->last_logits)
+                        ? "the most probable one stays"
+                        : "another one becomes the most probable"));
   }
 
   static int32_t most_probable(const HostTensor& logits) {

@@ -19,10 +19,10 @@ std::vector<double> token_importance(std::span<const std::vector<float>> rows, i
       for (int64_t key = 0; key < count; ++key)
         sums[static_cast<size_t>(key)] += head[static_cast<size_t>(query * keys + key)];
     for (int64_t key = 0; key < count; ++key)
-      for (int64_t near = std::max<int64_t>(0, key - pool_reach); near < std::min(count, key + pool_reach + 1);
-           ++near)
-        pooled[static_cast<size_t>(key)] += sums[static_cast<size_t>(near)] / (2 * pool_reach + 1) /
-                                            static_cast<double>(rows.size());
+      for (int64_t near = std::max<int64_t>(0, key - pool_reach);
+           near < std::min(count, key + pool_reach + 1); ++near)
+        pooled[static_cast<size_t>(key)] +=
+            sums[static_cast<size_t>(near)] / (2 * pool_reach + 1) / static_cast<double>(rows.size());
   }
   return pooled;
 }

@@ -136,24 +136,25 @@ Result<NeedlePrompt> Haystack::prompt(const NeedleSet& set, const Needle& needle
     return n > 0 ? static_cast<size_t>(ends_[static_cast<size_t>(n - 1)]) : size_t{0};
   };
   const std::string_view hay = std::string_view(text_).substr(0, bytes_of(room));
-  const size_t at = depth >= 1.0 ? hay.size()
-                                 : sentence_end(hay, bytes_of(static_cast<int64_t>(
-                                                         std::floor(depth * static_cast<double>(room)))));
+  const size_t at =
+      depth >= 1.0
+          ? hay.size()
+          : sentence_end(hay, bytes_of(static_cast<int64_t>(std::floor(depth * static_cast<double>(room)))));
   std::string context(hay.substr(0, at));
   if (!context.empty()) context += ' ';
   const size_t needle_at = context.size() + form.find(context_slot);
   context += needle.needle;
-  if (at < hay.size()) context += (hay[at] == ' ' || hay[at] == '\n' ? "" : " ") + std::string(hay.substr(at));
+  if (at < hay.size())
+    context += (hay[at] == ' ' || hay[at] == '\n' ? "" : " ") + std::string(hay.substr(at));
   NeedlePrompt prompt;
   SACCADE_TRY(prompt.tokens, tokenizer.encode(replaced(form, context_slot, context), {}));
   const auto& tokens = prompt.tokens.tokens;
   if (const size_t answer = needle.needle.find(needle.answer); answer != std::string::npos) {
-    prompt.span = tokens_of_bytes(prompt.tokens, needle_at + answer,
-                                  needle_at + answer + needle.answer.size());
+    prompt.span =
+        tokens_of_bytes(prompt.tokens, needle_at + answer, needle_at + answer + needle.answer.size());
   } else {
     SACCADE_TRY(const TokenSequence answer_tokens, tokenizer.encode(" " + needle.answer, {false, false}));
-    const PositionRange inside =
-        tokens_of_bytes(prompt.tokens, needle_at, needle_at + needle.needle.size());
+    const PositionRange inside = tokens_of_bytes(prompt.tokens, needle_at, needle_at + needle.needle.size());
     std::vector<int32_t> ids;
     for (int64_t i = inside.begin; i < inside.end; ++i) ids.push_back(tokens[static_cast<size_t>(i)].id);
     const PositionRange found = find_span(ids, answer_tokens.ids());
@@ -169,8 +170,8 @@ PositionRange find_span(const std::vector<int32_t>& ids, const std::vector<int32
   for (size_t begin = 0; !answer.empty() && begin + answer.size() <= ids.size(); ++begin) {
     const auto from = ids.begin() + static_cast<ptrdiff_t>(begin);
     const std::set<int32_t> window(from, from + static_cast<ptrdiff_t>(answer.size()));
-    const auto there = std::count_if(distinct.begin(), distinct.end(),
-                                     [&](int32_t id) { return window.contains(id); });
+    const auto there =
+        std::count_if(distinct.begin(), distinct.end(), [&](int32_t id) { return window.contains(id); });
     if (static_cast<double>(there) > 0.9 * static_cast<double>(distinct.size()))
       return {static_cast<int64_t>(begin), static_cast<int64_t>(begin + answer.size())};
   }

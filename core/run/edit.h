@@ -19,7 +19,8 @@
 //   boost 5.1 by=0.7 key=3:7      s := s + by |s|
 //   stream 5.1 sink=64 recent=256 only the first `sink` and the last `recent` keys are seen
 //   stream *.* from=gates.tsv by=0.5    the same for those KV heads (each with all its query heads) whose
-//                                 DuoAttention gates are the lowest, by= of all; from= is their file or folder
+//                                 DuoAttention gates are the lowest, by= of all; from= is their file or
+//                                 folder
 // What acts on weights, after the softmax:
 //   uniform 5.* by=1              p := (1 - by) p + by / n on the n visible keys (of key=, if given)
 //   identity 5.* by=0.4           p := (1 - by) p + by [key = query]

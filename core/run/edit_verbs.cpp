@@ -93,7 +93,8 @@ const std::vector<VerbInfo>& table() {
        {{"from"}, {"by"}, {"sink", shown}, {"recent", shown}, {"query"}},
        share(0.0),
        "stream 5.1 sink=64 recent=256",
-       "only the first and the most recent keys are seen; with a file of gates, by the share of heads with the lowest"},
+       "only the first and the most recent keys are seen; with a file of gates, by the share of heads with "
+       "the lowest"},
       {uniform,
        "uniform",
        weights,

@@ -80,12 +80,13 @@ Result<std::shared_ptr<const VectorFile>> read_head_gates(const std::filesystem:
     SACCADE_TRY(std::vector<float> row, read_row(line, table, number));
     if (layer > 0 && row.size() != file->vectors[row_name(0)].size())
       return make_error(ErrorCode::bad_format,
-                        fmt::format("{}: line {} has {} gates, the first {}", table.string(), number, row.size(),
-                                    file->vectors[row_name(0)].size()));
+                        fmt::format("{}: line {} has {} gates, the first {}", table.string(), number,
+                                    row.size(), file->vectors[row_name(0)].size()));
     digest.add(std::as_bytes(std::span<const float>(row)));
     file->vectors[row_name(layer++)] = std::move(row);
   }
-  if (layer == 0) return make_error(ErrorCode::bad_format, table.string() + ": expected a row of gates per layer");
+  if (layer == 0)
+    return make_error(ErrorCode::bad_format, table.string() + ": expected a row of gates per layer");
   add_lengths(table.parent_path() / "config.json", *file);
   file->digest = digest.hex();
   return std::shared_ptr<const VectorFile>(std::move(file));
@@ -114,9 +115,10 @@ Result<std::vector<Edit>> streams_of(const Edit& edit, const VectorFile& gates, 
     width = row->size();
   }
   if (layers != spec.n_layer || width != static_cast<size_t>(spec.n_kv_head))
-    return make_error(ErrorCode::invalid_argument,
-                      fmt::format("edit '{}': '{}' has gates for {} layers of {} KV heads, this model has {} of {}",
-                                  to_text(edit), edit.from, layers, width, spec.n_layer, spec.n_kv_head));
+    return make_error(
+        ErrorCode::invalid_argument,
+        fmt::format("edit '{}': '{}' has gates for {} layers of {} KV heads, this model has {} of {}",
+                    to_text(edit), edit.from, layers, width, spec.n_layer, spec.n_kv_head));
   const std::vector<bool> full = full_heads(all, edit.by);
   const auto& target = std::get<HeadTarget>(edit.target);
   const int32_t group = spec.n_head / spec.n_kv_head;

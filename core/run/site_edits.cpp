@@ -22,13 +22,15 @@ std::vector<Edit> effective(const std::vector<Edit>& edits) {
   return kept;
 }
 
-// Streams by gates become streams of the heads that fall under their cut; those that do not fit stay as they are,
-// for check() to refuse.
-std::vector<Edit> with_streams_named(std::vector<Edit> edits, const RunRequest& request, const ModelSpec& spec) {
+// Streams by gates become streams of the heads that fall under their cut; those that do not fit stay as they
+// are, for check() to refuse.
+std::vector<Edit> with_streams_named(std::vector<Edit> edits, const RunRequest& request,
+                                     const ModelSpec& spec) {
   std::vector<Edit> named;
   for (Edit& edit : edits) {
     const auto gates = request.vectors.find(edit.from);
-    if (edit.verb == EditVerb::stream && !edit.from.empty() && gates != request.vectors.end() && gates->second) {
+    if (edit.verb == EditVerb::stream && !edit.from.empty() && gates != request.vectors.end() &&
+        gates->second) {
       if (Result<std::vector<Edit>> streams = streams_of(edit, *gates->second, spec); streams.ok()) {
         std::move(streams->begin(), streams->end(), std::back_inserter(named));
         continue;

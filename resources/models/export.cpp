@@ -39,7 +39,8 @@ std::string safetensors(const std::vector<NamedTensor>& tensors, WeightType type
     const size_t begin = data.size();
     append_values(data, tensor.values, type);
     header[tensor.name] = {{"dtype", type == WeightType::float32 ? "F32" : "BF16"},
-                           {"shape", tensor.shape}, {"data_offsets", {begin, data.size()}}};
+                           {"shape", tensor.shape},
+                           {"data_offsets", {begin, data.size()}}};
   }
   std::string text = header.dump();
   text.append((8 - text.size() % 8) % 8, ' ');

@@ -47,11 +47,9 @@ WordBpe learn_tokenizer(const std::vector<std::string>& words) {
 
 }  // namespace
 
-FactLanguage::FactLanguage()
-    : people_(Language::words_of_class("name")), values_(split(value_words)) {
+FactLanguage::FactLanguage() : people_(Language::words_of_class("name")), values_(split(value_words)) {
   words_ = all_words(stories_, values_);
   bpe_ = learn_tokenizer(words_);
-  for (const auto& word : words_) word_ids_.push_back(bpe_.encode(" " + word).front());
 }
 
 std::vector<std::string> FactLanguage::split_words() const {
@@ -126,21 +124,6 @@ FactText FactLanguage::text(Random& random, int32_t length, const FactMixture& m
   while (!out.questions.empty() && out.questions.back().asked + words_per_value >= length)
     out.questions.pop_back();
   return out;
-}
-
-Text FactLanguage::copies(Random& random, int32_t length) const {
-  Text text;
-  text.append({bpe_.end_of_text_id()}, 0.0F);
-  while (static_cast<int32_t>(text.ids.size()) < length) {
-    std::vector<int32_t> list;
-    for (int32_t n = random.between(4, std::max(5, length / 3)); n > 0; --n)
-      list.push_back(word_ids_[random.below(static_cast<int32_t>(word_ids_.size()))]);
-    text.append(list, 0.0F);
-    for (int32_t n = random.between(1, 3); n > 0; --n) text.append(list, 1.0F);
-  }
-  text.ids.resize(length);
-  text.weight.resize(length);
-  return text;
 }
 
 std::string FactLanguage::decode(const std::vector<int32_t>& ids) const {

@@ -1,5 +1,5 @@
-// The small language demo:recall is trained on: facts that only the text itself tells, lost among stories, and
-// questions about them.
+// The small language demo:recall is trained on: facts that only the text itself tells, lost among stories,
+// and questions about them.
 //
 //   The code of Mary is amber pearl copper.            a fact: three of the value words, which occur nowhere
 //                                                      else; drawn anew for every text
@@ -51,8 +51,6 @@ class FactLanguage {
 
   // `length` tokens; one that is too short for its questions has fewer facts and stories.
   [[nodiscard]] FactText text(Random& random, int32_t length, const FactMixture& mixture) const;
-  // Lists of random words that come again word for word until the text is full: where copying is learned.
-  [[nodiscard]] Text copies(Random& random, int32_t length) const;
   [[nodiscard]] std::string decode(const std::vector<int32_t>& ids) const;
 
  private:
@@ -69,7 +67,6 @@ class FactLanguage {
   Language stories_;
   std::vector<std::string> words_, people_, values_;
   WordBpe bpe_;
-  std::vector<int32_t> word_ids_;  // each word with its leading space
 };
 
 }  // namespace saccade

@@ -13,7 +13,9 @@ namespace {
 
 using torch::Tensor;
 
-constexpr double table_deviation = 0.05;
+// What blocks write begins smaller than the tokens' own vectors, so that later layers still see the tokens.
+constexpr double table_deviation = 0.1, write_scale = 0.2, first_write_scale = 1.2;
+constexpr double content_scale = 0.2;                     // of q and k in layer 0, where positions come first
 constexpr int32_t n_looking_back = 6, fastest_pairs = 5;  // of the first layer; see looking_back()
 constexpr double bias_size = 5.0;
 constexpr int64_t packed_length = 128;  // short texts share an attention of at most this many positions
@@ -38,9 +40,9 @@ Rotation rotation(int64_t positions, int64_t d_head, double theta) {
   return {angle.cos().to(torch::kFloat32), angle.sin().to(torch::kFloat32)};
 }
 
-// Biases with which a head begins by looking some tokens back, whatever the tokens: at distance t its scores are
-// sum_j size^2 cos(rate_j (t - back)) over the fastest pairs. All heads of a KV head share k; their q differ.
-// q: [head * d_head]; k: [kv_head * d_head]. back of 0: a head without.
+// Biases with which a head begins by looking some tokens back, whatever the tokens: at distance t its scores
+// are sum_j size^2 cos(rate_j (t - back)) over the fastest pairs. All heads of a KV head share k; their q
+// differ. q: [head * d_head]; k: [kv_head * d_head]. back of 0: a head without.
 Tensor looking_back(const LlamaShape& shape, bool query) {
   const int32_t heads = query ? shape.n_head : shape.n_kv_head, half = shape.d_head / 2;
   auto bias = torch::zeros({heads, shape.d_head});
@@ -87,17 +89,20 @@ struct Llama::State {
   void make_layer(int32_t index) {
     const int64_t d = shape.d_model, m = shape.d_mlp;
     const int64_t q = int64_t{shape.n_head} * shape.d_head, kv = int64_t{shape.n_kv_head} * shape.d_head;
-    const double residual = 1.0 / std::sqrt(2.0 * shape.n_layer);
+    const double residual = write_scale / std::sqrt(2.0 * shape.n_layer);
+    const double content = index == 0 ? content_scale : 1.0;
     const auto matrix = [](int64_t out, int64_t in) {
       return torch::randn({out, in}) / std::sqrt(static_cast<double>(in));
     };
     const std::string at = "model.layers." + std::to_string(index) + ".";
     Layer layer;
     layer.norm1 = own(at + "input_layernorm.weight", torch::ones({d}));
-    layer.q = own(at + "self_attn.q_proj.weight", matrix(q, d));
-    layer.k = own(at + "self_attn.k_proj.weight", matrix(kv, d));
+    layer.q = own(at + "self_attn.q_proj.weight", matrix(q, d) * content);
+    layer.k = own(at + "self_attn.k_proj.weight", matrix(kv, d) * content);
     layer.v = own(at + "self_attn.v_proj.weight", matrix(kv, d));
-    layer.o = own(at + "self_attn.o_proj.weight", matrix(d, q) * residual);
+    layer.o =
+        own(at + "self_attn.o_proj.weight",
+            matrix(d, q) * (index == 0 ? first_write_scale / std::sqrt(2.0 * shape.n_layer) : residual));
     const auto bias = [&](const char* name, Tensor values) {
       return own(at + "self_attn." + name + "_proj.bias", std::move(values));
     };
@@ -114,8 +119,7 @@ struct Llama::State {
   }
 
   void make_weights() {
-    embed = own("model.embed_tokens.weight",
-                torch::randn({shape.n_vocab, shape.d_model}) * table_deviation);
+    embed = own("model.embed_tokens.weight", torch::randn({shape.n_vocab, shape.d_model}) * table_deviation);
     for (int32_t l = 0; l < shape.n_layer; ++l) make_layer(l);
     final_norm = own("model.norm.weight", torch::ones({shape.d_model}));
     positions = rotation(shape.n_context, shape.d_head, shape.rope_theta);
@@ -125,13 +129,14 @@ struct Llama::State {
     return x * torch::rsqrt(x.square().mean(-1, true) + shape.norm_epsilon) * weight;
   }
 
-  // Plain products of one part (a text, or short ones side by side) and one KV head at a time, its query heads on
-  // top of each other: LibTorch's batched product is slow on a CPU. q [position, head, d_head], k and v [position, kv_head, d_head] ->
-  // [position, head * d_head].
+  // Plain products of one part (a text, or short ones side by side) and one KV head at a time, its query
+  // heads on top of each other: LibTorch's batched product is slow on a CPU. q [position, head, d_head], k
+  // and v [position, kv_head, d_head] -> [position, head * d_head].
   Tensor attend_part(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask,
                      std::vector<Tensor>* patterns) const {
     const int64_t n = q.size(0), group = shape.n_head / shape.n_kv_head, dh = shape.d_head;
-    const auto stacked = (q / std::sqrt(static_cast<double>(dh))).transpose(0, 1);  // [head, position, d_head]
+    const auto stacked =
+        (q / std::sqrt(static_cast<double>(dh))).transpose(0, 1);  // [head, position, d_head]
     std::vector<Tensor> z;
     for (int64_t kv = 0; kv < shape.n_kv_head; ++kv) {
       const auto queries = stacked.slice(0, kv * group, (kv + 1) * group).reshape({group * n, dh});
@@ -150,8 +155,10 @@ struct Llama::State {
     const int64_t b = x.size(0), n = x.size(1), dh = shape.d_head, all = b * n;
     const Rotation here{positions.cosine.slice(0, 0, n), positions.sine.slice(0, 0, n)};
     const auto normed = norm(x, layer.norm1).view({all, shape.d_model});
-    const auto q = rotate(torch::addmm(layer.q_bias, normed, layer.q.t()).view({b, n, shape.n_head, dh}), here);
-    const auto k = rotate(torch::addmm(layer.k_bias, normed, layer.k.t()).view({b, n, shape.n_kv_head, dh}), here);
+    const auto q =
+        rotate(torch::addmm(layer.q_bias, normed, layer.q.t()).view({b, n, shape.n_head, dh}), here);
+    const auto k =
+        rotate(torch::addmm(layer.k_bias, normed, layer.k.t()).view({b, n, shape.n_kv_head, dh}), here);
     const auto v = torch::addmm(layer.v_bias, normed, layer.v.t());
     const int64_t part = mask.size(0), parts = all / part;
     const auto q_parts = q.view({parts, part, shape.n_head, dh}),
@@ -257,8 +264,7 @@ Result<Observation> Llama::observe(const TokenBatch& batch, const std::vector<He
 Result<void> Llama::round_to_bfloat16() {
   const auto done = guarded("rounding the weights", [&] {
     const torch::NoGradGuard no_grad;
-    for (auto& [name, tensor] : state_->named)
-      tensor.copy_(tensor.to(torch::kBFloat16).to(torch::kFloat32));
+    for (auto& [name, tensor] : state_->named) tensor.copy_(tensor.to(torch::kBFloat16).to(torch::kFloat32));
     return true;
   });
   if (!done.ok()) return done.error();

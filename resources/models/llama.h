@@ -25,8 +25,9 @@ struct LlamaShape {
 
 class Llama {
  public:
-  // Biases of layer 0 such that six of its heads look 1, 2 and 3 tokens back; the others 0. Matrices N(0, 1 / inputs), so that scores begin with a spread of about 1; those that write into the residual
-  // stream smaller by sqrt(2 n_layer).
+  // Biases of layer 0 such that six of its heads look 1, 2 and 3 tokens back; the others 0. Matrices N(0, 1 /
+  // inputs), so that scores begin with a spread of about 1 (smaller in layer 0); those that write into the
+  // residual stream smaller.
   static Result<Llama> create(const LlamaShape& shape, uint64_t seed);
   Llama(Llama&&) noexcept;
   Llama& operator=(Llama&&) noexcept;

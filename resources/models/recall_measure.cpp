@@ -70,7 +70,8 @@ Result<void> without_others(const Llama& model, const std::vector<Asked>& texts,
   for (int32_t draw = 0; draw < m.draws; ++draw) {
     std::vector<Head> others;
     for (const auto& report : m.heads)
-      if (std::find(m.retrieval_heads.begin(), m.retrieval_heads.end(), report.head) == m.retrieval_heads.end())
+      if (std::find(m.retrieval_heads.begin(), m.retrieval_heads.end(), report.head) ==
+          m.retrieval_heads.end())
         others.push_back(report.head);
     const auto count = std::min(m.retrieval_heads.size(), others.size());
     for (size_t i = 0; i < count; ++i)
@@ -97,7 +98,8 @@ Result<RecallMeasurement> measure_recall(const Llama& model, const FactLanguage&
   m.length = length;
   m.draws = 5;
   for (const int32_t other : {64, 128, 256, 384, 512}) {
-    SACCADE_TRY(const RecallScore recall, recall_of(model, draw_texts(language, seed + other, 12, other), {}));
+    SACCADE_TRY(const RecallScore recall,
+                recall_of(model, draw_texts(language, seed + other, 12, other), {}));
     m.lengths.push_back({other, recall});
   }
   const auto texts = draw_texts(language, seed, m.texts, length);

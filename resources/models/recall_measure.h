@@ -1,8 +1,8 @@
 // What the heads of a trained demo:recall do, in numbers, on texts drawn apart from training.
 //
-// Retrieval score of a head (Wu et al. 2024, arXiv 2404.15574, its set form, answers given rather than decoded):
-// share of the answer's words whose row's strongest key is that word in its fact. Recall: mean probability of
-// the answer's words.
+// Retrieval score of a head (Wu et al. 2024, arXiv 2404.15574, its set form, answers given rather than
+// decoded): share of the answer's words whose row's strongest key is that word in its fact. Recall: mean
+// probability of the answer's words.
 #pragma once
 
 #include <cstdint>
@@ -26,8 +26,8 @@ struct RecallAtLength {
 
 struct RecallHead {
   Head head;
-  double retrieval = 0;    // score above
-  double previous = 0;     // mean attention from a token to the one before
+  double retrieval = 0;        // score above
+  double previous = 0;         // mean attention from a token to the one before
   RecallScore recall_without;  // with this head zeroed
 };
 
@@ -35,10 +35,10 @@ struct RecallMeasurement {
   int32_t texts = 0, length = 0, questions = 0;
   RecallScore intact;
   std::vector<RecallAtLength> lengths;
-  std::vector<RecallHead> heads;        // [layer * n_head + head]
-  std::vector<Head> retrieval_heads;    // score of at least 0.1
-  RecallScore without_retrieval;        // all of them zeroed
-  RecallScore without_others;           // as many others, mean over draws
+  std::vector<RecallHead> heads;      // [layer * n_head + head]
+  std::vector<Head> retrieval_heads;  // score of at least 0.1
+  RecallScore without_retrieval;      // all of them zeroed
+  RecallScore without_others;         // as many others, mean over draws
   int32_t draws = 0;
 };
 

@@ -12,8 +12,8 @@ namespace saccade {
 
 struct RecallPoint {
   int32_t step = 0;
-  double train_loss = 0;     // mean since the point before, nats, weighted as in training
-  RecallScore near, far;     // in texts of 128 and of 512 tokens
+  double train_loss = 0;  // mean since the point before, nats, weighted as in training
+  RecallScore near, far;  // in texts of 128 and of 512 tokens
 };
 
 struct RecallTraining {

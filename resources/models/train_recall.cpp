@@ -1,4 +1,5 @@
-// saccade-train-recall OUT_DIR [--seed S] [--minutes M] [--steps N]: trains demo:recall and writes its folder.
+// saccade-train-recall OUT_DIR [--seed S] [--minutes M] [--steps N]: trains demo:recall and writes its
+// folder.
 //
 // The schedule is counted in steps, never in time, so that a seed gives one model. Progress goes to stderr,
 // what the heads do to stdout. Exit 0 done, 1 failed, 2 wrong usage.
@@ -22,7 +23,7 @@ struct Settings {
   std::filesystem::path folder;
   uint64_t seed = 1;
   double minutes = 120;
-  int32_t steps = 2600;
+  int32_t steps = 2400;
 };
 
 constexpr int32_t tokens_per_step = 1024, steps_per_point = 100, measured_length = 256;
@@ -30,24 +31,24 @@ constexpr uint64_t seed_of_measurements = 0x5EED;  // kept away from the trainin
 
 struct Stage {
   int32_t length = 0;
-  int32_t copies = 0;  // percent of texts that are lists which come again
   FactMixture facts;
 };
 
-// First facts next to each other, many questions, and lists of words: there looking up and copying pay soonest.
-// Then stories between the facts, and long texts.
+// First facts next to each other and many questions: there looking up pays soonest. Then stories between the
+// facts, and long texts.
 Stage stage_of(int32_t step, int32_t steps) {
   const double done = static_cast<double>(step) / steps;
   const bool odd = step % 2 == 1;
-  if (done < 0.4) return {128, 30, {4, 5, 6, false, 0.1F}};
-  if (done < 0.65) return {odd ? 256 : 128, 10, {3, odd ? 12 : 6, odd ? 9 : 5, step % 4 < 2, 0.1F}};
+  if (done < 0.35) return {45, {2, 2, 2, false, 0.0F}};
+  if (done < 0.5) return {96, {2, 5, 4, false, 0.0F}};
+  if (done < 0.65) return {odd ? 256 : 128, {3, odd ? 12 : 6, odd ? 9 : 5, step % 4 < 2, 0.05F}};
   const bool longest = step % 3 == 0;
-  return {longest ? 512 : 256, 5, {1, longest ? 16 : 12, longest ? 14 : 9, step % 4 != 0, 0.1F}};
+  return {longest ? 512 : 256, {1, longest ? 16 : 12, longest ? 14 : 9, step % 4 != 0, 0.05F}};
 }
 
 // Rises over 100 steps, stays, and falls along a cosine to a twentieth over the last 40 %.
 double learning_rate(int32_t step, int32_t steps) {
-  const double peak = 3e-3, lowest = 0.05, level_until = 0.6 * steps;
+  const double peak = 4e-3, lowest = 0.05, level_until = 0.6 * steps;
   const double warm = std::min(1.0, (step + 1) / 100.0);
   const double fall = std::max(0.0, (step - level_until) / (steps - level_until));
   return peak * warm * (lowest + (1 - lowest) * 0.5 * (1 + std::cos(std::numbers::pi * fall)));
@@ -57,8 +58,7 @@ TokenBatch draw_batch(const FactLanguage& language, Random& random, const Stage&
   TokenBatch batch;
   batch.length = stage.length;
   for (int32_t t = 0; t < tokens_per_step / batch.length; ++t) {
-    const Text text = random.percent(stage.copies) ? language.copies(random, batch.length)
-                                                   : language.text(random, batch.length, stage.facts).text;
+    const Text text = language.text(random, batch.length, stage.facts).text;
     batch.ids.insert(batch.ids.end(), text.ids.begin(), text.ids.end());
     batch.weight.insert(batch.weight.end(), text.weight.begin(), text.weight.end());
   }
@@ -86,8 +86,9 @@ Result<RecallTraining> train(Llama& model, const FactLanguage& language, const S
     SACCADE_TRY(const RecallScore near, recall_glance(model, language, 128, seed_of_measurements));
     SACCADE_TRY(const RecallScore far, recall_glance(model, language, 512, seed_of_measurements));
     record.curve.push_back({step + 1, sum / steps_per_point, near, far});
-    std::fprintf(stderr, "step %d  loss %.3f  128 tokens: %.2f %.2f  512 tokens: %.2f %.2f  %.0f s\n", step + 1,
-                 sum / steps_per_point, near.first, near.later, far.first, far.later, record.seconds);
+    std::fprintf(stderr, "step %d  loss %.3f  128 tokens: %.2f %.2f  512 tokens: %.2f %.2f  %.0f s\n",
+                 step + 1, sum / steps_per_point, near.first, near.later, far.first, far.later,
+                 record.seconds);
     sum = 0;
   }
   return record;
@@ -105,7 +106,8 @@ Result<void> make_demo(const Settings& settings) {
   SACCADE_TRY(const auto weights, model.weights());
   SACCADE_CHECK(write_model(settings.folder, shape, weights));
   SACCADE_CHECK(write_tokenizer(settings.folder, language.tokenizer(), shape.n_context));
-  SACCADE_TRY(const auto measured, measure_recall(model, language, measured_length, seed_of_measurements + 1));
+  SACCADE_TRY(const auto measured,
+              measure_recall(model, language, measured_length, seed_of_measurements + 1));
   SACCADE_CHECK(
       write_file(settings.folder / "README.md", write_recall_page(shape, language, record, measured)));
   std::fputs(describe_recall(measured).c_str(), stdout);

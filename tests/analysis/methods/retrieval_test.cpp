@@ -31,7 +31,8 @@ fs::path written(const std::string& name, const std::string& text) {
 }
 
 const Table& table(const AnalysisResult& result, const std::string& name) {
-  return *std::find_if(result.tables.begin(), result.tables.end(), [&](const Table& t) { return t.name == name; });
+  return *std::find_if(result.tables.begin(), result.tables.end(),
+                       [&](const Table& t) { return t.name == name; });
 }
 
 std::string finding(const AnalysisResult& result, const std::string& part) {
@@ -73,36 +74,41 @@ TEST(Needles, what_cannot_be_hidden_is_refused_with_what_would_do) {
   };
   EXPECT_THAT(refusal({{"shortest", 16}, {"longest", 16}}), HasSubstr("cannot hold the needle"));
   EXPECT_THAT(refusal({{"longest", 5000}}), HasSubstr("at most longest=496 fits"));
-  EXPECT_THAT(refusal({{"shortest", 400}, {"longest", 300}}), HasSubstr("shortest=400 is more than longest=300"));
-  EXPECT_THAT(refusal({{"haystack", written("saccade_short.txt", "The cat sat.").string()}, {"longest", 300}}),
-              HasSubstr("give a longer text or shorter lengths"));
+  EXPECT_THAT(refusal({{"shortest", 400}, {"longest", 300}}),
+              HasSubstr("shortest=400 is more than longest=300"));
+  EXPECT_THAT(
+      refusal({{"haystack", written("saccade_short.txt", "The cat sat.").string()}, {"longest", 300}}),
+      HasSubstr("give a longer text or shorter lengths"));
   EXPECT_THAT(refusal({{"needles", "/nowhere/needles.json"}}), HasSubstr("/nowhere/needles.json"));
-  EXPECT_THAT(refusal({{"needles", written("saccade_needles.json", R"({"template": "{context}"})").string()}}),
-              HasSubstr("'haystack'"));
+  EXPECT_THAT(
+      refusal({{"needles", written("saccade_needles.json", R"({"template": "{context}"})").string()}}),
+      HasSubstr("'haystack'"));
   EXPECT_THAT(refusal({{"read", written("saccade_scores.json", R"({"31-31":[1]})").string()}}),
               HasSubstr("32 layers of 32 heads"));
 }
 
 TEST(Needles, an_answer_that_is_not_in_its_needle_is_left_out_and_said) {
   const fs::path haystack = resources_folder() / "texts" / "recall.txt";
-  const auto file = written("saccade_unfound.json", json{{"template", "{context} {question}"},
-                                                         {"haystack", haystack.string()},
-                                                         {"stop", "."},
-                                                         {"needles",
-                                                          {{{"needle", "The code of Mary is amber pearl copper."},
-                                                            {"question", "What is the code of Mary? Answer:"},
-                                                            {"answer", "seven wild horses"}}}}}
-                                                        .dump());
+  const auto file =
+      written("saccade_unfound.json", json{{"template", "{context} {question}"},
+                                           {"haystack", haystack.string()},
+                                           {"stop", "."},
+                                           {"needles",
+                                            {{{"needle", "The code of Mary is amber pearl copper."},
+                                              {"question", "What is the code of Mary? Answer:"},
+                                              {"answer", "seven wild horses"}}}}}
+                                          .dump());
   const auto result = recall().method(
       "retrieval", {{"needles", file.string()}, {"lengths", 1}, {"depths", 2}, {"longest", 150}});
   ASSERT_TRUE(result.ok()) << result.error().to_string();
   EXPECT_THAT(finding(*result, "samples count"), HasSubstr("0 of 2"));
-  EXPECT_THAT(finding(*result, "samples count"), HasSubstr("2 because the answer's words are not in the needle"));
+  EXPECT_THAT(finding(*result, "samples count"),
+              HasSubstr("2 because the answer's words are not in the needle"));
   EXPECT_THAT(finding(*result, "samples count"), HasSubstr("no head can be scored"));
 }
 
-// The paper's findings: a few heads copy, the same ones in other contexts; without them the answer is lost, and
-// without as many others it is not.
+// The paper's findings: a few heads copy, the same ones in other contexts; without them the answer is lost,
+// and without as many others it is not.
 TEST(Retrieval, few_heads_retrieve_and_the_answer_is_lost_without_them_but_not_without_others) {
   const auto result = recall().method("retrieval", {{"lengths", 3}, {"depths", 4}, {"longest", 384}});
   ASSERT_TRUE(result.ok()) << result.error().to_string();
@@ -133,7 +139,8 @@ TEST(Retrieval, scores_are_those_of_the_maps_of_plain_runs) {
   input.model = lab.model;
   input.base = lab.runner->request({});
   auto found = find_method("retrieval");
-  const auto parameters = complete_parameters((*found)->info(), {{"lengths", 1}, {"depths", 1}, {"longest", 160}});
+  const auto parameters =
+      complete_parameters((*found)->info(), {{"lengths", 1}, {"depths", 1}, {"longest", 160}});
   input.parameters = *parameters;
   const auto plan = needles::read_plan(input);
   ASSERT_TRUE(plan.ok()) << plan.error().to_string();
@@ -155,7 +162,8 @@ TEST(Retrieval, scores_are_those_of_the_maps_of_plain_runs) {
       std::vector<float> weights(static_cast<size_t>(row + 1));
       ASSERT_TRUE(map->rows(row, row + 1, row + 1, weights).ok());
       const auto key = std::max_element(weights.begin(), weights.end()) - weights.begin();
-      if (key >= one.prompt.span.begin && key < one.prompt.span.end && ids[static_cast<size_t>(key)] == produced[step])
+      if (key >= one.prompt.span.begin && key < one.prompt.span.end &&
+          ids[static_cast<size_t>(key)] == produced[step])
         hits += 1.0;
     }
     EXPECT_DOUBLE_EQ(scores.count[static_cast<size_t>(at)], hits / 3) << to_string(head_at(at, 8));
@@ -189,7 +197,8 @@ TEST(Retrieval, scores_written_to_a_file_rank_the_same_heads_when_read) {
   const auto second = recall().method("retrieval", parameters);
   ASSERT_TRUE(second.ok()) << second.error().to_string();
   for (int64_t at = 0; at < 24; ++at)
-    EXPECT_FLOAT_EQ(first->field("retrieval")->values.data()[at], second->field("retrieval")->values.data()[at]);
+    EXPECT_FLOAT_EQ(first->field("retrieval")->values.data()[at],
+                    second->field("retrieval")->values.data()[at]);
   EXPECT_EQ(table(*first, "masked").rows[1], table(*second, "masked").rows[1]);
   fs::remove(file);
 }
@@ -235,16 +244,18 @@ TEST(SemanticRetrieval, the_heads_that_copy_have_the_most_weight_on_the_answer) 
 TEST(SemanticRetrieval, what_the_best_heads_would_keep_is_told_of_the_prompt_at_hand) {
   const Lab& lab = recall();
   const auto run = lab.run(
-      "The code of Mary is amber pearl copper. The old cat slept behind the tree. Peter walked to the market. "
+      "The code of Mary is amber pearl copper. The old cat slept behind the tree. Peter walked to the "
+      "market. "
       "What is the code of Mary? Answer:");
   json parameters = small;
   parameters["budget"] = 20;
-  const auto result = run_method(**find_method("semantic-retrieval"), parameters, run,
-                                 {lab.model, lab.runner.get(), {}}, {});
+  const auto result =
+      run_method(**find_method("semantic-retrieval"), parameters, run, {lab.model, lab.runner.get(), {}}, {});
   ASSERT_TRUE(result.ok()) << result.error().to_string();
   const Field& importance = *result->field("importance");
   EXPECT_EQ(importance.values.shape(), (std::vector<int64_t>{3, run->capture->n_token()}));
-  EXPECT_TRUE(std::isnan(importance.values.at({0, run->capture->n_token() - 1}))) << "the window is always kept";
+  EXPECT_TRUE(std::isnan(importance.values.at({0, run->capture->n_token() - 1})))
+      << "the window is always kept";
   EXPECT_THAT(finding(*result, "KL ="), HasSubstr("20 of"));
 }
 

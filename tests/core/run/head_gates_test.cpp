@@ -11,6 +11,7 @@
 
 #include "core/run/edit_references.h"
 #include "core/run/run_request.h"
+#include "tests/core/run/fixtures.h"
 
 namespace saccade {
 namespace {
@@ -112,6 +113,32 @@ TEST(HeadGates, the_digest_of_a_request_follows_the_gates_and_not_their_name) {
   EXPECT_NE(digest, request("saccade_a.tsv", "0.1\t0.9\n", "0.25"));
 }
 
+TEST(HeadGates, a_run_under_gates_is_bit_for_bit_the_run_with_those_heads_streaming) {
+  const auto opened = fixtures::open(fixtures::golden("llama_linear_rope_biases").string());
+  const ModelSpec& spec = opened.model->spec();
+  ASSERT_EQ(spec.n_head, 4);
+  ASSERT_EQ(spec.n_kv_head, 2);
+  std::string rows;
+  for (int32_t layer = 0; layer < spec.n_layer; ++layer) rows += "0.1\t0.9\n";
+  const auto path = written("saccade_gates_run.tsv", rows);
+  const std::string text = "stream *.* from=" + path.string() + " by=0.5 sink=1 recent=2";
+  const std::vector<int32_t> ids{5, 9, 23, 5, 9, 40, 11, 5};
+  RunRequest gated = fixtures::request(opened, ids, {text});
+  EXPECT_THAT(opened.runner->run(gated, nullptr, {}).error().message, HasSubstr("no file of vectors named"));
+  EditFiles known;
+  ASSERT_TRUE(load_references(gated, known, nullptr).ok());
+  const auto a = opened.runner->run(gated, nullptr, {});
+  ASSERT_TRUE(a.ok()) << a.error().to_string();
+  const auto b = fixtures::run(opened, fixtures::request(opened, ids, {"stream *.0-1 sink=1 recent=2"}));
+  const auto plain = fixtures::run(opened, fixtures::request(opened, ids));
+  const auto logits = [](const std::shared_ptr<const Run>& run) {
+    const auto values = run->capture->last_logits.values();
+    return std::vector<float>(values.begin(), values.end());
+  };
+  EXPECT_EQ(logits(*a), logits(b));
+  EXPECT_NE(logits(*a), logits(plain));
+}
+
 TEST(HeadGates, published_files_keep_the_shares_that_their_paper_deploys) {
   const char* data = std::getenv("SACCADE_TEST_DATA");
   if (data == nullptr) GTEST_SKIP() << "SACCADE_TEST_DATA is not set: no published gates to read";
@@ -130,8 +157,10 @@ TEST(HeadGates, published_files_keep_the_shares_that_their_paper_deploys) {
     EXPECT_TRUE(std::all_of(all.begin(), all.end(), [](float gate) { return gate >= 0.0F && gate <= 1.0F; }));
     if (kv_heads == 32) {
       EXPECT_EQ(all.size(), 1024U);
-      EXPECT_NEAR(static_cast<double>(std::count_if(all.begin(), all.end(), [](float g) { return g >= 0.5F; })) / 1024,
-                  0.44, 0.005);  // two digits are published
+      EXPECT_NEAR(
+          static_cast<double>(std::count_if(all.begin(), all.end(), [](float g) { return g >= 0.5F; })) /
+              1024,
+          0.44, 0.005);  // two digits are published
     }
     const auto full = full_heads(all, sparsity);
     return static_cast<double>(std::count(full.begin(), full.end(), true)) / static_cast<double>(full.size());

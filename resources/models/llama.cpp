@@ -13,9 +13,11 @@ namespace {
 
 using torch::Tensor;
 
-// What blocks write begins smaller than the tokens' own vectors, so that later layers still see the tokens.
-constexpr double table_deviation = 0.1, write_scale = 0.2, first_write_scale = 1.2;
-constexpr double content_scale = 0.2;                     // of q and k in layer 0, where positions come first
+constexpr double table_deviation = 0.1;
+// What heads and MLPs write begins no larger than the tokens' own vectors, so that later layers see both.
+constexpr double copied = 0.1, mlp_write = 0.05;
+constexpr double apart = 0.2;  // of noise that tells the heads of a group apart
+constexpr double match = 0.7, first_match = 0.2;  // scale of W_q and W_k; in layer 0 positions come first
 constexpr int32_t n_looking_back = 6, fastest_pairs = 5;  // of the first layer; see looking_back()
 constexpr double bias_size = 5.0;
 constexpr int64_t packed_length = 128;  // short texts share an attention of at most this many positions
@@ -80,7 +82,8 @@ struct Llama::State {
   NamedWeights named;
   std::unique_ptr<torch::optim::AdamW> optimizer;
 
-  Tensor own(const std::string& name, Tensor values) {
+  Tensor own(const std::string& name, const Tensor& initial) {
+    Tensor values = initial.detach().clone(at::MemoryFormat::Contiguous);
     values.set_requires_grad(true);
     named.emplace_back(name, values);
     return values;
@@ -89,24 +92,27 @@ struct Llama::State {
   void make_layer(int32_t index) {
     const int64_t d = shape.d_model, m = shape.d_mlp;
     const int64_t q = int64_t{shape.n_head} * shape.d_head, kv = int64_t{shape.n_kv_head} * shape.d_head;
-    const double residual = write_scale / std::sqrt(2.0 * shape.n_layer);
-    const double content = index == 0 ? content_scale : 1.0;
+    const bool first = index == 0;
     const auto matrix = [](int64_t out, int64_t in) {
       return torch::randn({out, in}) / std::sqrt(static_cast<double>(in));
     };
+    // Heads begin by copying what they look at (W_o = W_v^T), and by looking at what resembles them (W_q = W_k).
+    const auto for_heads = [&](const Tensor& kv_heads) {
+      return kv_heads.view({shape.n_kv_head, 1, shape.d_head, d})
+          .expand({shape.n_kv_head, shape.n_head / shape.n_kv_head, shape.d_head, d})
+          .reshape({q, d});
+    };
+    const auto keys = matrix(kv, d) * (first ? first_match : match), values = matrix(kv, d);
     const std::string at = "model.layers." + std::to_string(index) + ".";
     Layer layer;
     layer.norm1 = own(at + "input_layernorm.weight", torch::ones({d}));
-    layer.q = own(at + "self_attn.q_proj.weight", matrix(q, d) * content);
-    layer.k = own(at + "self_attn.k_proj.weight", matrix(kv, d) * content);
-    layer.v = own(at + "self_attn.v_proj.weight", matrix(kv, d));
-    layer.o =
-        own(at + "self_attn.o_proj.weight",
-            matrix(d, q) * (index == 0 ? first_write_scale / std::sqrt(2.0 * shape.n_layer) : residual));
-    const auto bias = [&](const char* name, Tensor values) {
-      return own(at + "self_attn." + name + "_proj.bias", std::move(values));
+    layer.q = own(at + "self_attn.q_proj.weight", for_heads(keys) + matrix(q, d) * apart);
+    layer.k = own(at + "self_attn.k_proj.weight", keys);
+    layer.v = own(at + "self_attn.v_proj.weight", values);
+    layer.o = own(at + "self_attn.o_proj.weight", (for_heads(values) + matrix(q, d) * apart).t() * copied);
+    const auto bias = [&](const char* name, const Tensor& initial) {
+      return own(at + "self_attn." + name + "_proj.bias", initial);
     };
-    const bool first = index == 0;
     layer.q_bias = bias("q", first ? looking_back(shape, true) : torch::zeros({q}));
     layer.k_bias = bias("k", first ? looking_back(shape, false) : torch::zeros({kv}));
     layer.v_bias = bias("v", torch::zeros({kv}));
@@ -114,7 +120,7 @@ struct Llama::State {
     layer.norm2 = own(at + "post_attention_layernorm.weight", torch::ones({d}));
     layer.gate = own(at + "mlp.gate_proj.weight", matrix(m, d));
     layer.up = own(at + "mlp.up_proj.weight", matrix(m, d));
-    layer.down = own(at + "mlp.down_proj.weight", matrix(d, m) * residual);
+    layer.down = own(at + "mlp.down_proj.weight", matrix(d, m) * mlp_write);
     layers.push_back(layer);
   }
 

@@ -23,7 +23,7 @@ struct Settings {
   std::filesystem::path folder;
   uint64_t seed = 1;
   double minutes = 120;
-  int32_t steps = 2400;
+  int32_t steps = 2000;
 };
 
 constexpr int32_t tokens_per_step = 1024, steps_per_point = 100, measured_length = 256;
@@ -34,13 +34,12 @@ struct Stage {
   FactMixture facts;
 };
 
-// First facts next to each other and many questions: there looking up pays soonest. Then stories between the
-// facts, and long texts.
+// First short texts, where looking up pays soonest; then more facts, and long texts.
 Stage stage_of(int32_t step, int32_t steps) {
   const double done = static_cast<double>(step) / steps;
   const bool odd = step % 2 == 1;
-  if (done < 0.35) return {45, {2, 2, 2, false, 0.0F}};
-  if (done < 0.5) return {96, {2, 5, 4, false, 0.0F}};
+  if (done < 0.3) return {64, {2, 3, 2, true, 0.0F}};
+  if (done < 0.5) return {128, {2, odd ? 5 : 6, odd ? 4 : 5, odd, 0.0F}};
   if (done < 0.65) return {odd ? 256 : 128, {3, odd ? 12 : 6, odd ? 9 : 5, step % 4 < 2, 0.05F}};
   const bool longest = step % 3 == 0;
   return {longest ? 512 : 256, {1, longest ? 16 : 12, longest ? 14 : 9, step % 4 != 0, 0.05F}};

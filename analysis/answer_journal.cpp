@@ -22,8 +22,7 @@ std::string line_of(const std::string& name, const KeptAnswer& answer) {
 }
 
 // False for a line that is not whole.
-bool read_line(const std::string& text, std::string& name, KeptAnswer& answer) {
-  const json line = json::parse(text, nullptr, false);
+bool read_line(const json& line, std::string& name, KeptAnswer& answer) {
   if (!line.is_object() || !line.contains("of") || !line["of"].is_string() || !line.contains("logits") ||
       !line["logits"].is_array() || !line.contains("lse") || !line["lse"].is_number() ||
       !line.contains("top") || !line["top"].is_number_integer())
@@ -42,6 +41,37 @@ bool read_line(const std::string& text, std::string& name, KeptAnswer& answer) {
       if (!value.is_number_integer()) return false;
       answer.ranks.push_back(value.get<int32_t>());
     }
+  return true;
+}
+
+std::string line_of(const std::string& name, const Generation& generation) {
+  json ids = json::array(), steps = json::array();
+  for (const Token& token : generation.tokens) ids.push_back(token.id);
+  for (const HeadStep& step : generation.steps)
+    steps.push_back({{"key", step.max_key}, {"weight", step.max_weight}, {"mass", step.key_mass}});
+  const json line = {{"of", name},
+                     {"ids", std::move(ids)},
+                     {"steps", std::move(steps)},
+                     {"text", generation.text},
+                     {"eos", generation.stopped_at_eos},
+                     {"seconds", generation.seconds}};
+  return line.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+// False for a line that is not a whole generation.
+bool read_line(const json& line, Generation& generation) {
+  try {
+    for (const json& id : line.at("ids")) generation.tokens.push_back({id.get<int32_t>(), {}, 0, 0, false});
+    for (const json& step : line.at("steps"))
+      generation.steps.push_back({step.at("key").get<std::vector<int32_t>>(),
+                                  step.at("weight").get<std::vector<float>>(),
+                                  step.at("mass").get<std::vector<float>>()});
+    generation.text = line.at("text").get<std::string>();
+    generation.stopped_at_eos = line.at("eos").get<bool>();
+    generation.seconds = line.at("seconds").get<double>();
+  } catch (const json::exception&) {
+    return false;
+  }
   return true;
 }
 
@@ -69,7 +99,12 @@ Result<AnswerJournal> AnswerJournal::open(const std::filesystem::path& path) {
                                       path.string(), first_line));
       std::string name;
       KeptAnswer answer;
-      if (!first && read_line(text, name, answer)) journal.known_[name] = std::move(answer);
+      Generation generation;
+      const json line = first ? json() : json::parse(text, nullptr, false);
+      if (read_line(line, name, answer))
+        journal.known_[name] = std::move(answer);
+      else if (line.is_object() && line.value("of", json()).is_string() && read_line(line, generation))
+        journal.generations_[line["of"].get<std::string>()] = std::move(generation);
       first = false;
     }
     if (!first) {
@@ -86,13 +121,30 @@ const KeptAnswer* AnswerJournal::find(const std::string& name) const {
   return known == known_.end() ? nullptr : &known->second;
 }
 
-Result<void> AnswerJournal::add(const std::string& name, const KeptAnswer& answer) {
-  if (path_.empty()) return {};
+const Generation* AnswerJournal::find_generation(const std::string& name) const {
+  const auto known = generations_.find(name);
+  return known == generations_.end() ? nullptr : &known->second;
+}
+
+Result<void> AnswerJournal::append(const std::string& line) const {
   std::ofstream out(path_, std::ios::app);
-  out << line_of(name, answer) << '\n';
+  out << line << '\n';
   out.flush();
   if (!out) return cannot("written", path_);
+  return {};
+}
+
+Result<void> AnswerJournal::add(const std::string& name, const KeptAnswer& answer) {
+  if (path_.empty()) return {};
+  SACCADE_CHECK(append(line_of(name, answer)));
   known_[name] = answer;
+  return {};
+}
+
+Result<void> AnswerJournal::add(const std::string& name, const Generation& generation) {
+  if (path_.empty() || generation.cancelled || !generation.logits.empty()) return {};
+  SACCADE_CHECK(append(line_of(name, generation)));
+  generations_[name] = generation;
   return {};
 }
 

@@ -1,5 +1,7 @@
 #include "analysis/experiment.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -53,6 +55,19 @@ std::string name_of(const AnswerWanted& wanted) {
   for (const int32_t id : wanted.ids) digest.add(int64_t{id});
   if (wanted.reference) digest.add(std::as_bytes(wanted.reference->values()));
   if (wanted.spread) digest.add("spread");
+  return digest.hex();
+}
+
+std::string name_of(const GenerationWanted& wanted) {
+  const SamplingOptions& options = wanted.options;
+  Digest digest;
+  digest.add("saccade-generation-1").add(wanted.request.digest());
+  digest.add(int64_t{options.max_tokens}).add(int64_t{options.top_k});
+  digest.add(fmt::format("{} {}", options.temperature, options.top_p));
+  digest.add(static_cast<int64_t>(options.seed)).add(int64_t{options.stop_at_eos});
+  digest.add(int64_t{options.keep_heads}).add(static_cast<int64_t>(options.stop_ids.size()));
+  for (const int32_t id : options.stop_ids) digest.add(int64_t{id});
+  for (const PositionRange& range : options.watched.ranges()) digest.add(range.begin).add(range.end);
   return digest.hex();
 }
 

@@ -2,7 +2,8 @@
 // a method (run_method) batches answers, keeps them over a restart, and hands back what there was time for.
 //
 // A captured run is kept whole. An answer is only the next-token logits of a few tokens: a sweep over every
-// head asks for thousands, and they go through the layers together (Runner::answers).
+// head asks for thousands, and they go through the layers together (Runner::answers). A generation is kept
+// whole: it is small unless it keeps logits, and then it is made again after a restart.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +26,7 @@ struct AnswerWanted {
   RunRequest request;
   std::vector<int32_t> ids;  // whose logits are kept, in this order
   std::shared_ptr<const HostTensor>
-      reference;  // [n_vocab] logits; with it KL(reference || answer) is kept too
+      reference;        // [n_vocab] logits; with it KL(reference || answer) is kept too
   bool spread = false;  // the entropy and the ranks of `ids` are kept too
 };
 
@@ -36,25 +37,33 @@ struct PathsWanted {
 };
 using PathResiduals = std::shared_ptr<const HostTensor>;  // [write, layer, d_model]
 
-using Wanted = std::variant<RunWanted, AnswerWanted, PathsWanted>;
+// Tokens decoded after a prompt, with what the heads did at each where options.keep_heads asks for it.
+struct GenerationWanted {
+  RunRequest request;
+  SamplingOptions options;
+};
+
+using Wanted = std::variant<RunWanted, AnswerWanted, PathsWanted, GenerationWanted>;
 
 struct KeptAnswer {
   std::vector<float> logits;  // of AnswerWanted::ids
   double log_sum_exp = 0.0;   // over the vocabulary: log p(id) = logit - log_sum_exp
   int32_t top_id = 0;         // the most probable token; ties go to the lowest id
-  double kl = std::numeric_limits<double>::quiet_NaN();  // nats
+  double kl = std::numeric_limits<double>::quiet_NaN();       // nats
   double entropy = std::numeric_limits<double>::quiet_NaN();  // nats; with AnswerWanted::spread
-  std::vector<int32_t> ranks;                                 // of AnswerWanted::ids, 0 = the most probable; likewise
+  std::vector<int32_t> ranks;  // of AnswerWanted::ids, 0 = the most probable; likewise
 };
 
 // monostate: not done (cancelled before it was its turn).
-using Outcome = std::variant<std::monostate, std::shared_ptr<const Run>, KeptAnswer, PathResiduals>;
+using Outcome = std::variant<std::monostate, std::shared_ptr<const Run>, KeptAnswer, PathResiduals,
+                             std::shared_ptr<const Generation>>;
 
 // The numbers that AnswerWanted asks for, of a row of logits. reference: empty or [n_vocab].
 [[nodiscard]] KeptAnswer keep_answer(const HostTensor& logits, const std::vector<int32_t>& ids,
                                      const HostTensor* reference, bool spread = false);
 
-// What an answer is known by over a restart: 32 hex digits.
+// What an answer or a generation is known by over a restart: 32 hex digits.
 [[nodiscard]] std::string name_of(const AnswerWanted& wanted);
+[[nodiscard]] std::string name_of(const GenerationWanted& wanted);
 
 }  // namespace saccade

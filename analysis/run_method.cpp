@@ -37,6 +37,11 @@ class Round {
         ++done_;
         continue;
       }
+      if (const auto* generation = std::get_if<GenerationWanted>(&wanted[i])) {
+        SACCADE_TRY(outcomes[first + i], generate(*generation));
+        ++done_;
+        continue;
+      }
       const auto& answer = std::get<AnswerWanted>(wanted[i]);
       if (const KeptAnswer* known = journal_.find(name_of(answer))) {
         outcomes[first + i] = *known;
@@ -63,6 +68,23 @@ class Round {
       job_.progress((from + share * fraction) / all, fmt::format("{} of {}: {}", done_ + 1, total_, what));
     };
     return part;
+  }
+
+  // From the journal where it is there. One that was cancelled half way is not an outcome.
+  Result<Outcome> generate(const GenerationWanted& wanted) {
+    const std::string name = name_of(wanted);
+    if (const Generation* known = journal_.find_generation(name)) {
+      Generation generation = *known;
+      for (Token& token : generation.tokens) {
+        SACCADE_TRY(token, laboratory_.model->tokenizer().token(token.id));
+      }
+      return Outcome(std::make_shared<const Generation>(std::move(generation)));
+    }
+    SACCADE_TRY(Generation generation,
+                laboratory_.runner->generate(wanted.request, wanted.options, {}, part_of_job(1)));
+    if (generation.cancelled) return make_error(ErrorCode::cancelled, "cancelled");
+    SACCADE_CHECK(journal_.add(name, generation));
+    return Outcome(std::make_shared<const Generation>(std::move(generation)));
   }
 
   Result<void> answer(const std::vector<Wanted>& wanted, std::span<const size_t> some,

@@ -13,8 +13,8 @@ namespace saccade {
 struct Laboratory {
   std::shared_ptr<const Model> model;
   Runner* runner = nullptr;
-  // Answers are appended to this file as they come, and taken from it the next time: a long sweep that was
-  // stopped goes on where it was. Empty = nothing is kept.
+  // Answers and generations are appended to this file as they come, and taken from it the next time: a long
+  // sweep that was stopped goes on where it was. Empty = nothing is kept.
   std::filesystem::path journal;
 };
 

@@ -22,6 +22,9 @@ constexpr std::array makers{
     &make_output_nodes,
     &make_path_patching,
     &make_ph3,
+    &make_attention_influence,
+    &make_retrieval,
+    &make_semantic_retrieval,
     &make_sinks,
     &make_verbalize,
     // clang-format on

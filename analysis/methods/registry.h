@@ -18,6 +18,9 @@ namespace saccade {
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_output_nodes();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_path_patching();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_ph3();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_attention_influence();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_retrieval();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_semantic_retrieval();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_sinks();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_verbalize();
 

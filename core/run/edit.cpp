@@ -140,6 +140,8 @@ std::string verb_fault(const Edit& edit) {
   if (edit.verb == EditVerb::redistribute) return redistribution_fault(edit);
   if (edit.verb == EditVerb::stream && edit.recent < 1)
     return "recent= must be at least 1: a row that sees no key has no output";
+  if (edit.verb == EditVerb::stream && edit.from.empty() && edit.by != 1.0)
+    return "by= is the share of heads that stream and needs their gates: from=full_attention_heads.tsv";
   if (edit.verb == EditVerb::gate && edit.keep < 1) return "keep= must be at least 1";
   if (edit.verb == EditVerb::pattern && edit.key && edit.key->ranges().size() > 1)
     return "key= must be one range: a block of the other map";

@@ -22,6 +22,9 @@
 //   bias 5.1 by=2 key=3:7         s := s + by
 //   boost 5.1 by=0.7 key=3:7      s := s + by |s|
 //   stream 5.1 sink=64 recent=256 only the first `sink` and the last `recent` keys are seen
+//   stream *.* from=gates.tsv by=0.5    the same for those KV heads (each with all its query heads) whose
+//                                 DuoAttention gates are the lowest, by= of all; from= is their file or
+//                                 folder
 // What acts on weights, after the softmax:
 //   uniform 5.* by=1              p := (1 - by) p + by / n on the n visible keys (of key=, if given)
 //   identity 5.* by=0.4           p := (1 - by) p + by [key = query]
@@ -122,7 +125,7 @@ struct Edit {
   std::variant<HeadTarget, SiteRef> target;
   double by = 1.0;
   // mean, replace, pattern: a dump file or the name of another run, empty = this run; offset, add: a file of
-  // vectors
+  // vectors; stream: a file of gates
   std::string from;
   std::optional<PositionSet> query, key;  // no value = all
   std::optional<PositionSet> to;          // redistribute: the receivers; no value = every key not in `key`

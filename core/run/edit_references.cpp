@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/capture/dump.h"
+#include "core/run/head_gates.h"
 
 namespace saccade {
 namespace {
@@ -23,14 +24,17 @@ Result<void> load(std::map<std::string, std::shared_ptr<const Loaded>>& wanted,
 
 }  // namespace
 
-bool reads_vectors(EditVerb verb) { return verb == EditVerb::offset || verb == EditVerb::add; }
+bool reads_vectors(EditVerb verb) {
+  return verb == EditVerb::offset || verb == EditVerb::add || verb == EditVerb::stream;
+}
 
 Result<void> load_references(RunRequest& request, EditFiles& known,
                              const std::shared_ptr<const Capture>& baseline) {
   for (const Edit& edit : request.edits) {
     if (edit.from.empty() || !has_effect(edit)) continue;
     if (reads_vectors(edit.verb)) {
-      SACCADE_CHECK(load(request.vectors, known.vectors, edit, read_vectors));
+      SACCADE_CHECK(load(request.vectors, known.vectors, edit,
+                         edit.verb == EditVerb::stream ? read_head_gates : read_vectors));
     } else if (edit.from == "baseline" || edit.from == "A") {
       request.references.emplace(edit.from, baseline);
     } else {

@@ -15,7 +15,7 @@ struct EditFiles {
   std::map<std::string, std::shared_ptr<const VectorFile>> vectors;
 };
 
-// Whether the verb's from= is a file of vectors; for the others it is a dump or a run.
+// Whether the verb's from= is a file of vectors (stream: of gates); for the others it is a dump or a run.
 [[nodiscard]] bool reads_vectors(EditVerb verb);
 
 // Fills request.references and request.vectors, reading files that `known` does not have into it. "A" and

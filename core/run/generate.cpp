@@ -172,6 +172,7 @@ Result<Generation> Runner::generate(const RunRequest& request, const SamplingOpt
       if (on_token) on_token(token, generation.text);
       job.progress(static_cast<double>(added.size()) / options.max_tokens,
                    fmt::format("token {} of {}", added.size(), options.max_tokens));
+      if (std::find(options.stop_ids.begin(), options.stop_ids.end(), id) != options.stop_ids.end()) break;
       rows = {id};
     }
     return {};

@@ -193,7 +193,7 @@ Result<HostTensor> Runner::State::reference_z(const Capture& reference, int32_t 
   for (const std::string& text : reference.provenance.edits) {
     SACCADE_TRY(Edit edit, parse_edit(text));
     if (has_effect(edit) && !edit.from.empty() && changes_layer(edit, layer) &&
-        info_of(edit.verb).stage == EditStage::values)
+        (info_of(edit.verb).stage == EditStage::values || edit.verb == EditVerb::stream))
       return make_error(
           ErrorCode::unsupported,
           fmt::format("the other run was itself edited from '{}' in layer {}; record it with --capture z",

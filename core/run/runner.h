@@ -47,9 +47,10 @@ struct SamplingOptions {
   double top_p = 1.0;
   uint64_t seed = 0;
   bool stop_at_eos = true;
-  bool keep_heads = false;   // Generation::steps
-  PositionSet watched = {};  // keys whose mass the steps keep: a needle
-  bool keep_logits = false;  // Generation::logits
+  std::vector<int32_t> stop_ids = {};  // after one of these nothing more is drawn; it is kept
+  bool keep_heads = false;             // Generation::steps
+  PositionSet watched = {};            // keys whose mass the steps keep: a needle
+  bool keep_logits = false;            // Generation::logits
 };
 struct Generation {
   std::vector<Token> tokens;       // the new ones

@@ -10,6 +10,7 @@
 #include "core/run/edit_references.h"
 #include "core/run/edit_values.h"
 #include "core/run/edit_verbs.h"
+#include "core/run/head_gates.h"
 
 namespace saccade {
 namespace {
@@ -19,6 +20,25 @@ std::vector<Edit> effective(const std::vector<Edit>& edits) {
   std::copy_if(edits.begin(), edits.end(), std::back_inserter(kept),
                [](const Edit& e) { return has_effect(e); });
   return kept;
+}
+
+// Streams by gates become streams of the heads that fall under their cut; those that do not fit stay as they
+// are, for check() to refuse.
+std::vector<Edit> with_streams_named(std::vector<Edit> edits, const RunRequest& request,
+                                     const ModelSpec& spec) {
+  std::vector<Edit> named;
+  for (Edit& edit : edits) {
+    const auto gates = request.vectors.find(edit.from);
+    if (edit.verb == EditVerb::stream && !edit.from.empty() && gates != request.vectors.end() &&
+        gates->second) {
+      if (Result<std::vector<Edit>> streams = streams_of(edit, *gates->second, spec); streams.ok()) {
+        std::move(streams->begin(), streams->end(), std::back_inserter(named));
+        continue;
+      }
+    }
+    named.push_back(std::move(edit));
+  }
+  return named;
 }
 
 constexpr int64_t all_positions = std::numeric_limits<int32_t>::max();  // positions never reach it
@@ -83,7 +103,7 @@ SiteEdits::SiteEdits(const RunRequest& request, const ModelSpec& spec, Reference
     : request_(request),
       spec_(spec),
       source_(std::move(source)),
-      edits_(effective(request.edits)),
+      edits_(with_streams_named(effective(request.edits), request, spec)),
       padding_(padding_of(request.tokens, spec)) {}
 
 bool has_padding(const TokenSequence& tokens, const ModelSpec& spec) {
@@ -91,8 +111,8 @@ bool has_padding(const TokenSequence& tokens, const ModelSpec& spec) {
 }
 
 Result<void> SiteEdits::check() const {
-  for (const Edit& edit : edits_) {
-    if (edit.from.empty()) continue;
+  for (const Edit& edit : request_.edits) {
+    if (edit.from.empty() || !has_effect(edit)) continue;
     SACCADE_CHECK(reads_vectors(edit.verb) ? check_vectors(edit) : check_reference(edit));
   }
   return check_patterns();
@@ -136,6 +156,11 @@ Result<void> SiteEdits::check_vectors(const Edit& edit) const {
     SACCADE_TRY(const auto* vector,
                 steering_vector(*found->second, edit, width_of(std::get<SiteRef>(edit.target), spec_)));
     (void)vector;
+    return {};
+  }
+  if (edit.verb == EditVerb::stream) {
+    SACCADE_TRY(const auto streams, streams_of(edit, *found->second, spec_));
+    (void)streams;
     return {};
   }
   bool any = false;

@@ -12,15 +12,35 @@ using Json = nlohmann::ordered_json;
 
 static_assert(std::endian::native == std::endian::little, "safetensors are little-endian");
 
+enum class WeightType { float32, bfloat16 };
+
+uint16_t to_bfloat16(float value) {
+  const auto bits = std::bit_cast<uint32_t>(value);
+  return static_cast<uint16_t>((bits + 0x7FFFU + ((bits >> 16) & 1U)) >> 16);
+}
+
+void append_values(std::string& data, const std::vector<float>& values, WeightType type) {
+  if (type == WeightType::float32) {
+    data.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
+    return;
+  }
+  for (const float value : values) {
+    const uint16_t narrow = to_bfloat16(value);
+    data.append(reinterpret_cast<const char*>(&narrow), sizeof narrow);
+  }
+}
+
 // [8 bytes: header size][header JSON, padded to 8 bytes with spaces][the tensors, one after the other].
-std::string safetensors(const std::vector<NamedTensor>& tensors) {
+std::string safetensors(const std::vector<NamedTensor>& tensors, WeightType type) {
   Json header;
   header["__metadata__"] = {{"format", "pt"}};
   std::string data;
   for (const auto& tensor : tensors) {
     const size_t begin = data.size();
-    data.append(reinterpret_cast<const char*>(tensor.values.data()), tensor.values.size() * sizeof(float));
-    header[tensor.name] = {{"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {begin, data.size()}}};
+    append_values(data, tensor.values, type);
+    header[tensor.name] = {{"dtype", type == WeightType::float32 ? "F32" : "BF16"},
+                           {"shape", tensor.shape},
+                           {"data_offsets", {begin, data.size()}}};
   }
   std::string text = header.dump();
   text.append((8 - text.size() % 8) % 8, ' ');
@@ -47,6 +67,30 @@ Json config(const Gpt2Shape& shape) {
           {"n_positions", shape.n_context},
           {"tie_word_embeddings", true},
           {"torch_dtype", "float32"},
+          {"vocab_size", shape.n_vocab}};
+}
+
+Json config(const LlamaShape& shape) {
+  const int32_t end = shape.n_vocab - 1;
+  return {{"architectures", {"LlamaForCausalLM"}},
+          {"model_type", "llama"},
+          {"attention_bias", true},
+          {"attention_dropout", 0.0},
+          {"bos_token_id", end},
+          {"eos_token_id", end},
+          {"head_dim", shape.d_head},
+          {"hidden_act", "silu"},
+          {"hidden_size", shape.d_model},
+          {"intermediate_size", shape.d_mlp},
+          {"max_position_embeddings", shape.n_context},
+          {"mlp_bias", false},
+          {"num_attention_heads", shape.n_head},
+          {"num_hidden_layers", shape.n_layer},
+          {"num_key_value_heads", shape.n_kv_head},
+          {"rms_norm_eps", shape.norm_epsilon},
+          {"rope_theta", shape.rope_theta},
+          {"tie_word_embeddings", true},
+          {"torch_dtype", "bfloat16"},
           {"vocab_size", shape.n_vocab}};
 }
 
@@ -134,7 +178,13 @@ Result<void> write_file(const std::filesystem::path& path, std::string_view byte
 Result<void> write_model(const std::filesystem::path& folder, const Gpt2Shape& shape,
                          const std::vector<NamedTensor>& weights) {
   SACCADE_CHECK(write_file(folder / "config.json", config(shape).dump(2) + "\n"));
-  return write_file(folder / "model.safetensors", safetensors(weights));
+  return write_file(folder / "model.safetensors", safetensors(weights, WeightType::float32));
+}
+
+Result<void> write_model(const std::filesystem::path& folder, const LlamaShape& shape,
+                         const std::vector<NamedTensor>& weights) {
+  SACCADE_CHECK(write_file(folder / "config.json", config(shape).dump(2) + "\n"));
+  return write_file(folder / "model.safetensors", safetensors(weights, WeightType::bfloat16));
 }
 
 Result<void> write_tokenizer(const std::filesystem::path& folder, const WordBpe& bpe, int32_t n_context) {

@@ -8,11 +8,15 @@
 
 #include "kernels/base/result.h"
 #include "resources/models/gpt2.h"
+#include "resources/models/llama.h"
 #include "resources/models/word_bpe.h"
 
 namespace saccade {
 
 Result<void> write_model(const std::filesystem::path& folder, const Gpt2Shape& shape,
+                         const std::vector<NamedTensor>& weights);
+// In bfloat16: the weights are rounded to it, ties to even.
+Result<void> write_model(const std::filesystem::path& folder, const LlamaShape& shape,
                          const std::vector<NamedTensor>& weights);
 // vocab.json and merges.txt, tokenizer.json, tokenizer_config.json: byte-level BPE that puts "<|endoftext|>"
 // first.

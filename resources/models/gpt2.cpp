@@ -3,8 +3,9 @@
 #include <torch/torch.h>
 
 #include <cmath>
-#include <exception>
 #include <utility>
+
+#include "resources/models/torch_bridge.h"
 
 namespace saccade {
 namespace {
@@ -38,32 +39,13 @@ Tensor sinusoids(int64_t positions, int64_t d_model) {
   return table;
 }
 
-// Runs `body` and turns an exception of the library into an error: the one place where they stop.
-template <class Body>
-auto guarded(const char* what, Body body) -> Result<decltype(body())> {
-  try {
-    return body();
-  } catch (const std::exception& e) {
-    return make_error(ErrorCode::internal, std::string(what) + ": LibTorch says: " + e.what());
-  }
-}
-
-std::vector<float> to_vector(const Tensor& tensor) {
-  const auto flat = tensor.detach().contiguous();
-  return {flat.data_ptr<float>(), flat.data_ptr<float>() + flat.numel()};
-}
-
-Tensor to_tensor(const TokenBatch& batch) {
-  return torch::tensor(batch.ids, torch::kInt32).to(torch::kInt64).view({batch.texts(), batch.length});
-}
-
 }  // namespace
 
 struct Gpt2::State {
   Gpt2Shape shape;
   Tensor embed, positions, final_norm_weight, final_norm_bias;
   std::vector<Layer> layers;
-  std::vector<std::pair<std::string, Tensor>> named;
+  NamedWeights named;
   std::unique_ptr<torch::optim::AdamW> optimizer;
 
   Tensor own(const std::string& name, Tensor values) {
@@ -99,20 +81,6 @@ struct Gpt2::State {
     for (int32_t l = 0; l < shape.n_layer; ++l) make_layer(l);
     final_norm_weight = own("transformer.ln_f.weight", torch::ones({d}));
     final_norm_bias = own("transformer.ln_f.bias", torch::zeros({d}));
-  }
-
-  // Matrices decay, vectors do not.
-  void make_optimizer() {
-    std::vector<Tensor> matrices, vectors;
-    for (const auto& [name, tensor] : named) (tensor.dim() == 2 ? matrices : vectors).push_back(tensor);
-    const auto options = [](double decay) {
-      return std::make_unique<torch::optim::AdamWOptions>(
-          torch::optim::AdamWOptions(1e-3).betas({0.9, 0.98}).weight_decay(decay));
-    };
-    std::vector<torch::optim::OptimizerParamGroup> groups;
-    groups.emplace_back(matrices, options(weight_decay));
-    groups.emplace_back(vectors, options(0.0));
-    optimizer = std::make_unique<torch::optim::AdamW>(groups);
   }
 
   // x [text, position, d_model] -> the same; `kept` [head] multiplies z; `pattern` receives [text, head,
@@ -170,27 +138,20 @@ Result<Gpt2> Gpt2::create(const Gpt2Shape& shape, uint64_t seed) {
     auto state = std::make_unique<State>();
     state->shape = shape;
     state->make_weights();
-    state->make_optimizer();
+    state->optimizer = adam_w(state->named, weight_decay);
     return Gpt2(std::move(state));
   });
 }
 
 Result<double> Gpt2::train_step(const TokenBatch& batch, double learning_rate) {
   return guarded("a training step", [&] {
-    for (auto& group : state_->optimizer->param_groups())
-      static_cast<torch::optim::AdamWOptions&>(group.options()).lr(learning_rate);
-    state_->optimizer->zero_grad();
     const auto ids = to_tensor(batch);
     const auto logits = state_->forward(ids, {}, nullptr);
     const auto predicted = logits.slice(1, 0, batch.length - 1).reshape({-1, state_->shape.n_vocab});
     const auto weight = torch::tensor(batch.weight).view(ids.sizes()).slice(1, 1).reshape({-1});
     const auto log_prob = torch::log_softmax(predicted, -1).gather(1, ids.slice(1, 1).reshape({-1, 1}));
     const auto loss = -(log_prob.squeeze(1) * weight).sum() / weight.sum();
-    loss.backward();
-    std::vector<Tensor> tensors;
-    for (const auto& entry : state_->named) tensors.push_back(entry.second);
-    torch::nn::utils::clip_grad_norm_(tensors, largest_gradient_norm);
-    state_->optimizer->step();
+    descend(*state_->optimizer, state_->named, loss, learning_rate, largest_gradient_norm);
     return loss.item<double>();
   });
 }
@@ -210,12 +171,7 @@ Result<Observation> Gpt2::observe(const TokenBatch& batch, const std::vector<Hea
 }
 
 Result<std::vector<NamedTensor>> Gpt2::weights() const {
-  return guarded("reading the weights", [&] {
-    std::vector<NamedTensor> out;
-    for (const auto& [name, tensor] : state_->named)
-      out.push_back({name, tensor.sizes().vec(), to_vector(tensor)});
-    return out;
-  });
+  return guarded("reading the weights", [&] { return to_named(state_->named); });
 }
 
 }  // namespace saccade

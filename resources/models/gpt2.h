@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kernels/base/result.h"
+#include "resources/models/training.h"
 
 namespace saccade {
 
@@ -18,33 +19,6 @@ struct Gpt2Shape {
   int32_t n_context = 256, n_layer = 3, d_model = 96, n_head = 4, d_mlp = 192;
 
   [[nodiscard]] int32_t d_head() const { return d_model / n_head; }
-};
-
-// Texts of one length, one after the other: [text, position].
-struct TokenBatch {
-  std::vector<int32_t> ids;
-  std::vector<float> weight;  // what foretelling this token counts in the loss; only for training
-  int32_t length = 0;
-
-  [[nodiscard]] int32_t texts() const { return static_cast<int32_t>(ids.size()) / length; }
-};
-
-struct NamedTensor {
-  std::string name;  // as in a Hugging Face checkpoint
-  std::vector<int64_t> shape;
-  std::vector<float> values;
-};
-
-// What a batch looks like from inside.
-struct Observation {
-  std::vector<float> log_prob;       // of each next token, nats, [text, position of the token predicted - 1]
-  std::vector<float> last_log_prob;  // over the vocabulary at the last position, nats, [text, vocabulary]
-  std::vector<float> pattern;        // [layer, text, head, query, key]
-};
-
-struct Head {
-  int32_t layer = 0, head = 0;
-  auto operator<=>(const Head&) const = default;
 };
 
 class Gpt2 {

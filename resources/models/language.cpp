@@ -219,6 +219,12 @@ GivingPrompt Language::giving_prompt(Random& random) const {
   return prompt;
 }
 
+std::string Language::story_sentence(Random& random) const {
+  return expand(pick(language::story_frames, random), draw_cast(random), random, nullptr);
+}
+
+std::vector<std::string> Language::words_of_class(std::string_view name) { return lists().at(name); }
+
 std::string Language::sample(Random& random, int32_t length) const {
   std::string out;
   const auto ids = text(random, length, {}).ids;

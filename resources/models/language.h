@@ -57,6 +57,7 @@ class Language {
 
   [[nodiscard]] const WordBpe& tokenizer() const { return bpe_; }
   [[nodiscard]] int32_t word_count() const { return static_cast<int32_t>(words_.size()); }
+  [[nodiscard]] const std::vector<std::string>& words() const { return words_; }
   // Words that are not one token with their leading space; empty when the tokenizer is right.
   [[nodiscard]] std::vector<std::string> split_words() const;
 
@@ -65,6 +66,9 @@ class Language {
   [[nodiscard]] std::vector<int32_t> repeated_words(Random& random, int32_t half) const;
   [[nodiscard]] GivingPrompt giving_prompt(Random& random) const;
   [[nodiscard]] std::string sample(Random& random, int32_t length) const;
+  // One sentence of a story, with the space before it.
+  [[nodiscard]] std::string story_sentence(Random& random) const;
+  [[nodiscard]] static std::vector<std::string> words_of_class(std::string_view name);
 
  private:
   struct Cast;  // the people and things of one story

@@ -16,8 +16,11 @@ namespace {
 
 constexpr int slider_steps = 100;  // per unit of the factor
 
-// Zeroing is scaling by 0: both have the slider of scale.
+// Zeroing is scaling by 0: both have the slider of scale. Streaming has one where a file of gates says which
+// heads come first.
 const std::optional<EditFactor>& factor_info(const Edit& edit) {
+  static const std::optional<EditFactor> none;
+  if (edit.verb == EditVerb::stream && edit.from.empty()) return none;
   return info_of(edit.verb == EditVerb::zero ? EditVerb::scale : edit.verb).by;
 }
 double factor_of(const Edit& edit) { return edit.verb == EditVerb::zero ? 0.0 : edit.by; }

@@ -25,7 +25,7 @@ struct AnswerWanted {
   RunRequest request;
   std::vector<int32_t> ids;  // whose logits are kept, in this order
   std::shared_ptr<const HostTensor>
-      reference;  // [n_vocab] logits; with it KL(reference || answer) is kept too
+      reference;        // [n_vocab] logits; with it KL(reference || answer) is kept too
   bool spread = false;  // the entropy and the ranks of `ids` are kept too
 };
 
@@ -42,9 +42,9 @@ struct KeptAnswer {
   std::vector<float> logits;  // of AnswerWanted::ids
   double log_sum_exp = 0.0;   // over the vocabulary: log p(id) = logit - log_sum_exp
   int32_t top_id = 0;         // the most probable token; ties go to the lowest id
-  double kl = std::numeric_limits<double>::quiet_NaN();  // nats
+  double kl = std::numeric_limits<double>::quiet_NaN();       // nats
   double entropy = std::numeric_limits<double>::quiet_NaN();  // nats; with AnswerWanted::spread
-  std::vector<int32_t> ranks;                                 // of AnswerWanted::ids, 0 = the most probable; likewise
+  std::vector<int32_t> ranks;  // of AnswerWanted::ids, 0 = the most probable; likewise
 };
 
 // monostate: not done (cancelled before it was its turn).

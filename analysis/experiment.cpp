@@ -30,8 +30,8 @@ double divergence(std::span<const float> reference, std::span<const float> answe
 
 }  // namespace
 
-KeptAnswer keep_answer(const HostTensor& logits, const std::vector<int32_t>& ids,
-                       const HostTensor* reference, bool spread) {
+KeptAnswer keep_answer(const HostTensor& logits, const std::vector<int32_t>& ids, const HostTensor* reference,
+                       bool spread) {
   const std::span<const float> values = logits.values();
   KeptAnswer kept;
   for (const int32_t id : ids) kept.logits.push_back(values[static_cast<size_t>(id)]);

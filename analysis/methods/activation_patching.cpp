@@ -2,8 +2,8 @@
 //
 // Noising overwrites one activation of the clean run with its value in the corrupted one, denoising the other
 // way round; the normalised effect e is 0 where nothing changes and 1 where the patch alone makes the whole
-// difference (values outside are possible). Heads are patched at z, q, k, v or their map, residual sites position
-// by position; prompts of different lengths are patched role by role.
+// difference (values outside are possible). Heads are patched at z, q, k, v or their map, residual sites
+// position by position; prompts of different lengths are patched role by role.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -44,8 +44,9 @@ struct Plan {
   bool noising = false;
   Metric metric = Metric::logit_difference;
   PromptSet prompts;
-  bool over_prompts = false;           // normalise the metric's mean, not each pair's
-  std::vector<std::string> positions;  // of a column as aligned_positions() names it; of heads: the one of all
+  bool over_prompts = false;  // normalise the metric's mean, not each pair's
+  std::vector<std::string>
+      positions;  // of a column as aligned_positions() names it; of heads: the one of all
   bool by_role = false;
   int64_t layers = 0, columns = 0;  // of the result: heads, or positions
 
@@ -69,11 +70,12 @@ Result<void> read_positions(const MethodInput& input, Plan& plan) {
     plan.positions = common_roles(plan.prompts);
     plan.by_role = true;
     if (plan.positions.empty())
-      return make_error(ErrorCode::invalid_argument,
-                        fmt::format("{}: the prompts have different lengths and no roles in common: patching by "
-                                    "position needs prompts of one length, or roles that say which tokens "
-                                    "correspond",
-                                    plan.prompts.name));
+      return make_error(
+          ErrorCode::invalid_argument,
+          fmt::format("{}: the prompts have different lengths and no roles in common: patching by "
+                      "position needs prompts of one length, or roles that say which tokens "
+                      "correspond",
+                      plan.prompts.name));
   }
   for (size_t pair = 0; pair < plan.pairs(); ++pair)
     for (const std::string& name : plan.positions) {
@@ -127,13 +129,15 @@ double metric_of(const Plan& plan, const MethodInput& input, size_t pair, bool c
 }
 
 // positions: of the run that is patched; "all" leaves them out.
-std::string edit_text(const Plan& plan, int64_t layer, int64_t column, const std::vector<int64_t>& positions) {
+std::string edit_text(const Plan& plan, int64_t layer, int64_t column,
+                      const std::vector<int64_t>& positions) {
   const std::string query =
       plan.positions[0] == "all" ? std::string() : fmt::format(" query={}", fmt::join(positions, ","));
   const SiteRef site{plan.place.site, static_cast<int32_t>(layer)};
   if (plan.place.by_position) return fmt::format("replace {} from=other{}", full_name(site), query);
   if (site.site == HookSite::pattern) return fmt::format("pattern {}.{} from=other", layer, column);
-  const std::string part = site.site == HookSite::z ? "" : fmt::format(" at={}", info_of(site.site).short_name);
+  const std::string part =
+      site.site == HookSite::z ? "" : fmt::format(" at={}", info_of(site.site).short_name);
   return fmt::format("replace {}.{} from=other{}{}", layer, column, part, query);
 }
 
@@ -178,7 +182,8 @@ MethodInfo make_info() {
       "(M_patched - M_from) / (M_to - M_from)";
   info.parameters = {
       choice("at", "Where",
-             "heads (z of a head; or its q, k, v, or its whole map), or resid_pre, attn_out, mlp_out, z position "
+             "heads (z of a head; or its q, k, v, or its whole map), or resid_pre, attn_out, mlp_out, z "
+             "position "
              "by position.",
              {"heads", "resid_pre", "attn_out", "mlp_out", "z", "heads-q", "heads-k", "heads-v",
               "heads-pattern"}),
@@ -227,17 +232,17 @@ class ActivationPatching final : public AnalysisMethod {
         SACCADE_TRY(AlignedPositions positions, aligned_positions(plan.prompts, pair, name));
         columns.push_back(std::move(positions));
       }
-      const bool in_place = std::all_of(columns.begin(), columns.end(), [](const AlignedPositions& positions) {
-        return positions.clean == positions.corrupt;
-      });
-      answer.request.references["other"] =
-          in_place && into->capture->n_token() == from->capture->n_token()
-              ? from->capture
-              : moved(plan, *into->capture, *from->capture, columns);
+      const bool in_place =
+          std::all_of(columns.begin(), columns.end(),
+                      [](const AlignedPositions& positions) { return positions.clean == positions.corrupt; });
+      answer.request.references["other"] = in_place && into->capture->n_token() == from->capture->n_token()
+                                               ? from->capture
+                                               : moved(plan, *into->capture, *from->capture, columns);
       for (int64_t layer = 0; layer < plan.layers; ++layer)
         for (int64_t column = 0; column < plan.columns; ++column) {
           const AlignedPositions& at = columns[plan.place.by_position ? static_cast<size_t>(column) : 0];
-          SACCADE_TRY(Edit edit, parse_edit(edit_text(plan, layer, column, plan.noising ? at.clean : at.corrupt)));
+          SACCADE_TRY(Edit edit,
+                      parse_edit(edit_text(plan, layer, column, plan.noising ? at.clean : at.corrupt)));
           answer.request.edits = {std::move(edit)};
           wanted.emplace_back(answer);
         }
@@ -268,16 +273,18 @@ class ActivationPatching final : public AnalysisMethod {
                                                   : value_of(plan.metric, *answer, plan.prompts.pairs[pair]));
       }
     }
-    add_fields(plan, input, effects_of(plan, patched, plan.noising ? clean : corrupt,
-                                       plan.noising ? corrupt : clean),
+    add_fields(plan, input,
+               effects_of(plan, patched, plan.noising ? clean : corrupt, plan.noising ? corrupt : clean),
                result);
     say(plan, clean, corrupt, flat, result);
     return result;
   }
 
  private:
-  static std::vector<MeanInterval> effects_of(const Plan& plan, const std::vector<std::vector<double>>& patched,
-                                              const std::vector<double>& from, const std::vector<double>& to) {
+  static std::vector<MeanInterval> effects_of(const Plan& plan,
+                                              const std::vector<std::vector<double>>& patched,
+                                              const std::vector<double>& from,
+                                              const std::vector<double>& to) {
     const double mean_from = mean_interval(from).mean, mean_to = mean_interval(to).mean;
     std::vector<MeanInterval> effects;
     for (const std::vector<double>& values : patched) {
@@ -339,8 +346,7 @@ class ActivationPatching final : public AnalysisMethod {
     const int64_t layer = best / plan.columns, column = best % plan.columns;
     const std::string where =
         plan.place.by_position
-            ? fmt::format("{} at {} {} ('{}')",
-                          full_name({plan.place.site, static_cast<int32_t>(layer)}),
+            ? fmt::format("{} at {} {} ('{}')", full_name({plan.place.site, static_cast<int32_t>(layer)}),
                           plan.by_role ? "role" : "position", column,
                           result.fields[0].axes[1].labels[static_cast<size_t>(column)])
             : "head " + to_string(head_at(best, plan.columns));

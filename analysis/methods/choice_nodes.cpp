@@ -70,14 +70,16 @@ VocabularyDirection centred_direction(const ChoicePrompt& prompt) {
 
 Result<Plan> read_plan(const MethodInput& input) {
   if (!input.model)
-    return make_error(ErrorCode::invalid_argument, "output-nodes needs the model, not only a capture of a run");
+    return make_error(ErrorCode::invalid_argument,
+                      "output-nodes needs the model, not only a capture of a run");
   const auto& p = input.parameters;
   const int count = p["count"].get<int>();
   const auto seed = p["seed"].get<uint64_t>();
   Plan plan;
   plan.format = p["format"].get<std::string>();
   SACCADE_TRY(plan.prompts, choice_prompts(plan.format, *input.model, count, seed));
-  for (const std::string& format : p["mutations"].get<bool>() ? choice_formats() : std::vector<std::string>()) {
+  for (const std::string& format :
+       p["mutations"].get<bool>() ? choice_formats() : std::vector<std::string>()) {
     if (format == plan.format) continue;
     auto prompts = choice_prompts(format, *input.model, count, seed);
     if (prompts.ok())
@@ -107,7 +109,8 @@ std::vector<Wanted> runs(const Plan& plan, const MethodInput& input) {
   };
   for (const ChoicePrompt& prompt : plan.prompts)
     add(prompt.pair.clean, true, {HookSite::z, HookSite::mlp_out, HookSite::q, HookSite::k, HookSite::v});
-  for (const ChoicePrompt& prompt : plan.prompts) add(prompt.pair.corrupt, false, {HookSite::z, HookSite::mlp_out});
+  for (const ChoicePrompt& prompt : plan.prompts)
+    add(prompt.pair.corrupt, false, {HookSite::z, HookSite::mlp_out});
   for (const auto& [format, prompts] : plan.others)
     for (const ChoicePrompt& prompt : prompts) add(prompt.pair.clean, true, {});
   return wanted;
@@ -145,11 +148,12 @@ Result<std::vector<Wanted>> projected(const Plan& plan, const MethodInput& input
     bytes += static_cast<int64_t>(heads.size() * parts.size()) * plan.ranks * prompt.pair.clean.size() *
              spec.n_head * spec.d_head * static_cast<int64_t>(sizeof(float));
   if (bytes > available_bytes() / 4)
-    return make_error(ErrorCode::out_of_memory,
-                      fmt::format("the subspace test of {} heads, {} ranks and {} prompts would hold {}, {} are "
-                                  "free; use fewer of either",
-                                  heads.size(), plan.ranks, plan.count(), format_bytes(bytes),
-                                  format_bytes(available_bytes())));
+    return make_error(
+        ErrorCode::out_of_memory,
+        fmt::format("the subspace test of {} heads, {} ranks and {} prompts would hold {}, {} are "
+                    "free; use fewer of either",
+                    heads.size(), plan.ranks, plan.count(), format_bytes(bytes),
+                    format_bytes(available_bytes())));
   std::vector<Wanted> wanted;
   for (const HeadId head : heads)
     for (const HeadPart part : parts) {
@@ -166,7 +170,8 @@ Result<std::vector<Wanted>> projected(const Plan& plan, const MethodInput& input
           for (const int64_t row : rows) {
             const int64_t begin = row * columns.row + columns.begin;
             const std::vector<float> kept = subspace.projected(
-                values.values().subspan(static_cast<size_t>(begin), static_cast<size_t>(columns.width)), rank);
+                values.values().subspan(static_cast<size_t>(begin), static_cast<size_t>(columns.width)),
+                rank);
             std::copy(kept.begin(), kept.end(), changed.mutable_values().data() + begin);
           }
           auto reference = std::make_shared<Capture>();
@@ -183,8 +188,9 @@ Result<std::vector<Wanted>> projected(const Plan& plan, const MethodInput& input
           answer.request.capture = {};
           answer.ids = plan.prompts[i].labels;
           answer.request.references["projected"] = std::move(reference);
-          SACCADE_TRY(Edit edit, parse_edit(fmt::format("replace {} from=projected at={} query={}", to_string(head),
-                                                        to_string(part), fmt::join(rows, ","))));
+          SACCADE_TRY(Edit edit,
+                      parse_edit(fmt::format("replace {} from=projected at={} query={}", to_string(head),
+                                             to_string(part), fmt::join(rows, ","))));
           answer.request.edits = {std::move(edit)};
           wanted.emplace_back(std::move(answer));
         }
@@ -249,21 +255,22 @@ void add_to(MeanSaid& mean, const Said& said, size_t count) {
 MeanSaid mean_said(const Plan& plan, const MethodInput& input, size_t outcome) {
   MeanSaid mean;
   for (size_t i = 0; i < plan.count(); ++i) {
-    const auto* answer = outcome + i < input.outcomes.size()
-                             ? std::get_if<KeptAnswer>(&input.outcomes[outcome + i])
-                             : nullptr;
+    const auto* answer =
+        outcome + i < input.outcomes.size() ? std::get_if<KeptAnswer>(&input.outcomes[outcome + i]) : nullptr;
     if (answer == nullptr) return {nan, nan, nan};
     add_to(mean, said_by(*answer, plan.prompts[i]), plan.count());
   }
   return mean;
 }
 
-MeanSaid mean_said_by_runs(const std::vector<ChoicePrompt>& prompts, const MethodInput& input, size_t first_run) {
+MeanSaid mean_said_by_runs(const std::vector<ChoicePrompt>& prompts, const MethodInput& input,
+                           size_t first_run) {
   MeanSaid mean;
   for (size_t i = 0; i < prompts.size(); ++i) {
     const Capture* capture = capture_at(input, first_run + i);
     if (capture == nullptr) return {nan, nan, nan};
-    add_to(mean, said_by(keep_answer(capture->last_logits, prompts[i].labels, nullptr), prompts[i]), prompts.size());
+    add_to(mean, said_by(keep_answer(capture->last_logits, prompts[i].labels, nullptr), prompts[i]),
+           prompts.size());
   }
   return mean;
 }
@@ -288,7 +295,8 @@ OutputSet output_set(const Plan& plan, const MethodInput& input) {
   return set;
 }
 
-std::vector<HeadId> subspace_heads(const Plan& plan, const MethodInput& input, const std::vector<double>& direct) {
+std::vector<HeadId> subspace_heads(const Plan& plan, const MethodInput& input,
+                                   const std::vector<double>& direct) {
   std::vector<HeadId> heads;
   const std::vector<size_t> order = by_direct_effect(direct);
   const size_t size = output_set(plan, input).size;
@@ -333,8 +341,10 @@ Result<std::vector<LabelMasses>> masses_of(const std::vector<ChoicePrompt>& prom
     SACCADE_TRY(const Tile row, map.tile(n - 1, n, 0, n, 1));
     LabelMasses mass;
     mass.correct = prompts[i].correct;
-    for (const int64_t position : prompts[i].label_positions) mass.labels.push_back(row.block_max.data()[position]);
-    for (const int64_t position : prompts[i].content_positions) mass.content += row.block_max.data()[position];
+    for (const int64_t position : prompts[i].label_positions)
+      mass.labels.push_back(row.block_max.data()[position]);
+    for (const int64_t position : prompts[i].content_positions)
+      mass.content += row.block_max.data()[position];
     for (int64_t position = n - last_tokens; position < n; ++position)
       mass.content += row.block_max.data()[position];
     masses.push_back(std::move(mass));

@@ -1,8 +1,9 @@
 // What output-nodes asks for and finds on multiple-choice prompts. Private to the method.
 //
-// Outcomes in this order: clean runs of the format, their corrupted twins, clean runs of every other format; an
-// answer of every prompt with each node's corrupted value; one with the k strongest nodes' corrupted values
-// together, k = 1, 2, ...; one with a head's q, k or v projected onto r directions, head by head, part by part.
+// Outcomes in this order: clean runs of the format, their corrupted twins, clean runs of every other format;
+// an answer of every prompt with each node's corrupted value; one with the k strongest nodes' corrupted
+// values together, k = 1, 2, ...; one with a head's q, k or v projected onto r directions, head by head, part
+// by part.
 #pragma once
 
 #include <array>
@@ -21,10 +22,10 @@ struct Plan {
   std::string format;
   std::vector<ChoicePrompt> prompts;
   std::vector<std::pair<std::string, std::vector<ChoicePrompt>>> others;  // by format
-  std::vector<std::string> unusable;                                     // formats that this model cannot read
+  std::vector<std::string> unusable;  // formats that this model cannot read
   std::vector<CircuitNode> nodes;
-  size_t most = 0;            // nodes tried together
-  double enough = 0.8;        // of the loss change
+  size_t most = 0;      // nodes tried together
+  double enough = 0.8;  // of the loss change
   size_t subspace_heads = 0;
   int64_t ranks = 0;
 
@@ -48,7 +49,8 @@ struct Plan {
 // Direct effect of every node on the correct label's logit against the mean of all labels, mean over prompts.
 // Unsupported where logits are no sum of writes.
 [[nodiscard]] Result<std::vector<double>> direct_effects(const Plan& plan, const MethodInput& input);
-// What an answer says about the labels. centred: the correct label's logit less the labels' mean; loss in nats.
+// What an answer says about the labels. centred: the correct label's logit less the labels' mean; loss in
+// nats.
 struct Said {
   double centred = 0.0, loss = 0.0;
   bool right = false;  // the correct label is the best of the labels
@@ -64,8 +66,8 @@ struct MeanSaid {
                                          size_t first_run);
 // Nodes by |direct effect|, largest first.
 [[nodiscard]] std::vector<size_t> by_direct_effect(const std::vector<double>& effects);
-// How many of the strongest nodes reproduce enough of the loss change, and their share of it; all that were tried
-// and less than enough otherwise; NaN where the loss does not change.
+// How many of the strongest nodes reproduce enough of the loss change, and their share of it; all that were
+// tried and less than enough otherwise; NaN where the loss does not change.
 struct OutputSet {
   size_t size = 0;
   double share = 0.0;
@@ -87,6 +89,7 @@ struct LabelMasses {
 //   content         the options' texts and the last tokens get 0.5
 [[nodiscard]] std::string category_of(const std::vector<LabelMasses>& masses);
 [[nodiscard]] Result<std::vector<LabelMasses>> masses_of(const std::vector<ChoicePrompt>& prompts,
-                                                         const MethodInput& input, size_t first_run, HeadId head);
+                                                         const MethodInput& input, size_t first_run,
+                                                         HeadId head);
 
 }  // namespace saccade::choices

@@ -32,7 +32,8 @@ MethodInfo make_info() {
   info.id = "circuit";
   info.title = "Which parts work together";
   info.summary =
-      "Ranks heads and MLPs, keeps the strongest as a circuit with the paths between them, runs the model with "
+      "Ranks heads and MLPs, keeps the strongest as a circuit with the paths between them, runs the model "
+      "with "
       "only that circuit, and compares it with another behaviour's.";
   info.citation =
       "faithfulness, minimality, completeness: Wang et al. 2023 (arXiv 2211.00593, section 4); overlap and "
@@ -46,15 +47,18 @@ MethodInfo make_info() {
              {"logit-difference", "probability", "loss", "accuracy"}),
       {"mlps", "MLPs too", "MLPs are nodes; otherwise they stay as they are.", false},
       {"top", "Top share, %", "How many of the nodes are the circuit.", 15.0, 0.1, 100.0},
-      {"threshold", "Threshold", "Instead: nodes with at least this |effect|; 0: the top share.", 0.0, 0.0, 1e9},
+      {"threshold", "Threshold", "Instead: nodes with at least this |effect|; 0: the top share.", 0.0, 0.0,
+       1e9},
       choice("edges", "Edges into",
-             "each (q, k and v of every kept head apart), q, k, v or z, and into the logits; none: no edges at all.",
+             "each (q, k and v of every kept head apart), q, k, v or z, and into the logits; none: no edges "
+             "at all.",
              {"each", "q", "k", "v", "z", "none"}),
-      {"position", "Positions of edges", "Where senders are corrupted: all, last, a number, or a role.", "all"},
+      {"position", "Positions of edges", "Where senders are corrupted: all, last, a number, or a role.",
+       "all"},
       {"least-edge", "Least edge", "Edges with a smaller |effect| are left out.", 0.01, 0.0, 1e9},
       {"draws", "Draws", "Random halves of the circuit for its completeness.", 5, 0, 100},
-      {"second-prompts", "Second prompts", "Another behaviour to compare with: a preset or a file; empty: none.",
-       ""},
+      {"second-prompts", "Second prompts",
+       "Another behaviour to compare with: a preset or a file; empty: none.", ""},
       {"repair-heads", "Repair heads", "Heads forced onto the repair keys at the last row; empty: none.", ""},
       {"repair-keys", "Repair keys", "Roles of the prompts, such as 'wrong1 wrong2'.", "wrong1 wrong2"}};
   for (ParameterInfo& parameter : prompt_parameters()) info.parameters.push_back(std::move(parameter));
@@ -89,8 +93,8 @@ Result<std::vector<Wanted>> ranking_answers(const Plan& plan, const MethodInput&
       for (size_t n = 0; n < plan.nodes.size(); ++n) {
         NodeSet removed(plan.nodes.size(), false);
         removed[n] = true;
-        SACCADE_TRY(AnswerWanted answer, removal.without(removed, prompts, second ? plan.second_runs() : 0, pair,
-                                                         plan.by_patching));
+        SACCADE_TRY(AnswerWanted answer, removal.without(removed, prompts, second ? plan.second_runs() : 0,
+                                                         pair, plan.by_patching));
         wanted.emplace_back(std::move(answer));
       }
   }
@@ -155,10 +159,11 @@ class CircuitMethod final : public AnalysisMethod {
     const ModelSpec& spec = input.model->spec();
     const auto effects = Results(plan, input).effects(false);
     const std::string unit = plan.by_patching ? "" : unit_of(plan.metric);
-    Field effect = head_field("effect",
-                              plan.by_patching ? "Share of the difference that its corrupted value makes"
-                                               : fmt::format("Change of {} without it", label_of(plan.metric)),
-                              unit, ValueKind::signed_difference, spec.n_layer, spec.n_head, input.base.digest());
+    Field effect =
+        head_field("effect",
+                   plan.by_patching ? "Share of the difference that its corrupted value makes"
+                                    : fmt::format("Change of {} without it", label_of(plan.metric)),
+                   unit, ValueKind::signed_difference, spec.n_layer, spec.n_head, input.base.digest());
     Field interval = head_field("effect_interval", "Half of its 95 % interval over prompts", unit,
                                 ValueKind::magnitude, spec.n_layer, spec.n_head, input.base.digest());
     for (size_t n = 0; n < plan.nodes.size(); ++n) {
@@ -196,24 +201,27 @@ class CircuitMethod final : public AnalysisMethod {
     for (const size_t n : Results::ranked(effects))
       if (found.circuit[n] && names.size() < 12)
         names.push_back(fmt::format("{} ({:+.2f})", plan.nodes[n].name(), mean_interval(effects[n]).mean));
-    result.findings.push_back(fmt::format(
-        "{}: the circuit is {} of {} nodes: {}{}.", plan.prompts.name, found.evaluation.members.size(),
-        plan.nodes.size(), fmt::join(names, ", "), found.evaluation.members.size() > names.size() ? " ..." : ""));
+    result.findings.push_back(fmt::format("{}: the circuit is {} of {} nodes: {}{}.", plan.prompts.name,
+                                          found.evaluation.members.size(), plan.nodes.size(),
+                                          fmt::join(names, ", "),
+                                          found.evaluation.members.size() > names.size() ? " ..." : ""));
   }
 
-  static void add_edges(const Plan& plan, const MethodInput& input, const Found& found, AnalysisResult& result) {
+  static void add_edges(const Plan& plan, const MethodInput& input, const Found& found,
+                        AnalysisResult& result) {
     Table edges{"edges", {"from", "to", "effect"}, {}};
     const PathWork work(found.paths, input, 0, plan.paths());
     for (size_t path = 0; path < found.paths.paths.size(); ++path) {
       const double mean = mean_interval(work.scores(path)).mean;
       if (std::isnan(mean) || std::abs(mean) < plan.least_edge) continue;
-      edges.rows.push_back(
-          {found.paths.paths[path].sender.name(), found.paths.ends[found.paths.paths[path].end].name(), mean});
+      edges.rows.push_back({found.paths.paths[path].sender.name(),
+                            found.paths.ends[found.paths.paths[path].end].name(), mean});
     }
     result.tables.push_back(std::move(edges));
   }
 
-  static MeanInterval metric_without(const Plan& plan, const MethodInput& input, const Found& found, size_t set) {
+  static MeanInterval metric_without(const Plan& plan, const MethodInput& input, const Found& found,
+                                     size_t set) {
     const Results results(plan, input);
     std::vector<double> values;
     for (size_t pair = 0; pair < plan.pairs(); ++pair)
@@ -261,26 +269,28 @@ class CircuitMethod final : public AnalysisMethod {
     const std::string how = input.parameters["ablation"].get<std::string>();
     result.findings.push_back(
         std::isnan(share)
-            ? fmt::format("Faithfulness cannot be said: the {} is {:.3g} with the model and {:.3g} with every "
-                          "node out ({}); another metric or other prompts are needed.",
-                          label_of(plan.metric), model.mean, nothing.mean, how)
-            : fmt::format("Faithfulness: the circuit alone keeps {:.0f} % ({} {:.3g} ± {:.2g}; the model {:.3g}, "
-                          "everything out {:.3g}; the rest taken out by {}).",
-                          100.0 * share, label_of(plan.metric), circuit.mean, circuit.half_width, model.mean,
-                          nothing.mean, how));
-    result.findings.push_back(idle.empty()
-                                  ? fmt::format("Minimality: taking any of its nodes out as well changes the {} "
-                                                "by 1 % or more.",
-                                                label_of(plan.metric))
-                                  : fmt::format("Minimality: {} of {} nodes change the {} by less than 1 % when "
-                                                "they go too ({}).",
-                                                idle.size(), found.evaluation.members.size(),
-                                                label_of(plan.metric), fmt::join(idle, ", ")));
+            ? fmt::format(
+                  "Faithfulness cannot be said: the {} is {:.3g} with the model and {:.3g} with every "
+                  "node out ({}); another metric or other prompts are needed.",
+                  label_of(plan.metric), model.mean, nothing.mean, how)
+            : fmt::format(
+                  "Faithfulness: the circuit alone keeps {:.0f} % ({} {:.3g} ± {:.2g}; the model {:.3g}, "
+                  "everything out {:.3g}; the rest taken out by {}).",
+                  100.0 * share, label_of(plan.metric), circuit.mean, circuit.half_width, model.mean,
+                  nothing.mean, how));
+    result.findings.push_back(
+        idle.empty() ? fmt::format("Minimality: taking any of its nodes out as well changes the {} "
+                                   "by 1 % or more.",
+                                   label_of(plan.metric))
+                     : fmt::format("Minimality: {} of {} nodes change the {} by less than 1 % when "
+                                   "they go too ({}).",
+                                   idle.size(), found.evaluation.members.size(), label_of(plan.metric),
+                                   fmt::join(idle, ", ")));
     if (!gaps.empty())
-      result.findings.push_back(
-          fmt::format("Completeness: without random halves of it, circuit and model differ by {:.3g} on average "
-                      "({} draws); nearer to 0 is better.",
-                      mean_interval(gaps).mean, gaps.size()));
+      result.findings.push_back(fmt::format(
+          "Completeness: without random halves of it, circuit and model differ by {:.3g} on average "
+          "({} draws); nearer to 0 is better.",
+          mean_interval(gaps).mean, gaps.size()));
   }
 
   static void add_overlap(const Plan& plan, const MethodInput& input, AnalysisResult& result) {
@@ -300,13 +310,15 @@ class CircuitMethod final : public AnalysisMethod {
       parts.push_back(fmt::format("{} of {} at {:g} %", shared, k, share));
     }
     result.tables.push_back(std::move(table));
-    result.findings.push_back(fmt::format("{} and {} share {} of their strongest nodes; the figure depends on "
-                                          "the threshold.",
-                                          plan.prompts.name, plan.second.name, fmt::join(parts, ", ")));
+    result.findings.push_back(
+        fmt::format("{} and {} share {} of their strongest nodes; the figure depends on "
+                    "the threshold.",
+                    plan.prompts.name, plan.second.name, fmt::join(parts, ", ")));
   }
 
   // A prompt is right when the best right answer beats the tokens at the forced keys.
-  static void add_repair(const Plan& plan, const MethodInput& input, const Found& found, AnalysisResult& result) {
+  static void add_repair(const Plan& plan, const MethodInput& input, const Found& found,
+                         AnalysisResult& result) {
     if (plan.repair_heads.empty()) return;
     std::array<std::vector<double>, 2> right, metric;
     for (const size_t edited : {size_t{0}, size_t{1}})
@@ -326,17 +338,17 @@ class CircuitMethod final : public AnalysisMethod {
       }
     Table table{"repair", {"what", "accuracy", "metric"}, {}};
     for (const size_t edited : {size_t{0}, size_t{1}})
-      table.rows.push_back({std::string(edited == 0 ? "as it is" : "forced"), mean_interval(right[edited]).mean,
-                            mean_interval(metric[edited]).mean});
+      table.rows.push_back({std::string(edited == 0 ? "as it is" : "forced"),
+                            mean_interval(right[edited]).mean, mean_interval(metric[edited]).mean});
     result.tables.push_back(std::move(table));
     std::vector<std::string> heads;
     for (const HeadId head : plan.repair_heads) heads.push_back(to_string(head));
-    result.findings.push_back(
-        fmt::format("Repair: forcing {} onto {} takes the accuracy against these from {:.1f} % to {:.1f} % and "
-                    "the {} from {:.3g} to {:.3g} over {} prompts.",
-                    fmt::join(heads, ", "), fmt::join(plan.repair_keys, ", "), 100.0 * mean_interval(right[0]).mean,
-                    100.0 * mean_interval(right[1]).mean, label_of(plan.metric), mean_interval(metric[0]).mean,
-                    mean_interval(metric[1]).mean, plan.pairs()));
+    result.findings.push_back(fmt::format(
+        "Repair: forcing {} onto {} takes the accuracy against these from {:.1f} % to {:.1f} % and "
+        "the {} from {:.3g} to {:.3g} over {} prompts.",
+        fmt::join(heads, ", "), fmt::join(plan.repair_keys, ", "), 100.0 * mean_interval(right[0]).mean,
+        100.0 * mean_interval(right[1]).mean, label_of(plan.metric), mean_interval(metric[0]).mean,
+        mean_interval(metric[1]).mean, plan.pairs()));
   }
 
   MethodInfo info_ = make_info();

@@ -70,8 +70,7 @@ std::string HeadReceiver::name() const {
 std::vector<CircuitNode> nodes_of(const ModelSpec& spec, bool with_mlps) {
   std::vector<CircuitNode> nodes;
   for (int32_t l = 0; l < spec.n_layer; ++l) {
-    for (int32_t h = 0; h < spec.n_head; ++h)
-      nodes.push_back(CircuitNode::of({LayerIndex{l}, HeadIndex{h}}));
+    for (int32_t h = 0; h < spec.n_head; ++h) nodes.push_back(CircuitNode::of({LayerIndex{l}, HeadIndex{h}}));
     if (with_mlps && exists({HookSite::mlp_out, l}, spec)) nodes.push_back(CircuitNode::mlp(l));
   }
   return nodes;
@@ -89,10 +88,11 @@ Result<std::vector<HeadReceiver>> parse_receivers(const std::string& text, const
       }
     const Result<HeadId> head = parse_head(name);
     if (!head.ok())
-      return make_error(ErrorCode::invalid_argument,
-                        fmt::format("expected heads such as 9.9 or L9H9, with .q, .k, .v or .z after it where "
-                                    "a part is meant, found '{}'",
-                                    word));
+      return make_error(
+          ErrorCode::invalid_argument,
+          fmt::format("expected heads such as 9.9 or L9H9, with .q, .k, .v or .z after it where "
+                      "a part is meant, found '{}'",
+                      word));
     receiver.head = *head;
     SACCADE_CHECK(check(receiver.head, spec, fmt::format("'{}'", word)));
     if (std::find(receivers.begin(), receivers.end(), receiver) == receivers.end())
@@ -121,7 +121,8 @@ Result<std::vector<HeadId>> read_head_list(const std::filesystem::path& path, co
     SACCADE_CHECK(add_list(document, spec, path.string(), heads));
   } else if (document.is_object()) {
     for (const auto& [name, list] : document.items())
-      if (list.is_array()) SACCADE_CHECK(add_list(list, spec, fmt::format("{}: '{}'", path.string(), name), heads));
+      if (list.is_array())
+        SACCADE_CHECK(add_list(list, spec, fmt::format("{}: '{}'", path.string(), name), heads));
   }
   if (heads.empty())
     return make_error(ErrorCode::bad_format,

@@ -40,7 +40,8 @@ struct HeadReceiver {
 // "9.9 10.0, L9H6" and "9.9.q 9.6.q"; an empty text is an empty list. Errors name the word, what was expected
 // and, for a head that the model does not have, what it has.
 [[nodiscard]] Result<std::vector<HeadId>> parse_heads(const std::string& text, const ModelSpec& spec);
-[[nodiscard]] Result<std::vector<HeadReceiver>> parse_receivers(const std::string& text, const ModelSpec& spec);
+[[nodiscard]] Result<std::vector<HeadReceiver>> parse_receivers(const std::string& text,
+                                                                const ModelSpec& spec);
 
 // A JSON file of heads: [[layer, head]...], ["9.9"...], or an object of named classes of such lists ("name
 // mover": [...]), all of them together; texts beside the lists are passed over. Errors name file and entry,

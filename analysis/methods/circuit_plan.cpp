@@ -63,9 +63,10 @@ std::shared_ptr<const Capture> mean_capture(const std::vector<std::shared_ptr<co
 Result<void> check_prompts(const Plan& plan, const PromptSet& prompts) {
   const bool twins = plan.by_patching || plan.ablation == Ablation::corrupt;
   if (!prompts.has_corrupt())
-    return make_error(ErrorCode::invalid_argument,
-                      fmt::format("{}: every prompt needs a corrupted twin: paths between heads are measured by it",
-                                  prompts.name));
+    return make_error(
+        ErrorCode::invalid_argument,
+        fmt::format("{}: every prompt needs a corrupted twin: paths between heads are measured by it",
+                    prompts.name));
   if (twins) SACCADE_CHECK(prompts.aligned());
   if (plan.ablation == Ablation::mean_by_position) SACCADE_CHECK(same_length(prompts));
   return {};
@@ -77,7 +78,8 @@ Result<void> read_repair(const nlohmann::json& p, const ModelSpec& spec, Plan& p
   for (std::string word; words >> word;) plan.repair_keys.push_back(word);
   if (plan.repair_heads.empty()) return {};
   if (plan.repair_keys.empty())
-    return make_error(ErrorCode::invalid_argument, "repair-keys: name the roles that the heads are forced onto");
+    return make_error(ErrorCode::invalid_argument,
+                      "repair-keys: name the roles that the heads are forced onto");
   for (size_t pair = 0; pair < plan.pairs(); ++pair)
     for (const std::string& role : plan.repair_keys)
       if (!plan.prompts.pairs[pair].clean_roles.contains(role))
@@ -119,11 +121,11 @@ Result<Plan> read_plan(const MethodInput& input) {
   plan.draws = p["draws"].get<int>();
   SACCADE_CHECK(read_repair(p, spec, plan));
   if (const size_t answers = plan.paths(); answers > most_answers)
-    return make_error(ErrorCode::out_of_memory,
-                      fmt::format("ranking {} nodes on {} prompts takes {} answers, at most {} are done: use "
-                                  "fewer prompts",
-                                  plan.nodes.size(), plan.pairs() + plan.second.pairs.size(), answers,
-                                  most_answers));
+    return make_error(
+        ErrorCode::out_of_memory,
+        fmt::format("ranking {} nodes on {} prompts takes {} answers, at most {} are done: use "
+                    "fewer prompts",
+                    plan.nodes.size(), plan.pairs() + plan.second.pairs.size(), answers, most_answers));
   return plan;
 }
 
@@ -151,10 +153,11 @@ Result<PathPlan> path_plan(const Plan& plan, const MethodInput& input, const Nod
   }
   add_paths(paths, spec);
   if (paths.paths.size() * plan.pairs() > most_answers)
-    return make_error(ErrorCode::out_of_memory,
-                      fmt::format("{} edges between {} nodes on {} prompts are more than {} answers: keep fewer "
-                                  "nodes with top or threshold",
-                                  paths.paths.size(), paths.senders.size(), plan.pairs(), most_answers));
+    return make_error(
+        ErrorCode::out_of_memory,
+        fmt::format("{} edges between {} nodes on {} prompts are more than {} answers: keep fewer "
+                    "nodes with top or threshold",
+                    paths.paths.size(), paths.senders.size(), plan.pairs(), most_answers));
   SACCADE_CHECK(check_path_plan(paths, *input.model));
   return paths;
 }
@@ -210,7 +213,8 @@ Result<AnswerWanted> Removal::without(const NodeSet& removed, const PromptSet& p
 
 double Results::whole(const PromptSet& prompts, size_t first_run, size_t pair, bool corrupt) const {
   const auto capture = capture_at(input_, first_run + pair + (corrupt ? prompts.pairs.size() : 0));
-  return capture ? value_of(plan_.metric, capture->last_logits, prompts.pairs[pair], &capture->last_logits) : nan;
+  return capture ? value_of(plan_.metric, capture->last_logits, prompts.pairs[pair], &capture->last_logits)
+                 : nan;
 }
 
 double Results::answered(const PromptSet& prompts, size_t outcome, size_t pair) const {
@@ -221,7 +225,8 @@ double Results::answered(const PromptSet& prompts, size_t outcome, size_t pair) 
 
 std::vector<std::vector<double>> Results::effects(bool second) const {
   const PromptSet& prompts = second ? plan_.second : plan_.prompts;
-  const size_t runs = second ? plan_.second_runs() : 0, answers = second ? plan_.second_ranking() : plan_.ranking();
+  const size_t runs = second ? plan_.second_runs() : 0,
+               answers = second ? plan_.second_ranking() : plan_.ranking();
   std::vector<std::vector<double>> effects(plan_.nodes.size());
   for (size_t n = 0; n < effects.size(); ++n)
     for (size_t pair = 0; pair < prompts.pairs.size(); ++pair) {
@@ -287,8 +292,8 @@ Evaluation evaluation_of(const Plan& plan, const NodeSet& circuit) {
 
 size_t shared_strongest(const std::vector<size_t>& a, const std::vector<size_t>& b, size_t k) {
   const auto end_a = a.begin() + static_cast<ptrdiff_t>(k), end_b = b.begin() + static_cast<ptrdiff_t>(k);
-  return static_cast<size_t>(
-      std::count_if(a.begin(), end_a, [&](size_t node) { return std::find(b.begin(), end_b, node) != end_b; }));
+  return static_cast<size_t>(std::count_if(
+      a.begin(), end_a, [&](size_t node) { return std::find(b.begin(), end_b, node) != end_b; }));
 }
 
 Result<AnswerWanted> repair(const Plan& plan, const MethodInput& input, size_t pair, bool edited) {

@@ -1,9 +1,9 @@
-// What the circuit method does, read from its parameters: which nodes, taken out how, ranked by what; and what
-// its outcomes say. Private to the method.
+// What the circuit method does, read from its parameters: which nodes, taken out how, ranked by what; and
+// what its outcomes say. Private to the method.
 //
-// Outcomes in this order: clean and corrupted runs of the prompts, then of the second prompts; an answer of every
-// prompt without each node, then of the second prompts; the paths between the kept nodes (PathWork); an answer
-// of every prompt without each set that the evaluation takes out; the repair's answers.
+// Outcomes in this order: clean and corrupted runs of the prompts, then of the second prompts; an answer of
+// every prompt without each node, then of the second prompts; the paths between the kept nodes (PathWork); an
+// answer of every prompt without each set that the evaluation takes out; the repair's answers.
 #pragma once
 
 #include "analysis/methods/path_effects.h"
@@ -45,8 +45,8 @@ class Removal {
  public:
   Removal(const Plan& plan, const MethodInput& input) : plan_(plan), input_(input) {}
   // patching: by the corrupted value, whatever the plan's ablation.
-  [[nodiscard]] Result<AnswerWanted> without(const NodeSet& removed, const PromptSet& prompts, size_t first_run,
-                                             size_t pair, bool patching) const;
+  [[nodiscard]] Result<AnswerWanted> without(const NodeSet& removed, const PromptSet& prompts,
+                                             size_t first_run, size_t pair, bool patching) const;
 
  private:
   [[nodiscard]] const std::shared_ptr<const Capture>& mean_of(size_t first_run, size_t pairs) const;
@@ -75,13 +75,13 @@ class Results {
   const MethodInput& input_;
 };
 
-// The sets that the evaluation takes out, in order: everything but the circuit, everything; for each node of the
-// circuit, everything but the circuit, and that node; for each draw K of half the circuit, everything but the
-// circuit, and K; then K alone.
+// The sets that the evaluation takes out, in order: everything but the circuit, everything; for each node of
+// the circuit, everything but the circuit, and that node; for each draw K of half the circuit, everything but
+// the circuit, and K; then K alone.
 struct Evaluation {
   std::vector<NodeSet> removed;
-  std::vector<size_t> members;   // of the circuit, one per minimality set
-  std::vector<NodeSet> drawn;    // K
+  std::vector<size_t> members;  // of the circuit, one per minimality set
+  std::vector<NodeSet> drawn;   // K
   static constexpr size_t circuit = 0, nothing = 1, minimality = 2;
   [[nodiscard]] size_t completeness() const { return minimality + members.size(); }
 };
@@ -92,6 +92,7 @@ struct Evaluation {
 
 // Forces the chosen heads onto the keys of the prompt at its last row; and the tokens at those keys, whose
 // logits the answer keeps after those of ids_of(). `edited` false: the same question without edits.
-[[nodiscard]] Result<AnswerWanted> repair(const Plan& plan, const MethodInput& input, size_t pair, bool edited);
+[[nodiscard]] Result<AnswerWanted> repair(const Plan& plan, const MethodInput& input, size_t pair,
+                                          bool edited);
 
 }  // namespace saccade::circuits

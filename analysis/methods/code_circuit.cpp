@@ -1,6 +1,6 @@
 // code-circuit: heads whose output says something else when a behaviour is needed. Each head's z at the last
-// position becomes a discrete code; heads with codes that appear on positive prompts and never on negative ones
-// are the circuit. A handful of forward passes, no patching.
+// position becomes a discrete code; heads with codes that appear on positive prompts and never on negative
+// ones are the circuit. A handful of forward passes, no patching.
 //
 //   U_h = codes of head h on positives that are never seen on negatives
 //   score_h = |U_h| / |codes of h|        softmax over heads: the ranking as a distribution
@@ -33,7 +33,8 @@ MethodInfo make_info() {
       "Turns every head's output at the last position into a discrete code and ranks heads by the codes that "
       "only prompts with the behaviour show; checked against a list of heads by ROC.";
   info.citation =
-      "O'Neill and Bui 2024 (arXiv 2405.12522, sparse autoencoders find circuits from discrete codes); k-means "
+      "O'Neill and Bui 2024 (arXiv 2405.12522, sparse autoencoders find circuits from discrete codes); "
+      "k-means "
       "codes: own";
   info.parameters = {
       {"negative", "Negative prompts",
@@ -65,18 +66,21 @@ TokenSequence shuffled(const TokenSequence& tokens, std::mt19937_64& random) {
   std::vector<size_t> free;
   for (size_t i = 0; i + 1 < made.tokens.size(); ++i)
     if (!made.tokens[i].special) free.push_back(i);
-  for (size_t i = free.size(); i > 1; --i) std::swap(made.tokens[free[i - 1]], made.tokens[free[random() % i]]);
+  for (size_t i = free.size(); i > 1; --i)
+    std::swap(made.tokens[free[i - 1]], made.tokens[free[random() % i]]);
   made.text.clear();
   return made;
 }
 
 Result<Plan> read_plan(const MethodInput& input) {
   if (!input.model)
-    return make_error(ErrorCode::invalid_argument, "code-circuit needs the model, not only a capture of a run");
+    return make_error(ErrorCode::invalid_argument,
+                      "code-circuit needs the model, not only a capture of a run");
   const auto& p = input.parameters;
   const auto seed = p["seed"].get<uint64_t>();
   const int count = p["count"].get<int>();
-  SACCADE_TRY(const PromptSet positive, prompt_set(p["prompts"].get<std::string>(), *input.model, count, seed));
+  SACCADE_TRY(const PromptSet positive,
+              prompt_set(p["prompts"].get<std::string>(), *input.model, count, seed));
   Plan plan;
   plan.name = positive.name;
   for (const PromptPair& pair : positive.pairs) plan.positive.push_back(pair.clean);
@@ -86,8 +90,9 @@ Result<Plan> read_plan(const MethodInput& input) {
     for (const TokenSequence& tokens : plan.positive) plan.negative.push_back(shuffled(tokens, random));
   } else if (negative == "corrupt") {
     if (!positive.has_corrupt())
-      return make_error(ErrorCode::invalid_argument,
-                        fmt::format("negative=corrupt: {} has prompts without corrupted twins", positive.name));
+      return make_error(
+          ErrorCode::invalid_argument,
+          fmt::format("negative=corrupt: {} has prompts without corrupted twins", positive.name));
     for (const PromptPair& pair : positive.pairs) plan.negative.push_back(pair.corrupt);
   } else {
     SACCADE_TRY(const PromptSet others, prompt_set(negative, *input.model, count, seed));
@@ -137,11 +142,13 @@ Result<HeadCodes> codes_of(const MethodInput& input, const JobContext& job) {
     SACCADE_TRY(const SparseDictionary dictionary, SparseDictionary::train(all, options, job));
     for (int64_t h = 0; h < heads; ++h) {
       codes.of_head.emplace_back();
-      for (int64_t s = 0; s < prompts; ++s) codes.of_head.back().push_back(dictionary.code(all.slice(h * prompts + s)));
+      for (int64_t s = 0; s < prompts; ++s)
+        codes.of_head.back().push_back(dictionary.code(all.slice(h * prompts + s)));
     }
-    codes.note = fmt::format("The dictionary of {} features leaves {:.1f} % of the outputs unexplained, with {:.1f} "
-                             "features active on average.",
-                             options.features, 100.0 * dictionary.unexplained(all), dictionary.mean_active(all));
+    codes.note = fmt::format(
+        "The dictionary of {} features leaves {:.1f} % of the outputs unexplained, with {:.1f} "
+        "features active on average.",
+        options.features, 100.0 * dictionary.unexplained(all), dictionary.mean_active(all));
     return codes;
   }
   for (int64_t h = 0; h < heads; ++h) {
@@ -177,7 +184,8 @@ class CodeCircuit final : public AnalysisMethod {
     return wanted;
   }
 
-  [[nodiscard]] Result<AnalysisResult> compute(const MethodInput& input, const JobContext& job) const override {
+  [[nodiscard]] Result<AnalysisResult> compute(const MethodInput& input,
+                                               const JobContext& job) const override {
     SACCADE_TRY(const Plan plan, read_plan(input));
     SACCADE_TRY(const HeadCodes codes, codes_of(input, job));
     const ModelSpec& spec = input.model->spec();
@@ -187,8 +195,8 @@ class CodeCircuit final : public AnalysisMethod {
     result.requests = {input.base.digest()};
     Field score = head_field("score", "Share of codes only positive prompts show", "", ValueKind::magnitude,
                              spec.n_layer, spec.n_head, input.base.digest());
-    Field share = head_field("softmax", "Softmax of the score over heads", "", ValueKind::probability, spec.n_layer,
-                             spec.n_head, input.base.digest());
+    Field share = head_field("softmax", "Softmax of the score over heads", "", ValueKind::probability,
+                             spec.n_layer, spec.n_head, input.base.digest());
     std::vector<double> scores;
     double total = 0.0;
     for (size_t h = 0; h < codes.of_head.size(); ++h) {
@@ -222,19 +230,21 @@ class CodeCircuit final : public AnalysisMethod {
                   const ModelSpec& spec, AnalysisResult& result) {
     const double best = scores[order[0]], worst = *std::min_element(scores.begin(), scores.end());
     if (!(best > worst)) {
-      result.findings.push_back(fmt::format(
-          "Every head scores {:.2f}: these codes do not tell {} prompts with the behaviour from {} without; more "
-          "prompts or fewer clusters would.",
-          best, plan.positive.size(), plan.negative.size()));
+      result.findings.push_back(
+          fmt::format("Every head scores {:.2f}: these codes do not tell {} prompts with the behaviour from "
+                      "{} without; more "
+                      "prompts or fewer clusters would.",
+                      best, plan.positive.size(), plan.negative.size()));
       return;
     }
     std::vector<std::string> names;
     for (const size_t h : order)
-      names.push_back(fmt::format("{} ({:.2f})", to_string(head_at(static_cast<int64_t>(h), spec.n_head)), scores[h]));
+      names.push_back(
+          fmt::format("{} ({:.2f})", to_string(head_at(static_cast<int64_t>(h), spec.n_head)), scores[h]));
     names.resize(std::min<size_t>(names.size(), 12));
     result.findings.push_back(
-        fmt::format("{}: most codes of their own on {} positive prompts (against {} negative): {}.", plan.name,
-                    plan.positive.size(), plan.negative.size(), fmt::join(names, ", ")));
+        fmt::format("{}: most codes of their own on {} positive prompts (against {} negative): {}.",
+                    plan.name, plan.positive.size(), plan.negative.size(), fmt::join(names, ", ")));
   }
 
   static void add_edges(const Plan& plan, const HeadCodes& codes, const std::vector<size_t>& order,
@@ -249,10 +259,11 @@ class CodeCircuit final : public AnalysisMethod {
                                 own_to = positive_only(codes.of_head[to], plan.positive.size());
         double together = 0.0;
         for (size_t s = 0; s < plan.positive.size(); ++s)
-          together += own_from.contains(codes.of_head[from][s]) && own_to.contains(codes.of_head[to][s]) ? 1.0 : 0.0;
+          together +=
+              own_from.contains(codes.of_head[from][s]) && own_to.contains(codes.of_head[to][s]) ? 1.0 : 0.0;
         if (together > 0.0)
-          edges.rows.push_back({to_string(sender), to_string(receiver),
-                                together / static_cast<double>(plan.positive.size())});
+          edges.rows.push_back(
+              {to_string(sender), to_string(receiver), together / static_cast<double>(plan.positive.size())});
       }
     result.tables.push_back(std::move(edges));
   }
@@ -267,7 +278,8 @@ class CodeCircuit final : public AnalysisMethod {
       (listed ? known : others).push_back(scores[h]);
     }
     if (others.empty()) {
-      result.findings.emplace_back("The list of known heads names every head: there is nothing to tell apart.");
+      result.findings.emplace_back(
+          "The list of known heads names every head: there is nothing to tell apart.");
       return;
     }
     double above = 0.0;
@@ -284,8 +296,8 @@ class CodeCircuit final : public AnalysisMethod {
     for (const double threshold : thresholds)
       roc.rows.push_back({threshold, share(known, threshold), share(others, threshold)});
     result.tables.push_back(std::move(roc));
-    result.findings.push_back(fmt::format("Against {} known heads the ranking has an AUC of {:.2f} (0.5 is chance).",
-                                          known.size(), auc));
+    result.findings.push_back(fmt::format(
+        "Against {} known heads the ranking has an AUC of {:.2f} (0.5 is chance).", known.size(), auc));
   }
 
   MethodInfo info_ = make_info();

@@ -21,7 +21,8 @@ double squared_distance(std::span<const float> a, std::span<const float> b) {
 double uniform(std::mt19937_64& random) { return static_cast<double>(random() >> 11) * 0x1p-53; }
 
 // k-means++ (Arthur and Vassilvitskii 2007): far samples are likelier to become centres.
-std::vector<std::vector<float>> first_centres(const HostTensor& samples, int32_t clusters, std::mt19937_64& random) {
+std::vector<std::vector<float>> first_centres(const HostTensor& samples, int32_t clusters,
+                                              std::mt19937_64& random) {
   const int64_t count = samples.shape()[0];
   std::vector<std::vector<float>> centres;
   std::vector<double> nearest(static_cast<size_t>(count), std::numeric_limits<double>::infinity());
@@ -104,11 +105,13 @@ Result<SparseDictionary> SparseDictionary::train(const HostTensor& samples, cons
   const auto width = static_cast<size_t>(made.width_), count = static_cast<size_t>(made.count_);
   double squares = 0.0;
   for (const float value : samples.values()) squares += double{value} * value;
-  made.scale_ = squares > 0.0 ? static_cast<float>(std::sqrt(static_cast<double>(samples.size()) / squares)) : 1.0F;
+  made.scale_ =
+      squares > 0.0 ? static_cast<float>(std::sqrt(static_cast<double>(samples.size()) / squares)) : 1.0F;
   std::mt19937_64 random(options.seed);
   made.bias_.assign(count, 0.0F);
   for (size_t i = 0; i < count * width; ++i)
-    made.decoder_.push_back(static_cast<float>((2.0 * uniform(random) - 1.0) / std::sqrt(static_cast<double>(width))));
+    made.decoder_.push_back(
+        static_cast<float>((2.0 * uniform(random) - 1.0) / std::sqrt(static_cast<double>(width))));
   made.encoder_ = made.decoder_;
   Adam encoder(count * width), bias(count), decoder(count * width);
   std::vector<int64_t> order(static_cast<size_t>(samples.shape()[0]));
@@ -137,7 +140,8 @@ Result<SparseDictionary> SparseDictionary::train(const HostTensor& samples, cons
         bias.step(made.bias_, j, by_feature, rate);
         // Decoder rows of length at most 1: sparsity must not be had by making features small.
         double length = 0.0;
-        for (size_t x = 0; x < width; ++x) length += double{made.decoder_[j * width + x]} * made.decoder_[j * width + x];
+        for (size_t x = 0; x < width; ++x)
+          length += double{made.decoder_[j * width + x]} * made.decoder_[j * width + x];
         for (size_t x = 0; x < width && length > 1.0; ++x)
           made.decoder_[j * width + x] /= static_cast<float>(std::sqrt(length));
       }
@@ -186,7 +190,8 @@ double SparseDictionary::mean_active(const HostTensor& samples) const {
   double active = 0.0;
   for (int64_t s = 0; s < samples.shape()[0]; ++s) {
     features(samples.slice(s), f);
-    active += static_cast<double>(std::count_if(f.begin(), f.end(), [](float value) { return value > 0.0F; }));
+    active +=
+        static_cast<double>(std::count_if(f.begin(), f.end(), [](float value) { return value > 0.0F; }));
   }
   return active / static_cast<double>(samples.shape()[0]);
 }

@@ -1,5 +1,5 @@
-// Discrete codes of head outputs: each z vector becomes the number of a cluster, or of the dictionary feature that
-// it excites most.
+// Discrete codes of head outputs: each z vector becomes the number of a cluster, or of the dictionary feature
+// that it excites most.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,8 @@
 
 namespace saccade {
 
-// samples: [sample, width]. Clusters by k-means (k-means++ starts, Lloyd's steps until nothing moves or 100 times),
-// seeded; fewer clusters where there are fewer distinct samples. Gives the cluster of every sample.
+// samples: [sample, width]. Clusters by k-means (k-means++ starts, Lloyd's steps until nothing moves or 100
+// times), seeded; fewer clusters where there are fewer distinct samples. Gives the cluster of every sample.
 [[nodiscard]] std::vector<int32_t> k_means_codes(const HostTensor& samples, int32_t clusters, uint64_t seed);
 
 struct DictionaryOptions {
@@ -23,9 +23,9 @@ struct DictionaryOptions {
   uint64_t seed = 0;
 };
 
-// A sparse autoencoder f = ReLU(W_e z + b), z' = W_d f, trained on |z - z'|^2 + lambda |f|_1 with Adam, one sample
-// at a time in a seeded order. Samples are scaled to a mean square of 1 per number before.
-// Source of the loss: Cunningham et al. 2023 (arXiv 2309.08600).
+// A sparse autoencoder f = ReLU(W_e z + b), z' = W_d f, trained on |z - z'|^2 + lambda |f|_1 with Adam, one
+// sample at a time in a seeded order. Samples are scaled to a mean square of 1 per number before. Source of
+// the loss: Cunningham et al. 2023 (arXiv 2309.08600).
 class SparseDictionary {
  public:
   // samples: [sample, width]. Cancelled: the error.

@@ -1,8 +1,8 @@
-// logit-lens: what the model would answer if it ended after each layer: the residual of every layer and position
-// through the final norm and the unembedding.
+// logit-lens: what the model would answer if it ended after each layer: the residual of every layer and
+// position through the final norm and the unembedding.
 //
-// A residual is unembedded by the model itself: a run of one token whose last residual is replaced by it. So soft
-// caps, logit scales and projections before the vocabulary are those of the model.
+// A residual is unembedded by the model itself: a run of one token whose last residual is replaced by it. So
+// soft caps, logit scales and projections before the vocabulary are those of the model.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -25,7 +25,8 @@ MethodInfo make_info() {
   info.id = "logit-lens";
   info.title = "What it would answer after each layer";
   info.summary =
-      "Unembeds the residual after every layer, position by position: probability and rank of the answer, top "
+      "Unembeds the residual after every layer, position by position: probability and rank of the answer, "
+      "top "
       "token, entropy, and the distance to the final prediction.";
   info.citation = "nostalgebraist 2020 (interpreting GPT: the logit lens); KL in nats, KL(final || layer)";
   info.parameters = {
@@ -33,7 +34,8 @@ MethodInfo make_info() {
       choice("follow", "Token followed",
              "top: the final prediction at each position; next: the token that comes next in the prompt.",
              {"top", "next"}),
-      {"token", "Or this token", "One token followed everywhere, with its leading space; empty: as above.", ""}};
+      {"token", "Or this token", "One token followed everywhere, with its leading space; empty: as above.",
+       ""}};
   return info;
 }
 
@@ -53,23 +55,25 @@ Result<Plan> read_plan(const MethodInput& input) {
                       fmt::format("{} does not predict the next token: there is no answer after a layer",
                                   input.model->name()));
   if (spec.block == BlockKind::post_norm)
-    return make_error(ErrorCode::unsupported,
-                      fmt::format("{} normalises its residual in every layer: no final norm is left to read it "
-                                  "through",
-                                  input.model->name()));
+    return make_error(
+        ErrorCode::unsupported,
+        fmt::format("{} normalises its residual in every layer: no final norm is left to read it "
+                    "through",
+                    input.model->name()));
   Plan plan;
   plan.levels = spec.n_layer + 1;
   const int64_t n = input.base.tokens.size();
   plan.next = input.parameters["follow"] == "next";
-  for (int64_t p = input.parameters["positions"] == "last" ? n - 1 : 0; p < n; ++p) plan.positions.push_back(p);
+  for (int64_t p = input.parameters["positions"] == "last" ? n - 1 : 0; p < n; ++p)
+    plan.positions.push_back(p);
   if (const std::string text = input.parameters["token"].get<std::string>(); !text.empty()) {
     EncodeOptions plain;
     plain.add_special_tokens = false;
     SACCADE_TRY(const TokenSequence tokens, input.model->tokenizer().encode(text, plain));
     if (tokens.size() != 1)
       return make_error(ErrorCode::invalid_argument,
-                        fmt::format("token='{}' is {} tokens of {}, expected one (with its leading space)", text,
-                                    tokens.size(), input.model->name()));
+                        fmt::format("token='{}' is {} tokens of {}, expected one (with its leading space)",
+                                    text, tokens.size(), input.model->name()));
     plan.token = tokens.tokens[0].id;
   }
   const auto rows = static_cast<int64_t>(plan.positions.size()) * plan.levels;
@@ -160,33 +164,29 @@ class LogitLens final : public AnalysisMethod {
     result.method = info_.id;
     result.parameters = input.parameters;
     result.requests = {looked_at(input)->provenance.request};
-    std::array<Field, 4> fields{field(plan, input, "probability", "Probability of the token followed", "",
-                                      ValueKind::probability),
-                                field(plan, input, "rank", "Rank of the token followed, 0 = first", "tokens",
-                                      ValueKind::magnitude),
-                                field(plan, input, "entropy", "Entropy of the prediction", "nats",
-                                      ValueKind::magnitude),
-                                field(plan, input, "kl", "KL(final || after this layer)", "nats",
-                                      ValueKind::magnitude)};
+    std::array<Field, 4> fields{
+        field(plan, input, "probability", "Probability of the token followed", "", ValueKind::probability),
+        field(plan, input, "rank", "Rank of the token followed, 0 = first", "tokens", ValueKind::magnitude),
+        field(plan, input, "entropy", "Entropy of the prediction", "nats", ValueKind::magnitude),
+        field(plan, input, "kl", "KL(final || after this layer)", "nats", ValueKind::magnitude)};
     Table top{"top", {"after", "position", "token", "top", "followed", "probability", "rank"}, {}};
     for (size_t p = 0; p < count; ++p)
       for (int64_t level = 0; level < plan.levels; ++level) {
         const KeptAnswer* answer = answer_of(plan, input, p, level);
         const auto at = static_cast<size_t>(level) * count + p;
         if (answer == nullptr) {
-          for (Field& one : fields)
-            one.values.mutable_values()[at] = std::numeric_limits<float>::quiet_NaN();
+          for (Field& one : fields) one.values.mutable_values()[at] = std::numeric_limits<float>::quiet_NaN();
           continue;
         }
         const double probability = std::exp(answer->logits[0] - answer->log_sum_exp);
-        const std::array<double, 4> values{probability, static_cast<double>(answer->ranks[0]), answer->entropy,
-                                           answer->kl};
+        const std::array<double, 4> values{probability, static_cast<double>(answer->ranks[0]),
+                                           answer->entropy, answer->kl};
         for (size_t f = 0; f < fields.size(); ++f)
           fields[f].values.mutable_values()[at] = static_cast<float>(values[f]);
         top.rows.push_back({name_of_level(level), plan.positions[p],
                             display_text(input.base.tokens.tokens[static_cast<size_t>(plan.positions[p])]),
-                            text_of(input, answer->top_id), text_of(input, followed(plan, input, p)), probability,
-                            static_cast<int64_t>(answer->ranks[0])});
+                            text_of(input, answer->top_id), text_of(input, followed(plan, input, p)),
+                            probability, static_cast<int64_t>(answer->ranks[0])});
       }
     result.fields.assign(std::make_move_iterator(fields.begin()), std::make_move_iterator(fields.end()));
     result.tables.push_back(std::move(top));
@@ -208,7 +208,8 @@ class LogitLens final : public AnalysisMethod {
   static int32_t followed(const Plan& plan, const MethodInput& input, size_t p) {
     if (plan.token) return *plan.token;
     const int64_t next = plan.positions[p] + 1;
-    if (plan.next && next < input.base.tokens.size()) return input.base.tokens.tokens[static_cast<size_t>(next)].id;
+    if (plan.next && next < input.base.tokens.size())
+      return input.base.tokens.tokens[static_cast<size_t>(next)].id;
     const std::span<const float> logits = final_logits(input, p).values();
     return static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
   }
@@ -249,11 +250,12 @@ class LogitLens final : public AnalysisMethod {
                          final->log_sum_exp),
         settled == 0 ? std::string("the embedding") : "after " + name_of_level(settled),
         text_of(input, answer_of(plan, input, last, 0)->top_id)));
-    result.findings.push_back(fmt::format(
-        "{} brings the prediction nearest to the final one: KL falls by {:.3g} nats, from {:.3g}; at the end the "
-        "entropy is {:.3g} nats.",
-        name_of_level(steepest), drop(plan, input, last, steepest),
-        answer_of(plan, input, last, steepest - 1)->kl, final->entropy));
+    result.findings.push_back(
+        fmt::format("{} brings the prediction nearest to the final one: KL falls by {:.3g} nats, from "
+                    "{:.3g}; at the end the "
+                    "entropy is {:.3g} nats.",
+                    name_of_level(steepest), drop(plan, input, last, steepest),
+                    answer_of(plan, input, last, steepest - 1)->kl, final->entropy));
     result.findings.emplace_back(
         "Early residuals are read through a norm and vocabulary made for the last: what the lens shows there "
         "can be the lens.");

@@ -1,11 +1,12 @@
-// output-nodes: which heads and MLPs put up the right letter of a multiple-choice question, how they know it, and
-// whether that depends on how the options are written.
+// output-nodes: which heads and MLPs put up the right letter of a multiple-choice question, how they know it,
+// and whether that depends on how the options are written.
 //
 //   direct effect  what a node writes into the correct letter's logit against the mean of the letters'
 //   total effect   what that changes by with the node's value from a twin with another correct letter
-// Much total and little direct effect: a node upstream; much of both: an output node. The strongest by |direct
-// effect| are taken together until their twin's values reproduce enough of the whole loss change. Each output head
-// is then called by where its last row looks, and its q, k and v are cut down to a few directions.
+// Much total and little direct effect: a node upstream; much of both: an output node. The strongest by
+// |direct effect| are taken together until their twin's values reproduce enough of the whole loss change.
+// Each output head is then called by where its last row looks, and its q, k and v are cut down to a few
+// directions.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -29,7 +30,8 @@ MethodInfo make_info() {
   info.id = "output-nodes";
   info.title = "What puts up the right letter";
   info.summary =
-      "Direct against total effect of every head and MLP on multiple-choice questions, the output nodes among "
+      "Direct against total effect of every head and MLP on multiple-choice questions, the output nodes "
+      "among "
       "them, what their heads look at, and how few directions of q, k and v they need.";
   info.citation = "Lieberum et al. 2023 (arXiv 2307.09458); thresholds and categories' rules are own";
   info.parameters = {
@@ -110,12 +112,14 @@ class OutputNodes final : public AnalysisMethod {
 
   static void say_answers(const Plan& plan, const MethodInput& input, AnalysisResult& result) {
     const MeanSaid clean = mean_said_by_runs(plan.prompts, input, 0);
-    result.findings.push_back(fmt::format("{} questions ({}): the right letter is the best of four in {:.0f} %, its "
-                                          "loss is {:.3g} nats.",
-                                          plan.count(), plan.format, 100.0 * clean.right, clean.loss));
+    result.findings.push_back(
+        fmt::format("{} questions ({}): the right letter is the best of four in {:.0f} %, its "
+                    "loss is {:.3g} nats.",
+                    plan.count(), plan.format, 100.0 * clean.right, clean.loss));
     if (clean.right <= 0.4)
       result.findings.emplace_back(
-          "That is about chance (25 %): this model does not answer such questions, and what follows says which "
+          "That is about chance (25 %): this model does not answer such questions, and what follows says "
+          "which "
           "nodes write letters, not which know the answer.");
     for (const std::string& why : plan.unusable) result.findings.push_back("Left out: " + why + ".");
   }
@@ -140,7 +144,8 @@ class OutputNodes final : public AnalysisMethod {
           const size_t first = (2 + f) * plan.count();
           SACCADE_TRY(const auto other, masses_of(plan.others[f].second, input, first, node.head));
           const MeanSaid said = mean_said_by_runs(plan.others[f].second, input, first);
-          formats.rows.push_back({plan.others[f].first, node.name(), category_of(other), said.right, said.loss});
+          formats.rows.push_back(
+              {plan.others[f].first, node.name(), category_of(other), said.right, said.loss});
           same += category_of(other) == category ? 1 : 0;
         }
         if (!plan.others.empty() && same == 0 && category != "other") specific.push_back(node.name());
@@ -150,18 +155,19 @@ class OutputNodes final : public AnalysisMethod {
     result.tables.push_back(std::move(nodes));
     result.tables.push_back(std::move(formats));
     if (std::isnan(set.share))
-      result.findings.push_back(
-          fmt::format("The loss changes by less than {} nats when another letter is right: no set of nodes can be "
-                      "said to carry that change.",
-                      least_metric_difference));
+      result.findings.push_back(fmt::format(
+          "The loss changes by less than {} nats when another letter is right: no set of nodes can be "
+          "said to carry that change.",
+          least_metric_difference));
     else
       result.findings.push_back(fmt::format(
-          "{} with another question's values reproduce {:.0f} % of the loss change{}.", fmt::join(names, ", "),
-          100.0 * set.share,
-          set.share >= plan.enough ? "" : fmt::format("; {:.0f} % would need more nodes", 100.0 * plan.enough)));
+          "{} with another question's values reproduce {:.0f} % of the loss change{}.",
+          fmt::join(names, ", "), 100.0 * set.share,
+          set.share >= plan.enough ? ""
+                                   : fmt::format("; {:.0f} % would need more nodes", 100.0 * plan.enough)));
     if (!specific.empty())
-      result.findings.push_back(
-          fmt::format("Format-specific: {} look elsewhere in every other format.", fmt::join(specific, ", ")));
+      result.findings.push_back(fmt::format("Format-specific: {} look elsewhere in every other format.",
+                                            fmt::join(specific, ", ")));
     return {};
   }
 
@@ -187,11 +193,11 @@ class OutputNodes final : public AnalysisMethod {
         }
         enough.push_back(fmt::format("{} {}", to_string(part), needed));
       }
-      result.findings.push_back(
-          fmt::format("Head {} costs at most 1 % of the loss when it keeps this many directions (of {}): {}; over {} "
-                      "questions, between whose queries no more than {} directions can lie.",
-                      to_string(head), input.model->spec().d_head, fmt::join(enough, ", "), plan.count(),
-                      plan.count() - 1));
+      result.findings.push_back(fmt::format(
+          "Head {} costs at most 1 % of the loss when it keeps this many directions (of {}): {}; over {} "
+          "questions, between whose queries no more than {} directions can lie.",
+          to_string(head), input.model->spec().d_head, fmt::join(enough, ", "), plan.count(),
+          plan.count() - 1));
     }
     if (!table.rows.empty()) result.tables.push_back(std::move(table));
   }

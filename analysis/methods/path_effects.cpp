@@ -80,21 +80,22 @@ Result<void> check_path_plan(const PathPlan& plan, const Model& model) {
   const ModelSpec& spec = model.spec();
   if (!spec.causal || spec.block == BlockKind::post_norm ||
       model.weights().get(Slot::attn_out_norm_weight, 0).tensor != nullptr)
-    return make_error(ErrorCode::unsupported,
-                      fmt::format("{}: what a head writes is normalised before or with the residual, or there "
-                                  "is no next token: paths are defined for causal models whose heads write "
-                                  "straight into the residual",
-                                  model.name()));
-  if (!plan.prompts.has_corrupt())
     return make_error(
-        ErrorCode::invalid_argument,
-        fmt::format("{}: every prompt needs a corrupted twin for its paths to be patched from",
-                    plan.prompts.name));
+        ErrorCode::unsupported,
+        fmt::format("{}: what a head writes is normalised before or with the residual, or there "
+                    "is no next token: paths are defined for causal models whose heads write "
+                    "straight into the residual",
+                    model.name()));
+  if (!plan.prompts.has_corrupt())
+    return make_error(ErrorCode::invalid_argument,
+                      fmt::format("{}: every prompt needs a corrupted twin for its paths to be patched from",
+                                  plan.prompts.name));
   size_t positions = 1;
   for (size_t i = 0; i < plan.pairs(); ++i) {
     positions = std::max(positions, plan.positions[i].clean.size());
-    const bool reaches_last = std::find(plan.positions[i].clean.begin(), plan.positions[i].clean.end(),
-                                        plan.prompts.pairs[i].clean.size() - 1) != plan.positions[i].clean.end();
+    const bool reaches_last =
+        std::find(plan.positions[i].clean.begin(), plan.positions[i].clean.end(),
+                  plan.prompts.pairs[i].clean.size() - 1) != plan.positions[i].clean.end();
     for (const PathEnd& end : plan.ends)
       if (end.receivers.empty() && !reaches_last)
         return make_error(ErrorCode::invalid_argument,
@@ -118,11 +119,12 @@ Result<void> check_path_plan(const PathPlan& plan, const Model& model) {
     rows += (pair.clean.size() + pair.corrupt.size()) * spec.n_layer * 4;
   const int64_t bytes = rows * spec.d_model * static_cast<int64_t>(sizeof(float));
   if (bytes > available_bytes() / 2)
-    return make_error(ErrorCode::out_of_memory,
-                      fmt::format("the residuals of {} pairs, {} senders, {} positions and {} receiving layers "
-                                  "take {}, {} are free; use fewer pairs or position last",
-                                  plan.pairs(), plan.senders.size(), positions, layers.size(),
-                                  format_bytes(bytes), format_bytes(available_bytes())));
+    return make_error(
+        ErrorCode::out_of_memory,
+        fmt::format("the residuals of {} pairs, {} senders, {} positions and {} receiving layers "
+                    "take {}, {} are free; use fewer pairs or position last",
+                    plan.pairs(), plan.senders.size(), positions, layers.size(), format_bytes(bytes),
+                    format_bytes(available_bytes())));
   return {};
 }
 
@@ -163,7 +165,8 @@ Result<std::vector<Wanted>> PathWork::next() const {
   }
   if (done == rest_) return residuals();
   int64_t bytes = 0;
-  for (size_t at = done - rest_ - pairs; at < plan_.paths.size() * pairs && bytes < references_at_once; ++at) {
+  for (size_t at = done - rest_ - pairs; at < plan_.paths.size() * pairs && bytes < references_at_once;
+       ++at) {
     const size_t pair = at / plan_.paths.size();
     SACCADE_TRY(Wanted answer, patched_answer(pair, at % plan_.paths.size()));
     const auto& references = std::get<AnswerWanted>(answer).request.references;
@@ -239,7 +242,8 @@ std::shared_ptr<const Capture> PathWork::received(size_t pair, const Path& path)
                   return receiver.head.layer.value == asked[a];
                 }))
       continue;
-    const HostTensor& own = final ? clean.final_resid : clean.layers[static_cast<size_t>(asked[a])]->resid_pre;
+    const HostTensor& own =
+        final ? clean.final_resid : clean.layers[static_cast<size_t>(asked[a])]->resid_pre;
     HostTensor changed(own.shape(), false);
     std::copy_n(own.data(), own.size(), changed.mutable_values().data());
     for (size_t i = 0; i < positions.size(); ++i) {

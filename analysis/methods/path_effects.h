@@ -1,9 +1,10 @@
-// Path patching: what an answer loses when one part's write is corrupted on its way into chosen receivers, and
-// nowhere else. The engine behind path-patching, ph3 and the edges of circuits.
+// Path patching: what an answer loses when one part's write is corrupted on its way into chosen receivers,
+// and nowhere else. The engine behind path-patching, ph3 and the edges of circuits.
 //
 // For a sender s, a set of receivers R and positions P:
 //   1. clean and corrupted run of every pair;
-//   2. with every head at its clean value except s, which writes its corrupted value at P: the residual that R
+//   2. with every head at its clean value except s, which writes its corrupted value at P: the residual that
+//   R
 //      would read (MLPs between them read the changed residual too, or keep their clean value);
 //   3. the clean tokens again, R reading that residual, everything else computed as usual: the answer.
 // Between s and R nothing but MLPs computes anything, so step 2 is a few rows through a few MLPs
@@ -48,9 +49,9 @@ void add_paths(PathPlan& plan, const ModelSpec& spec);
 // receivers that cannot be told apart (z of grouped heads), and work whose residuals would not fit.
 [[nodiscard]] Result<void> check_path_plan(const PathPlan& plan, const Model& model);
 
-// The outcomes that the work leaves: from `runs` on the clean and then the corrupted runs; from `rest` on (right
-// after them, unless a method does something else between) residuals, one per pair, then the answers of pair 0
-// for every path, of pair 1, and so on.
+// The outcomes that the work leaves: from `runs` on the clean and then the corrupted runs; from `rest` on
+// (right after them, unless a method does something else between) residuals, one per pair, then the answers
+// of pair 0 for every path, of pair 1, and so on.
 class PathWork {
  public:
   PathWork(const PathPlan& plan, const MethodInput& input, size_t runs)

@@ -25,21 +25,24 @@ MethodInfo make_info() {
   info.id = "path-patching";
   info.title = "What reaches which head";
   info.summary =
-      "Corrupts every head on its way into chosen receivers (heads' q, k, v, z or the logits) while all other "
+      "Corrupts every head on its way into chosen receivers (heads' q, k, v, z or the logits) while all "
+      "other "
       "heads keep their clean value, and measures what that path carries.";
   info.citation =
-      "Wang et al. 2023 (arXiv 2211.00593, section 3.1); Goldowsky-Dill et al. 2023 (arXiv 2304.05969); score "
+      "Wang et al. 2023 (arXiv 2211.00593, section 3.1); Goldowsky-Dill et al. 2023 (arXiv 2304.05969); "
+      "score "
       "(M_path - M_clean) / (M_corrupt - M_clean)";
   info.parameters = {
       {"receivers", "Receivers",
        "logits, or heads patched together, such as '9.9.q 9.6.q' (.q, .k, .v; without: z).", "logits"},
       choice("mlps", "MLPs between", "recomputed: paths through MLPs count; frozen: only the direct path.",
              {"recomputed", "frozen"}),
-      {"position", "Position", "Where the sender is corrupted: last, all, a number, or a role of the prompts.",
-       "last"},
+      {"position", "Position",
+       "Where the sender is corrupted: last, all, a number, or a role of the prompts.", "last"},
       choice("metric", "Metric", "logit-difference, probability or loss.",
              {"logit-difference", "probability", "loss"}),
-      {"top", "Top share, %", "Heads named in the finding: those with the largest |score|.", 2.0, 0.1, 100.0}};
+      {"top", "Top share, %", "Heads named in the finding: those with the largest |score|.", 2.0, 0.1,
+       100.0}};
   for (ParameterInfo& parameter : prompt_parameters()) info.parameters.push_back(std::move(parameter));
   return info;
 }
@@ -71,7 +74,8 @@ Result<PathPlan> read_plan(const MethodInput& input) {
   }
   plan.senders = nodes_of(spec, false);
   // Senders go up to the lowest receiver: above it a path reaches only some of them.
-  std::erase_if(plan.senders, [&](const CircuitNode& sender) { return sender.layer() >= end.lowest_layer(spec); });
+  std::erase_if(plan.senders,
+                [&](const CircuitNode& sender) { return sender.layer() >= end.lowest_layer(spec); });
   plan.ends = {std::move(end)};
   add_paths(plan, spec);
   SACCADE_CHECK(check_path_plan(plan, *input.model));
@@ -96,9 +100,9 @@ class PathPatching final : public AnalysisMethod {
     result.method = info_.id;
     result.parameters = input.parameters;
     result.requests = {input.base.digest()};
-    Field score = head_field("score", fmt::format("Share of the {} carried into {}", label_of(plan.metric),
-                                                  plan.ends[0].name()),
-                             "", ValueKind::signed_difference, spec.n_layer, spec.n_head, input.base.digest());
+    Field score = head_field(
+        "score", fmt::format("Share of the {} carried into {}", label_of(plan.metric), plan.ends[0].name()),
+        "", ValueKind::signed_difference, spec.n_layer, spec.n_head, input.base.digest());
     Field interval = head_field("score_interval", "Half of its 95 % interval over prompts", "",
                                 ValueKind::magnitude, spec.n_layer, spec.n_head, input.base.digest());
     constexpr float nothing = std::numeric_limits<float>::quiet_NaN();
@@ -155,14 +159,16 @@ class PathPatching final : public AnalysisMethod {
     for (size_t i = 0; i < std::min(count, order.size()); ++i)
       names.push_back(fmt::format("{} ({:+.1f} %)", to_string(head_at(order[i], spec.n_head)),
                                   -100.0 * score.data()[order[i]]));
-    result.findings.push_back(fmt::format("The top {:g} % of heads, with the change of the {} their path makes: {}.",
-                                          top, label_of(plan.metric), fmt::join(names, ", ")));
+    result.findings.push_back(
+        fmt::format("The top {:g} % of heads, with the change of the {} their path makes: {}.", top,
+                    label_of(plan.metric), fmt::join(names, ", ")));
     if (spec.n_kv_head != spec.n_head &&
         std::any_of(plan.ends[0].receivers.begin(), plan.ends[0].receivers.end(),
                     [](const HeadReceiver& r) { return r.part == HeadPart::k || r.part == HeadPart::v; }))
-      result.findings.push_back(fmt::format("Keys and values are shared: {} query heads read what each k or v "
-                                            "receiver gets.",
-                                            spec.n_head / spec.n_kv_head));
+      result.findings.push_back(
+          fmt::format("Keys and values are shared: {} query heads read what each k or v "
+                      "receiver gets.",
+                      spec.n_head / spec.n_kv_head));
   }
 
   MethodInfo info_ = make_info();

@@ -1,12 +1,12 @@
-// ph3: heads that answer from memory and heads that answer from the context, where the two contradict each other;
-// and what becomes of the answers without either kind.
+// ph3: heads that answer from memory and heads that answer from the context, where the two contradict each
+// other; and what becomes of the answers without either kind.
 //
 // Every head's direct path to the last position's logits is corrupted (path patching, corrupted values from
 // another conflict); E_m and E_c are the relative changes of the memory and the context answer's probability:
 //   E = (P_patched(a) - P(a)) / P(a)        negative: the head supports that answer
 //   memory score = E_c - E_m, context score = E_m - E_c
-// Outcomes: those of the paths; then every prompt and every question alone, as they are, without the memory heads
-// and without the context heads; then the unrelated prompts likewise.
+// Outcomes: those of the paths; then every prompt and every question alone, as they are, without the memory
+// heads and without the context heads; then the unrelated prompts likewise.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -30,24 +30,28 @@ constexpr double least_probability = 1e-6;  // below it, a relative change means
 
 enum class Pruned { nothing, memory_heads, context_heads };
 constexpr std::array<Pruned, 3> prunings{Pruned::nothing, Pruned::memory_heads, Pruned::context_heads};
-constexpr std::array<const char*, 3> pruning_names{"as it is", "without memory heads", "without context heads"};
+constexpr std::array<const char*, 3> pruning_names{"as it is", "without memory heads",
+                                                   "without context heads"};
 
 MethodInfo make_info() {
   MethodInfo info;
   info.id = "ph3";
   info.title = "Memory against context";
   info.summary =
-      "Finds heads that bring the remembered answer and heads that bring the context's, by path patching, and "
+      "Finds heads that bring the remembered answer and heads that bring the context's, by path patching, "
+      "and "
       "counts whose answer wins when either kind is taken out.";
   info.citation =
-      "Jin et al. 2024 (arXiv 2402.18154, PH3); score and corruption as in methods of path patching, own choice "
+      "Jin et al. 2024 (arXiv 2402.18154, PH3); score and corruption as in methods of path patching, own "
+      "choice "
       "where the paper is silent";
   info.parameters = {
       {"prompts", "Conflicts", "capitals, or a JSON file of context, question, memory, answer.", "capitals"},
       {"unrelated", "Unrelated prompts", "A preset or a file that shows the damage; empty: none.", ""},
       {"share", "Pruned share, %", "How many of all heads of one kind are taken out.", 5.0, 0.1, 50.0},
       choice("ablation", "Taken out by", "zero, or the head's mean over the prompts.", {"zero", "mean"}),
-      choice("mlps", "MLPs between", "recomputed, or frozen: only the direct path.", {"recomputed", "frozen"}),
+      choice("mlps", "MLPs between", "recomputed, or frozen: only the direct path.",
+             {"recomputed", "frozen"}),
       {"count", "Conflicts drawn", "How many a preset draws.", 8, 2, 1000},
       {"seed", "Seed", "Of the prompts.", 1, 0, 1e9}};
   return info;
@@ -74,8 +78,8 @@ Result<Plan> read_plan(const MethodInput& input) {
     SACCADE_TRY(plan.unrelated, prompt_set(unrelated, *input.model, p["count"].get<int>(), seed));
   }
   plan.by_mean = p["ablation"] == "mean";
-  plan.pruned = static_cast<size_t>(
-      std::max(1.0, std::round(p["share"].get<double>() / 100.0 * spec.n_heads_total())));
+  plan.pruned =
+      static_cast<size_t>(std::max(1.0, std::round(p["share"].get<double>() / 100.0 * spec.n_heads_total())));
   plan.paths.prompts = plan.conflicts.prompts;
   plan.paths.free_mlps = p["mlps"] == "recomputed";
   plan.paths.senders = nodes_of(spec, false);
@@ -92,7 +96,7 @@ Result<Plan> read_plan(const MethodInput& input) {
 // Relative changes of both answers' probability, [head][pair]; NaN where there is none.
 struct Effects {
   std::vector<std::vector<double>> memory, context, score;  // score: memory score
-  size_t improbable = 0;                                    // pairs with an answer too improbable to divide by
+  size_t improbable = 0;  // pairs with an answer too improbable to divide by
 };
 
 double probability(const KeptAnswer& answer, size_t which) {
@@ -107,7 +111,8 @@ Effects effects_of(const Plan& plan, const MethodInput& input) {
   for (size_t pair = 0; pair < plan.paths.pairs(); ++pair) {
     const Run* clean = work.run(pair, false);
     if (clean == nullptr) continue;
-    const KeptAnswer base = keep_answer(clean->capture->last_logits, ids_of(plan.paths.prompts.pairs[pair]), nullptr);
+    const KeptAnswer base =
+        keep_answer(clean->capture->last_logits, ids_of(plan.paths.prompts.pairs[pair]), nullptr);
     const double memory = probability(base, 0), context = probability(base, 1);
     const bool usable = memory >= least_probability && context >= least_probability;
     effects.improbable += usable ? 0 : 1;
@@ -130,7 +135,8 @@ std::vector<HeadId> ranked(const Plan& plan, const Effects& effects) {
   for (size_t path = 0; path < effects.score.size(); ++path)
     if (const double mean = mean_interval(effects.score[path]).mean; !std::isnan(mean))
       scored.emplace_back(mean, plan.paths.paths[path].sender.head);
-  std::stable_sort(scored.begin(), scored.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::stable_sort(scored.begin(), scored.end(),
+                   [](const auto& a, const auto& b) { return a.first > b.first; });
   std::vector<HeadId> heads;
   for (const auto& [score, head] : scored) heads.push_back(head);
   return heads;
@@ -189,8 +195,9 @@ class Ph3 final : public AnalysisMethod {
     result.requests = {input.base.digest()};
     const auto add = [&](const char* name, const char* label, const std::vector<std::vector<double>>& values,
                          bool interval) {
-      Field field = head_field(name, label, "", interval ? ValueKind::magnitude : ValueKind::signed_difference,
-                               spec.n_layer, spec.n_head, input.base.digest());
+      Field field =
+          head_field(name, label, "", interval ? ValueKind::magnitude : ValueKind::signed_difference,
+                     spec.n_layer, spec.n_head, input.base.digest());
       for (size_t path = 0; path < values.size(); ++path) {
         const MeanInterval mean = mean_interval(values[path]);
         const HeadId head = plan.paths.paths[path].sender.head;
@@ -232,9 +239,10 @@ class Ph3 final : public AnalysisMethod {
     for (const Pruned what : {Pruned::memory_heads, Pruned::context_heads})
       for (const HeadId head : pruned_heads(plan, order, what))
         for (size_t path = 0; path < plan.paths.paths.size(); ++path)
-          for (size_t pair = 0; plan.paths.paths[path].sender.head == head && pair < effects.score[path].size();
-               ++pair)
-            table.rows.push_back({to_string(head), std::string(what == Pruned::memory_heads ? "memory" : "context"),
+          for (size_t pair = 0;
+               plan.paths.paths[path].sender.head == head && pair < effects.score[path].size(); ++pair)
+            table.rows.push_back({to_string(head),
+                                  std::string(what == Pruned::memory_heads ? "memory" : "context"),
                                   static_cast<int64_t>(pair), effects.score[path][pair]});
     result.tables.push_back(std::move(table));
   }
@@ -252,11 +260,12 @@ class Ph3 final : public AnalysisMethod {
       for (const HeadId head : pruned_heads(plan, order, what)) names.push_back(to_string(head));
       return fmt::format("{}", fmt::join(names, ", "));
     };
-    result.findings.push_back(fmt::format(
-        "{}: memory heads {}; context heads {} ({} of {} heads each). Many influential heads do both: see their "
-        "score on each prompt.",
-        plan.paths.prompts.name, names(Pruned::memory_heads), names(Pruned::context_heads),
-        std::min(plan.pruned, order.size()), effects.score.size()));
+    result.findings.push_back(
+        fmt::format("{}: memory heads {}; context heads {} ({} of {} heads each). Many influential heads do "
+                    "both: see their "
+                    "score on each prompt.",
+                    plan.paths.prompts.name, names(Pruned::memory_heads), names(Pruned::context_heads),
+                    std::min(plan.pruned, order.size()), effects.score.size()));
   }
 
   static void add_answers(const Plan& plan, const MethodInput& input, AnalysisResult& result) {
@@ -266,7 +275,8 @@ class Ph3 final : public AnalysisMethod {
     for (size_t p = 0; p < prunings.size(); ++p) {
       const auto top = [&](size_t question) -> int32_t {
         const size_t at = begin + p * each + question;
-        const auto* answer = at < input.outcomes.size() ? std::get_if<KeptAnswer>(&input.outcomes[at]) : nullptr;
+        const auto* answer =
+            at < input.outcomes.size() ? std::get_if<KeptAnswer>(&input.outcomes[at]) : nullptr;
         return answer == nullptr ? -1 : answer->top_id;
       };
       if (top(each - 1) < 0) return;  // stopped before
@@ -284,8 +294,8 @@ class Ph3 final : public AnalysisMethod {
       const auto n = static_cast<double>(pairs);
       const double unrelated =
           plan.unrelated.pairs.empty() ? nan : right / static_cast<double>(plan.unrelated.pairs.size());
-      table.rows.push_back({std::string(pruning_names[p]), memory / n, context / n, 1.0 - (memory + context) / n,
-                            known / n, unrelated});
+      table.rows.push_back({std::string(pruning_names[p]), memory / n, context / n,
+                            1.0 - (memory + context) / n, known / n, unrelated});
     }
     say_answers(table, plan, result);
     result.tables.push_back(std::move(table));
@@ -295,21 +305,22 @@ class Ph3 final : public AnalysisMethod {
     const auto percent = [&](size_t row, size_t column) {
       return 100.0 * std::get<double>(table.rows[row][column]);
     };
-    result.findings.push_back(fmt::format(
-        "Answers from memory {:.0f} %, from the context {:.0f} %; without the memory heads {:.0f} % and {:.0f} %, "
-        "without the context heads {:.0f} % and {:.0f} % ({} conflicts).",
-        percent(0, 1), percent(0, 2), percent(1, 1), percent(1, 2), percent(2, 1), percent(2, 2),
-        plan.paths.pairs()));
+    result.findings.push_back(
+        fmt::format("Answers from memory {:.0f} %, from the context {:.0f} %; without the memory heads "
+                    "{:.0f} % and {:.0f} %, "
+                    "without the context heads {:.0f} % and {:.0f} % ({} conflicts).",
+                    percent(0, 1), percent(0, 2), percent(1, 1), percent(1, 2), percent(2, 1), percent(2, 2),
+                    plan.paths.pairs()));
     if (percent(0, 4) < 50.0)
       result.findings.push_back(
           fmt::format("Asked without a context the model gives the memory answer to only {:.0f} % of the "
                       "questions: it has little memory that a context could contradict.",
                       percent(0, 4)));
     if (!plan.unrelated.pairs.empty())
-      result.findings.push_back(fmt::format("Damage: {} unrelated prompts are right {:.0f} % as it is, {:.0f} % "
-                                            "without memory heads, {:.0f} % without context heads.",
-                                            plan.unrelated.pairs.size(), percent(0, 5), percent(1, 5),
-                                            percent(2, 5)));
+      result.findings.push_back(
+          fmt::format("Damage: {} unrelated prompts are right {:.0f} % as it is, {:.0f} % "
+                      "without memory heads, {:.0f} % without context heads.",
+                      plan.unrelated.pairs.size(), percent(0, 5), percent(1, 5), percent(2, 5)));
   }
 
   MethodInfo info_ = make_info();

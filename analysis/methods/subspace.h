@@ -1,5 +1,5 @@
-// The directions that vectors vary in most, and vectors without the others: how few numbers a head's query, key or
-// value needs.
+// The directions that vectors vary in most, and vectors without the others: how few numbers a head's query,
+// key or value needs.
 #pragma once
 
 #include <span>
@@ -19,7 +19,7 @@ class Subspace {
   [[nodiscard]] double explained(int64_t rank) const;  // share of the variance; 1 where nothing varies
 
  private:
-  std::vector<double> mean_, variances_;        // [width]
+  std::vector<double> mean_, variances_;         // [width]
   std::vector<std::vector<double>> directions_;  // [direction][width], orthonormal
 };
 

@@ -19,14 +19,22 @@ struct Capital {
   const char* country;
   const char* city;
 };
-constexpr std::array<Capital, 16> capitals{{{"France", "Paris"},     {"Italy", "Rome"},
-                                            {"Spain", "Madrid"},     {"Germany", "Berlin"},
-                                            {"England", "London"},   {"Russia", "Moscow"},
-                                            {"Japan", "Tokyo"},      {"China", "Beijing"},
-                                            {"Egypt", "Cairo"},      {"Greece", "Athens"},
-                                            {"Austria", "Vienna"},   {"Ireland", "Dublin"},
-                                            {"Iraq", "Baghdad"},     {"Ukraine", "Kiev"},
-                                            {"Afghanistan", "Kabul"}, {"Syria", "Damascus"}}};
+constexpr std::array<Capital, 16> capitals{{{"France", "Paris"},
+                                            {"Italy", "Rome"},
+                                            {"Spain", "Madrid"},
+                                            {"Germany", "Berlin"},
+                                            {"England", "London"},
+                                            {"Russia", "Moscow"},
+                                            {"Japan", "Tokyo"},
+                                            {"China", "Beijing"},
+                                            {"Egypt", "Cairo"},
+                                            {"Greece", "Athens"},
+                                            {"Austria", "Vienna"},
+                                            {"Ireland", "Dublin"},
+                                            {"Iraq", "Baghdad"},
+                                            {"Ukraine", "Kiev"},
+                                            {"Afghanistan", "Kabul"},
+                                            {"Syria", "Damascus"}}};
 
 bool is_single(const Model& model, const std::string& word) {
   EncodeOptions plain;
@@ -40,10 +48,11 @@ Result<json> preset_document(const Model& model, int count, uint64_t seed) {
   for (const Capital& capital : capitals)
     if (is_single(model, fmt::format(" {}", capital.city))) known.push_back(capital);
   if (known.size() < 3)
-    return make_error(ErrorCode::unsupported,
-                      fmt::format("capitals: only {} of {} cities are single tokens of {}: this model can hardly "
-                                  "know them; give conflicts of your own as a JSON file",
-                                  known.size(), capitals.size(), model.name()));
+    return make_error(
+        ErrorCode::unsupported,
+        fmt::format("capitals: only {} of {} cities are single tokens of {}: this model can hardly "
+                    "know them; give conflicts of your own as a JSON file",
+                    known.size(), capitals.size(), model.name()));
   std::mt19937_64 random(seed);
   for (size_t i = known.size(); i > 1; --i) std::swap(known[i - 1], known[random() % i]);
   json document = json::array();
@@ -69,7 +78,8 @@ Result<int32_t> first_token(const Model& model, const std::string& text, const s
 Result<void> add(const json& entry, const std::string& where, const Model& model, ConflictSet& set) {
   constexpr std::array<const char*, 4> keys{"context", "question", "memory", "answer"};
   if (!entry.is_object())
-    return make_error(ErrorCode::bad_format, fmt::format("{}: expected an object, found {}", where, entry.dump()));
+    return make_error(ErrorCode::bad_format,
+                      fmt::format("{}: expected an object, found {}", where, entry.dump()));
   for (const auto& [key, value] : entry.items())
     if (std::find(keys.begin(), keys.end(), key) == keys.end())
       return make_error(ErrorCode::bad_format,
@@ -87,9 +97,9 @@ Result<void> add(const json& entry, const std::string& where, const Model& model
   SACCADE_TRY(const int32_t memory, first_token(model, entry["memory"].get<std::string>(), where));
   SACCADE_TRY(const int32_t answer, first_token(model, entry["answer"].get<std::string>(), where));
   if (memory == answer)
-    return make_error(ErrorCode::bad_format,
-                      fmt::format("{}: memory and context answer begin with the same token; nothing contradicts",
-                                  where));
+    return make_error(
+        ErrorCode::bad_format,
+        fmt::format("{}: memory and context answer begin with the same token; nothing contradicts", where));
   pair.right = {memory};
   pair.wrong = {answer};
   set.prompts.pairs.push_back(std::move(pair));
@@ -99,7 +109,8 @@ Result<void> add(const json& entry, const std::string& where, const Model& model
 
 }  // namespace
 
-Result<ConflictSet> conflict_set(const std::string& name_or_file, const Model& model, int count, uint64_t seed) {
+Result<ConflictSet> conflict_set(const std::string& name_or_file, const Model& model, int count,
+                                 uint64_t seed) {
   json document;
   const std::filesystem::path path = name_or_file;
   if (name_or_file == "capitals") {
@@ -108,9 +119,9 @@ Result<ConflictSet> conflict_set(const std::string& name_or_file, const Model& m
     SACCADE_TRY(const std::string text, read_text_file(path));
     document = json::parse(text, nullptr, false);
   } else {
-    return make_error(ErrorCode::not_found,
-                      fmt::format("there are no conflicts called '{}'; there is capitals, or a .json file",
-                                  name_or_file));
+    return make_error(
+        ErrorCode::not_found,
+        fmt::format("there are no conflicts called '{}'; there is capitals, or a .json file", name_or_file));
   }
   if (!document.is_array() || document.size() < 2)
     return make_error(ErrorCode::bad_format,

@@ -16,12 +16,13 @@ struct Category {
   const char* name;
   std::array<const char*, 6> words;
 };
-constexpr std::array<Category, 6> categories{{{"a colour", {"red", "blue", "green", "yellow", "black", "white"}},
-                                              {"an animal", {"dog", "cat", "horse", "bird", "fish", "fox"}},
-                                              {"a fruit", {"apple", "lemon", "orange", "pear", "plum", "cherry"}},
-                                              {"a number", {"two", "four", "seven", "nine", "three", "eight"}},
-                                              {"a piece of clothing", {"hat", "coat", "shirt", "shoe", "dress", "glove"}},
-                                              {"a thing in a house", {"table", "chair", "bed", "lamp", "window", "door"}}}};
+constexpr std::array<Category, 6> categories{
+    {{"a colour", {"red", "blue", "green", "yellow", "black", "white"}},
+     {"an animal", {"dog", "cat", "horse", "bird", "fish", "fox"}},
+     {"a fruit", {"apple", "lemon", "orange", "pear", "plum", "cherry"}},
+     {"a number", {"two", "four", "seven", "nine", "three", "eight"}},
+     {"a piece of clothing", {"hat", "coat", "shirt", "shoe", "dress", "glove"}},
+     {"a thing in a house", {"table", "chair", "bed", "lamp", "window", "door"}}}};
 
 struct Question {
   const char* category;
@@ -61,8 +62,8 @@ struct Written {
   std::array<int64_t, options> label_bytes{}, content_bytes{};
 };
 
-Written write(const std::string& format, const Question& question, const std::array<std::string, options>& labels,
-              const std::array<size_t, options>& order) {
+Written write(const std::string& format, const Question& question,
+              const std::array<std::string, options>& labels, const std::array<size_t, options>& order) {
   const char *open = format == "brackets" ? "[" : "(", *close = format == "brackets" ? "]" : ")";
   Written written;
   if (format != "no-prelude") written.text = "Here is a question. One of the answers is right.\n\n";
@@ -93,7 +94,8 @@ Result<ChoicePrompt> make(const std::string& format, const Model& model, std::mt
   // Turned round by one to three places: every label's option changes, the right one's too.
   const size_t turn = 1 + random() % (options - 1);
   for (size_t i = 0; i < options; ++i) other[(i + turn) % options] = order[i];
-  const Written clean = write(format, question, labels, order), corrupt = write(format, question, labels, other);
+  const Written clean = write(format, question, labels, order),
+                corrupt = write(format, question, labels, other);
   ChoicePrompt prompt;
   SACCADE_TRY(prompt.pair.clean, model.tokenizer().encode(clean.text, {}));
   SACCADE_TRY(prompt.pair.corrupt, model.tokenizer().encode(corrupt.text, {}));
@@ -103,10 +105,11 @@ Result<ChoicePrompt> make(const std::string& format, const Model& model, std::mt
     const int64_t label = token_at(prompt.pair.clean, clean.label_bytes[i]);
     const Token* token = label < 0 ? nullptr : &prompt.pair.clean.tokens[static_cast<size_t>(label)];
     if (token == nullptr || token->begin != clean.label_bytes[i] || token->end != clean.label_bytes[i] + 1)
-      return make_error(ErrorCode::unsupported,
-                        fmt::format("multiple choice ({}): {} reads the label '{}' together with what stands around "
-                                    "it; there is no token to answer with",
-                                    format, model.name(), labels[i]));
+      return make_error(
+          ErrorCode::unsupported,
+          fmt::format("multiple choice ({}): {} reads the label '{}' together with what stands around "
+                      "it; there is no token to answer with",
+                      format, model.name(), labels[i]));
     prompt.labels.push_back(token->id);
     prompt.label_positions.push_back(label);
     prompt.content_positions.push_back(token_at(prompt.pair.clean, clean.content_bytes[i]));
@@ -141,10 +144,11 @@ Result<std::vector<ChoicePrompt>> choice_prompts(const std::string& format, cons
     if (corresponds(prompt)) prompts.push_back(std::move(prompt));
   }
   if (static_cast<int>(prompts.size()) < count)
-    return make_error(ErrorCode::unsupported,
-                      fmt::format("multiple choice ({}): only {} of {} questions keep their labels in place when "
-                                  "their options change order, as {} reads them",
-                                  format, prompts.size(), count, model.name()));
+    return make_error(
+        ErrorCode::unsupported,
+        fmt::format("multiple choice ({}): only {} of {} questions keep their labels in place when "
+                    "their options change order, as {} reads them",
+                    format, prompts.size(), count, model.name()));
   return prompts;
 }
 

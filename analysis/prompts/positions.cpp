@@ -32,8 +32,8 @@ Result<AlignedPositions> aligned_positions(const PromptSet& prompts, size_t pair
   const PromptPair& prompt = prompts.pairs[pair];
   const int64_t clean = prompt.clean.size(), corrupt = prompt.corrupt.size();
   const std::vector<std::string> roles = common_roles(prompts);
-  const std::string instead =
-      roles.empty() ? std::string("the prompts name no roles") : fmt::format("roles are {}", fmt::join(roles, ", "));
+  const std::string instead = roles.empty() ? std::string("the prompts name no roles")
+                                            : fmt::format("roles are {}", fmt::join(roles, ", "));
   const auto refused = [&](const std::string& what) {
     return make_error(ErrorCode::invalid_argument,
                       fmt::format("{}: pair {}: {}", prompts.name, pair + 1, what));
@@ -42,9 +42,10 @@ Result<AlignedPositions> aligned_positions(const PromptSet& prompts, size_t pair
   int64_t position = 0;
   if (which == "all" || to_position(which, position)) {
     if (clean != corrupt)
-      return refused(fmt::format("{} tokens clean and {} corrupted: positions by number do not correspond; "
-                                 "patch at a role ({}) or write prompts of one length",
-                                 clean, corrupt, instead));
+      return refused(
+          fmt::format("{} tokens clean and {} corrupted: positions by number do not correspond; "
+                      "patch at a role ({}) or write prompts of one length",
+                      clean, corrupt, instead));
     if (which != "all" && position >= clean)
       return refused(fmt::format("position {} of a prompt with {} tokens", position, clean));
     if (which != "all") return AlignedPositions{{position}, {position}};

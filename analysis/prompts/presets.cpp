@@ -219,7 +219,8 @@ Result<PromptPair> colored_objects_pair(Maker& make) {
   const auto end = static_cast<int32_t>(pair.clean.size()) - 1;
   pair.clean_roles = pair.corrupt_roles = {{"end", end}};
   // Where the colours of the three things stand; seen from each question, the answer's and the two others.
-  const auto colours_of = [&](const TokenSequence& tokens, size_t which, std::map<std::string, int32_t>& roles) {
+  const auto colours_of = [&](const TokenSequence& tokens, size_t which,
+                              std::map<std::string, int32_t>& roles) {
     roles["right"] = make.last_of(tokens, *make.single(known[which]));
     roles["wrong1"] = make.last_of(tokens, *make.single(known[(which + 1) % 3]));
     roles["wrong2"] = make.last_of(tokens, *make.single(known[(which + 2) % 3]));

@@ -12,7 +12,8 @@
 //   gate 8-15.* keep=4            per token only the `keep` target heads of a layer with the longest queries
 //   add blocks.3.hook_resid_post from=steer.h5 by=4    x := x + by v, v a dataset of d_model numbers
 //   zero blocks.3.hook_resid_pre  a site instead of heads, for zero, scale, mean and replace
-//   replace 9.9 at=q from=ref.h5  zero, scale, mean and replace also act on a head's q, k or v instead of z (q
+//   replace 9.9 at=q from=ref.h5  zero, scale, mean and replace also act on a head's q, k or v instead of z
+//   (q
 //                                 and k after rotation). k and v belong to all query heads of a group.
 //   replace 9.9 at=q_input from=other  q of the head is projected from the residual of another run; likewise
 //                                 k_input and v_input. All other heads read this run's residual.

@@ -57,9 +57,8 @@ Result<void> ForwardPass::edit_v(int32_t l, Attention& attention, int64_t first_
   const SiteRef site{HookSite::v, l};
   const int64_t rows = attention.q.shape()[0], d = spec_.d_head, heads = spec_.n_kv_head;
   const std::vector<Segment> segments = segments_of(rows, first_position);
-  if (std::none_of(segments.begin(), segments.end(), [&](const Segment& segment) {
-        return segment.edits && segment.edits->acts_on(site);
-      }))
+  if (std::none_of(segments.begin(), segments.end(),
+                   [&](const Segment& segment) { return segment.edits && segment.edits->acts_on(site); }))
     return {};
   HostTensor values({rows, heads, d}, false);
   float* at = values.mutable_values().data();
@@ -72,8 +71,8 @@ Result<void> ForwardPass::edit_v(int32_t l, Attention& attention, int64_t first_
   return {};
 }
 
-// Heads with an input of their own: their q, k or v is projected from the residual of another run. The rows of
-// all such edits go through the projections together.
+// Heads with an input of their own: their q, k or v is projected from the residual of another run. The rows
+// of all such edits go through the projections together.
 Result<void> ForwardPass::replace_inputs(int32_t l, Attention& attention, int64_t first_position) {
   struct Replaced {
     int64_t row;

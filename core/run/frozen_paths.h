@@ -25,13 +25,14 @@ struct PathWrite {
 
 struct PathQuestion {
   std::vector<PathWrite> writes;
-  std::vector<int32_t> free_mlps;  // layers whose MLP reads the changed residual; the others keep what they wrote
-  std::vector<int32_t> layers;     // ascending: whose entering residual is asked for; n_layer: the final one
+  std::vector<int32_t>
+      free_mlps;  // layers whose MLP reads the changed residual; the others keep what they wrote
+  std::vector<int32_t> layers;  // ascending: whose entering residual is asked for; n_layer: the final one
 };
 
 // What a run must keep for it: every resid_pre and the final residual, and attn_out of every free layer.
-// Refused: a run that did not, a layer or position that is not there, models that normalise the sum of residual
-// and write (post-norm).
+// Refused: a run that did not, a layer or position that is not there, models that normalise the sum of
+// residual and write (post-norm).
 [[nodiscard]] Result<void> check_paths(const Capture& run, const PathQuestion& question);
 
 }  // namespace saccade

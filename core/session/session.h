@@ -1,6 +1,7 @@
-// Session: one JSON document that holds what a person did: model, prompt, edits, what was looked at, which analyses
-// were made. The window saves it, the command line replays it; one that is written to be replayed on other
-// models is a recipe (resources/recipes). Unknown keys are kept when a document is read and written again.
+// Session: one JSON document that holds what a person did: model, prompt, edits, what was looked at, which
+// analyses were made. The window saves it, the command line replays it; one that is written to be replayed on
+// other models is a recipe (resources/recipes). Unknown keys are kept when a document is read and written
+// again.
 #pragma once
 
 #include <filesystem>
@@ -27,7 +28,7 @@ struct Selection {
 struct SessionAnalysis {
   std::string method;                                    // its id
   nlohmann::json parameters = nlohmann::json::object();  // as given; what is left out has its default
-  std::string name;                                      // of the file that replay writes; empty = the method's id
+  std::string name;  // of the file that replay writes; empty = the method's id
   // Field name -> JSON pointer into a document of reference numbers, which replay compares with.
   std::map<std::string, std::string> against;
   bool operator==(const SessionAnalysis&) const = default;

@@ -117,8 +117,9 @@ class Workbench : public QObject {
   void stop_methods();
   void show_result(int number);
   void remove_result(int number);
-  void generate();  // A and B, one after the other, streamed
-  void back();      // through earlier selections
+  int add_result(KeptResult kept);  // one that was made elsewhere; gives its number here
+  void generate();                  // A and B, one after the other, streamed
+  void back();                      // through earlier selections
   void forward();
   void write_dump(const QString& path, const QString& sites);
   // Writes a figure or a table on the engine thread; a failure is shown like any other.

@@ -171,16 +171,16 @@ void Workbench::drop_running(int number, const Error& error) {
   KeptResult* kept = find_result(number);
   if (!kept) return;
   const QString id = text_of(kept->method);
+  const bool empty = !kept->result, cancelled = error.code == ErrorCode::cancelled;
   kept->running = false;
-  if (!kept->result) {
-    results_.erase(std::find_if(results_.begin(), results_.end(),
-                                [&](const KeptResult& other) { return other.number == number; }));
+  if (empty) {
+    std::erase_if(results_, [&](const KeptResult& other) { return other.number == number; });
     if (result_shown_ == number) result_shown_ = results_.empty() ? 0 : results_.front().number;
   }
   Q_EMIT results_changed();
-  Q_EMIT method_refused(id, error.code == ErrorCode::cancelled
-                                ? tr("Stopped before there was anything to show.")
-                                : text_of(error.message));
+  if (cancelled && !empty) return;
+  Q_EMIT method_refused(
+      id, cancelled ? tr("Stopped before there was anything to show.") : text_of(error.message));
 }
 
 void Workbench::show_result(int number) {
@@ -198,6 +198,17 @@ void Workbench::remove_result(int number) {
   update_columns();
   Q_EMIT results_changed();
   Q_EMIT scores_changed();
+}
+
+int Workbench::add_result(KeptResult kept) {
+  kept.number = ++d_->last_number;
+  const int number = kept.number;
+  results_.insert(results_.begin(), std::move(kept));
+  result_shown_ = number;
+  update_columns();
+  Q_EMIT results_changed();
+  Q_EMIT scores_changed();
+  return number;
 }
 
 const HeadColumn* Workbench::head_column(const QString& key) const {

@@ -172,7 +172,7 @@ void CircuitCanvas::mouseMoveEvent(QMouseEvent* event) {
   } else if (edge) {
     const CircuitEdge& what = graph_->edges()[edge->edge];
     QString to = QString::fromStdString(graph_->nodes()[what.to].name);
-    if (what.input) to += QLatin1Char('.') + QLatin1Char(what.input);
+    if (what.input) to += QStringLiteral(".%1").arg(QLatin1Char(what.input));
     text = tr("%1 → %2\neffect %3")
                .arg(QString::fromStdString(graph_->nodes()[what.from].name), to)
                .arg(what.effect, 0, 'g', 6);

@@ -1,5 +1,6 @@
 #include "app/views/jobs/jobs_strip.h"
 
+#include <QEvent>
 #include <QHBoxLayout>
 #include <algorithm>
 

@@ -128,7 +128,7 @@ void MainWindow::build_views() {
   heads->raise();
   QDockWidget* grid = add_dock(tr("Head grid"), grid_, Qt::BottomDockWidgetArea);
   resizeDocks({prompt, answer}, {330, 430}, Qt::Horizontal);
-  resizeDocks({prompt, edits}, {430, 430}, Qt::Vertical);
+  resizeDocks({prompt, edits}, {380, 480}, Qt::Vertical);
   resizeDocks({answer, heads}, {480, 400}, Qt::Vertical);
   resizeDocks({grid}, {290}, Qt::Vertical);
   statusBar()->addWidget(new JobsStrip(workbench_, this), 1);

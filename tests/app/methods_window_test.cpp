@@ -43,6 +43,12 @@ class MethodsWindowTest : public QObject {
   Widget* in(QWidget* parent, const char* name) {
     return parent->findChild<Widget*>(name);
   }
+  void open_demo() {
+    const auto before = bench().model();
+    window_->open_demo();
+    QTRY_VERIFY_WITH_TIMEOUT(bench().model() != before, 10000);
+    settle();
+  }
   void settle() { QTRY_VERIFY_WITH_TIMEOUT(window_->settled(), 30000); }
   void picture(const char* name) {
     QTest::qWait(60);
@@ -106,8 +112,7 @@ class MethodsWindowTest : public QObject {
     window_->raise_view(window_->results_view());
     QVERIFY(child<QLabel>("results_empty")->isVisible());
     picture("methods-empty");
-    window_->open_demo();
-    settle();
+    open_demo();
   }
 
   void every_method_can_be_found_and_has_a_form() {
@@ -150,7 +155,7 @@ class MethodsWindowTest : public QObject {
   void a_field_of_it_colours_the_grid() {
     auto* effect = page<FieldPage>("effect");
     QVERIFY(effect);
-    press("colour_grid");
+    QTest::mouseClick(in<QToolButton>(effect, "colour_grid"), Qt::LeftButton);
     QVERIFY(bench().score_shown().endsWith(":effect"));
     QVERIFY(bench().head_column(bench().score_shown()));
     QCOMPARE(child<QComboBox>("grid_score")->currentData().toString(), bench().score_shown());
@@ -226,8 +231,7 @@ class MethodsWindowTest : public QObject {
     } else {
       QVERIFY(child<QLabel>("method_problem")->text().contains("Stopped"));
     }
-    window_->open_demo();
-    settle();
+    open_demo();
   }
 
   void heads_are_points_that_can_be_clicked() {
@@ -310,7 +314,9 @@ class MethodsWindowTest : public QObject {
     while (!bench().results().empty()) bench().remove_result(newest().number);
     QVERIFY(!page<FieldPage>("column_mean"));
     session.extra["analyses"] = {{{"method", "sinks"}, {"parameters", {{"threshold", 0.25}}}}};
+    const auto before = bench().model();
     bench().restore(*session_from_json(to_json(session)));
+    QTRY_VERIFY_WITH_TIMEOUT(bench().model() != before, 10000);
     settle();
     QCOMPARE(bench().results().size(), size_t(1));
     QVERIFY(!newest().result);

@@ -30,13 +30,11 @@ MethodsView::MethodsView(Workbench& workbench, QWidget* parent) : View(workbench
   list_->setObjectName("method_list");
   list_->setAccessibleName(tr("Methods"));
   list_->setAlternatingRowColors(true);
+  list_->setMinimumHeight(60);
   title_ = paragraph(this, "method_title");
   QFont bold = title_->font();
   bold.setBold(true);
   title_->setFont(bold);
-  summary_ = paragraph(this, "method_summary");
-  citation_ = paragraph(this, "method_citation");
-  citation_->setEnabled(false);
   problem_ = paragraph(this, "method_problem");
   problem_->setStyleSheet(
       "border: 1px solid #d03a32; border-radius: 3px; padding: 4px; background: rgba(208, 58, 50, 28);");
@@ -68,7 +66,7 @@ MethodsView::MethodsView(Workbench& workbench, QWidget* parent) : View(workbench
   auto* lower_layout = new QVBoxLayout(lower);
   lower_layout->setContentsMargins(0, 4, 0, 0);
   lower_layout->setSpacing(6);
-  for (QWidget* widget : {title_, summary_, citation_}) lower_layout->addWidget(widget);
+  lower_layout->addWidget(title_);
   lower_layout->addWidget(scroll_, 1);
   lower_layout->addWidget(problem_);
   lower_layout->addLayout(buttons);
@@ -77,7 +75,7 @@ MethodsView::MethodsView(Workbench& workbench, QWidget* parent) : View(workbench
   splitter->addWidget(upper);
   splitter->addWidget(lower);
   splitter->setStretchFactor(1, 1);
-  splitter->setSizes({150, 400});
+  splitter->setSizes({120, 460});
   auto* layout = new QVBoxLayout(this);
   layout->setContentsMargins(8, 8, 8, 8);
   layout->addWidget(splitter);
@@ -145,15 +143,22 @@ void MethodsView::choose(const QString& id, const nlohmann::json& parameters) {
 void MethodsView::show_method(const AnalysisMethod& method) {
   const MethodInfo& info = method.info();
   title_->setText(text_of(info.title));
-  summary_->setText(text_of(info.summary));
-  citation_->setText(text_of(info.citation));
   problem_->hide();
   form_ = new ParameterForm(info);
   if (const auto known = remembered_.find(chosen_); known != remembered_.end())
     form_->set_values(known->second);
   auto* page = new QWidget;
   auto* layout = new QVBoxLayout(page);
-  layout->setContentsMargins(0, 4, 8, 4);
+  layout->setContentsMargins(0, 0, 8, 4);
+  // What it does and whose it is scroll with the form: the panel is narrow, and they are read once.
+  auto* summary = paragraph(page, "method_summary");
+  summary->setText(text_of(info.summary));
+  auto* citation = paragraph(page, "method_citation");
+  citation->setText(text_of(info.citation));
+  citation->setEnabled(false);
+  layout->addWidget(summary);
+  layout->addWidget(citation);
+  layout->addSpacing(4);
   if (info.parameters.empty()) layout->addWidget(new QLabel(tr("It has no parameters.")));
   layout->addWidget(form_);
   layout->addStretch(1);

@@ -34,7 +34,7 @@ class MethodsView : public View {
 
   QLineEdit* search_ = nullptr;
   QListWidget* list_ = nullptr;
-  QLabel *title_ = nullptr, *summary_ = nullptr, *citation_ = nullptr, *problem_ = nullptr;
+  QLabel *title_ = nullptr, *problem_ = nullptr;
   QScrollArea* scroll_ = nullptr;
   ParameterForm* form_ = nullptr;
   QPushButton *run_ = nullptr, *stop_ = nullptr, *reset_ = nullptr;

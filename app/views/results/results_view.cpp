@@ -15,10 +15,16 @@ namespace {
 
 QString text_of(const std::string& text) { return QString::fromStdString(text); }
 
-QString parameters_text(const nlohmann::json& parameters) {
+// all: the defaults too.
+QString parameters_text(const KeptResult& kept, bool all) {
+  nlohmann::json usual;
+  for (const AnalysisMethod* method : Workbench::methods())
+    if (method->info().id == kept.method)
+      for (const ParameterInfo& info : method->info().parameters) usual[info.name] = info.default_value;
   QStringList parts;
-  for (const auto& [name, value] : parameters.items())
-    parts << text_of(name + "=" + (value.is_string() ? value.get<std::string>() : value.dump()));
+  for (const auto& [name, value] : kept.parameters.items())
+    if (all || !usual.contains(name) || usual[name] != value)
+      parts << text_of(name + "=" + (value.is_string() ? value.get<std::string>() : value.dump()));
   return parts.join(QStringLiteral(", "));
 }
 
@@ -112,7 +118,7 @@ void ResultsView::fill_list() {
       text += tr(" (partial)");
     list_->addItem(text, kept.number);
     list_->setItemData(list_->count() - 1,
-                       text_of(kept.method) + QLatin1Char('\n') + parameters_text(kept.parameters),
+                       text_of(kept.method) + QLatin1Char('\n') + parameters_text(kept, true),
                        Qt::ToolTipRole);
   }
   list_->setCurrentIndex(list_->findData(workbench().result_shown()));
@@ -129,9 +135,10 @@ void ResultsView::show_state(const KeptResult& kept) {
   if (kept.result && !workbench().is_about_model(kept))
     parts << tr("about another model: %1").arg(text_of(kept.run.model_name).toHtmlEscaped());
   if (kept.result) parts << tr("%1 s").arg(kept.seconds, 0, 'g', 2);
-  const QString given = parameters_text(kept.parameters);
+  const QString given = parameters_text(kept, false);
   if (!given.isEmpty()) parts << given.toHtmlEscaped();
   state_->setText(QStringLiteral("<span>%1</span>").arg(parts.join(QStringLiteral(" · "))));
+  state_->setToolTip(parameters_text(kept, true));
   QString sentences;
   if (kept.result)
     for (const std::string& finding : kept.result->findings)

@@ -134,7 +134,9 @@ void ResultsView::show_state(const KeptResult& kept) {
     parts << tr("<b>Partial</b>: it was stopped; “Run again” goes on from there");
   if (kept.result && !workbench().is_about_model(kept))
     parts << tr("about another model: %1").arg(text_of(kept.run.model_name).toHtmlEscaped());
-  if (kept.result) parts << tr("%1 s").arg(kept.seconds, 0, 'g', 2);
+  if (kept.result)
+    parts << (kept.seconds < 1.0 ? tr("%1 ms").arg(kept.seconds * 1000.0, 0, 'f', 0)
+                                 : tr("%1 s").arg(kept.seconds, 0, 'f', 1));
   const QString given = parameters_text(kept, false);
   if (!given.isEmpty()) parts << given.toHtmlEscaped();
   state_->setText(QStringLiteral("<span>%1</span>").arg(parts.join(QStringLiteral(" · "))));

@@ -155,9 +155,27 @@ void ScatterCanvas::paint_points(QPainter& painter) const {
       painter.setBrush(QColor(rgb.r, rgb.g, rgb.b));
       const double size = radius + (front ? 1.5 : 0.0) + (hovered_ == head ? 1.5 : 0.0);
       painter.drawEllipse(*place, size, size);
-      if (!front && hovered_ != head && all.size() > 24) continue;
-      painter.setPen(palette().color(QPalette::WindowText));
-      painter.drawText(*place + QPointF(size + 3.0, -3.0), QString::fromStdString(to_string(head)));
+    }
+}
+
+// Those that are selected or pointed at, then others as far as there is room between them.
+void ScatterCanvas::paint_names(QPainter& painter) const {
+  const QFontMetricsF metrics(font());
+  painter.setPen(palette().color(QPalette::WindowText));
+  std::vector<QRectF> taken;
+  for (const bool front : {true, false})
+    for (const HeadId head : heads()) {
+      const bool named = hovered_ == head || chosen(workbench_.selection(), head);
+      const auto place = place_of(head);
+      if (!place || named != front) continue;
+      const QString name = QString::fromStdString(to_string(head));
+      const QRectF box(place->x() + radius + 4.0, place->y() - metrics.height(),
+                       metrics.horizontalAdvance(name), metrics.height());
+      const bool free = std::none_of(taken.begin(), taken.end(),
+                                     [&](const QRectF& other) { return other.intersects(box); });
+      if (!free) continue;
+      painter.drawText(box, Qt::AlignCenter | Qt::TextDontClip, name);
+      taken.push_back(box);
     }
 }
 
@@ -172,6 +190,7 @@ void ScatterCanvas::paintEvent(QPaintEvent* /*event*/) {
   }
   paint_axes(painter);
   paint_points(painter);
+  paint_names(painter);
   if (rubber_.isEmpty()) return;
   painter.setBrush(Qt::NoBrush);
   painter.setPen(QPen(palette().color(QPalette::Highlight), 1, Qt::DashLine));

@@ -34,6 +34,7 @@ class ScatterCanvas : public QWidget {
   void paint_axes(QPainter& painter) const;
   void paint_axis_ticks(QPainter& painter, bool across) const;
   void paint_points(QPainter& painter) const;
+  void paint_names(QPainter& painter) const;
 
   Workbench& workbench_;
   HeadColumn x_, y_;

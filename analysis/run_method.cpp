@@ -15,8 +15,8 @@ constexpr size_t answers_at_once = 256;  // rows of logits held: 50 MB with a vo
 class Round {
  public:
   Round(const Laboratory& laboratory, AnswerJournal& journal, const std::shared_ptr<const Run>& looked_at,
-        const JobContext& job)
-      : laboratory_(laboratory), journal_(journal), looked_at_(looked_at), job_(job) {}
+        const JobContext& job, const std::function<void()>& between)
+      : laboratory_(laboratory), journal_(journal), looked_at_(looked_at), job_(job), between_(between) {}
 
   // Cancelled: fills in what was done and returns the error.
   Result<void> run(const std::vector<Wanted>& wanted, std::vector<Outcome>& outcomes) {
@@ -28,6 +28,7 @@ class Round {
       if (const auto* run = std::get_if<RunWanted>(&wanted[i])) {
         SACCADE_TRY(outcomes[first + i], laboratory_.runner->run(run->request, looked_at_, part_of_job(1)));
         ++done_;
+        between_();
         continue;
       }
       if (const auto* paths = std::get_if<PathsWanted>(&wanted[i])) {
@@ -35,11 +36,13 @@ class Round {
                                               *paths->run->capture, paths->question, part_of_job(1)));
         outcomes[first + i] = std::make_shared<const HostTensor>(std::move(residuals));
         ++done_;
+        between_();
         continue;
       }
       if (const auto* generation = std::get_if<GenerationWanted>(&wanted[i])) {
         SACCADE_TRY(outcomes[first + i], generate(*generation));
         ++done_;
+        between_();
         continue;
       }
       const auto& answer = std::get<AnswerWanted>(wanted[i]);
@@ -54,6 +57,7 @@ class Round {
       const std::span<const size_t> some =
           std::span(waiting).subspan(at, std::min(answers_at_once, waiting.size() - at));
       SACCADE_CHECK(answer(wanted, some, outcomes, first));
+      if (done_ < total_) between_();
     }
     return {};
   }
@@ -107,6 +111,7 @@ class Round {
   AnswerJournal& journal_;
   const std::shared_ptr<const Run>& looked_at_;
   const JobContext& job_;
+  const std::function<void()>& between_;
   size_t total_ = 0, done_ = 0;
 };
 
@@ -122,11 +127,20 @@ Result<AnalysisResult> run_method(const AnalysisMethod& method, const nlohmann::
   input.model = laboratory.model;
   input.base = looked_at->request;
   input.threads = laboratory.runner->threads();
+  const std::function<Result<AnalysisResult>()> so_far = [&]() -> Result<AnalysisResult> {
+    SACCADE_TRY(AnalysisResult partial, method.compute(input, JobContext{job.cancel, {}}));
+    partial.partial = true;
+    return partial;
+  };
+  const std::function<void()> between = [&] {
+    if (laboratory.between) laboratory.between(so_far);
+  };
   SACCADE_TRY(AnswerJournal journal, AnswerJournal::open(laboratory.journal));
   while (true) {
     SACCADE_TRY(const std::vector<Wanted> wanted, method.plan(input));
     if (wanted.empty()) return method.compute(input, job);
-    const Result<void> round = Round(laboratory, journal, looked_at, job).run(wanted, input.outcomes);
+    const Result<void> round =
+        Round(laboratory, journal, looked_at, job, between).run(wanted, input.outcomes);
     if (round.ok()) continue;
     if (round.error().code != ErrorCode::cancelled) return round.error();
     SACCADE_TRY(AnalysisResult partial, method.compute(input, JobContext{}));

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 
 #include "analysis/method.h"
 
@@ -16,6 +17,9 @@ struct Laboratory {
   // Answers and generations are appended to this file as they come, and taken from it the next time: a long
   // sweep that was stopped goes on where it was. Empty = nothing is kept.
   std::filesystem::path journal;
+  // Called between the parts of a long sweep, when the runner is free. so_far computes what the answers up to
+  // now give; like everything a method computes, it may be refused.
+  std::function<void(const std::function<Result<AnalysisResult>()>& so_far)> between = {};
 };
 
 // parameters: as given, not yet complete. looked_at: the run that the method is about.

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "analysis/export/result_figures.h"
 #include "analysis/run_method.h"
 #include "app/cli/commands.h"
 #include "app/cli/work.h"
@@ -48,6 +49,33 @@ std::string table_text(const Table& table, char separator) {
   return text;
 }
 
+bool is_figure(const std::filesystem::path& path) {
+  const std::string extension = path.extension().string();
+  return extension == ".svg" || extension == ".pdf" || extension == ".png";
+}
+
+Result<void> check_out(const std::filesystem::path& out) {
+  if (out.empty() || is_figure(out) || out.extension() == ".json" || out.extension() == ".csv") return {};
+  return make_error(
+      ErrorCode::unsupported,
+      fmt::format("--out {}: expected a name ending in .json, .csv, .svg, .pdf or .png", out.string()));
+}
+
+// The picture that the window shows first: the circuit where there is one, else the first field.
+Result<void> write_figure(const AnalysisResult& result, const MethodInfo& info, const Provenance& run,
+                          const std::filesystem::path& out) {
+  constexpr size_t edges_shown = 40;  // as the window at first
+  const ResultOrigin origin{info.id, info.title, result.parameters, result.partial, run};
+  if (CircuitGraph::in(result)) {
+    SACCADE_TRY(const CircuitGraph graph, CircuitGraph::of(result));
+    return write_circuit_figure(graph, edges_shown, origin, {}, out);
+  }
+  if (result.fields.empty())
+    return make_error(ErrorCode::unsupported,
+                      fmt::format("{} gives no field to draw; use a name ending in .json or .csv", info.id));
+  return write_field_figure(result.fields.front(), {}, origin, {}, out);
+}
+
 }  // namespace
 
 Result<void> list_methods(const Context& context, const std::string& method) {
@@ -68,6 +96,7 @@ Result<void> list_methods(const Context& context, const std::string& method) {
 
 Result<void> analyze(const Context& context, const AnalyzeOptions& options) {
   SACCADE_TRY(const AnalysisMethod* method, find_method(options.method));
+  SACCADE_CHECK(check_out(options.out));  // before the work, not after it
   SACCADE_TRY(const nlohmann::json given, parse_parameters(method->info(), options.set));
   SACCADE_TRY(const nlohmann::json parameters, complete_parameters(method->info(), given));
   SACCADE_TRY(const Work work,
@@ -79,15 +108,15 @@ Result<void> analyze(const Context& context, const AnalyzeOptions& options) {
   document["params"] = parameters;
   if (!options.out.empty()) {
     const std::filesystem::path out = options.out;
-    std::string body = document.dump(1) + "\n";
-    if (out.extension() == ".csv") {
-      body.clear();
-      for (const Table& table : result.tables) body += table_text(table, ',');
-    } else if (out.extension() != ".json") {
-      return make_error(ErrorCode::unsupported,
-                        fmt::format("--out {}: expected a name ending in .json or .csv", options.out));
+    if (is_figure(out)) {
+      SACCADE_CHECK(write_figure(result, method->info(), work.edited.run->capture->provenance, out));
+    } else if (out.extension() == ".csv") {
+      std::string tables;
+      for (const Table& table : result.tables) tables += csv_of(table);
+      SACCADE_CHECK(write_text_file(out, tables));
+    } else {
+      SACCADE_CHECK(write_text_file(out, document.dump(1) + "\n"));
     }
-    SACCADE_CHECK(write_text_file(out, body));
   }
   std::string text;
   for (const std::string& finding : result.findings) text += finding + "\n";

@@ -143,7 +143,7 @@ int main(int argc, char** argv) {
   add_input(*command, analyze_options.input);
   add_edits(*command, analyze_options.edits);
   command->add_option("--set", analyze_options.set, "a parameter, NAME=VALUE")->allow_extra_args(false);
-  command->add_option("--out", analyze_options.out, "F.json or F.csv");
+  command->add_option("--out", analyze_options.out, "F.json, .csv, .svg, .pdf or .png");
   command->add_option("--keep", analyze_options.keep,
                       "a file of answers: added to as they come, and not asked for again the next time");
   command->callback([&] { work = [&] { return analyze(context, analyze_options); }; });

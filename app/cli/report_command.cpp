@@ -19,7 +19,7 @@
 #include <filesystem>
 #include <map>
 
-#include "analysis/export/field_figure.h"
+#include "analysis/export/result_figures.h"
 #include "analysis/run_method.h"
 #include "app/cli/commands.h"
 #include "app/cli/work.h"
@@ -243,23 +243,33 @@ class Writer {
       text += table + "\n";
     }
     for (const std::string& name : section.figures) {
-      SACCADE_TRY(const std::string figure, this->figure(section, number, result, name, work));
+      SACCADE_TRY(const std::string figure, this->figure(section, number, *method, result, name, work));
       text += figure;
     }
     return text;
   }
 
  private:
-  Result<std::string> figure(const Section& section, size_t number, const AnalysisResult& result,
-                             const std::string& name, const Work& work) {
+  // "circuit", or the name of a field.
+  Result<std::string> figure(const Section& section, size_t number, const AnalysisMethod& method,
+                             const AnalysisResult& result, const std::string& name, const Work& work) {
+    const std::string file = fmt::format("figures/{}-{}-{}.png", number, section.method, name);
+    FigureOptions options;
+    options.dpi = 130.0;  // sharp on a page, small in a repository
+    const MethodInfo& info = method.info();
+    const ResultOrigin origin{info.id, info.title, result.parameters, result.partial,
+                              work.edited.run->capture->provenance};
+    if (name == "circuit") {
+      constexpr size_t edges_shown = 40;  // as the window at first
+      SACCADE_TRY(const CircuitGraph graph, CircuitGraph::of(result));
+      SACCADE_CHECK(write_circuit_figure(graph, edges_shown, origin, options, folder_ / file));
+      return fmt::format("![Circuit]({})\n\n", file);
+    }
     const Field* field = result.field(name);
     if (field == nullptr)
       return refuse(section.title, fmt::format("{} gives no field '{}'", section.method, name));
-    const std::string file = fmt::format("figures/{}-{}-{}.png", number, section.method, name);
-    FigureOptions options;
-    options.scale = scale_of(*field);
-    options.dpi = 130.0;  // sharp on a page, small in a repository
-    SACCADE_CHECK(write_field_figure(*field, work.edited.run->capture->provenance, options, folder_ / file));
+    if (field->has_axes({AxisKind::layer, AxisKind::head})) options.width_mm = 110.0;
+    SACCADE_CHECK(write_field_figure(*field, {}, origin, options, folder_ / file));
     return fmt::format("![{}]({})\n\n", field->label, file);
   }
 

@@ -19,13 +19,17 @@
 #include "app/shell/found_card.h"
 #include "app/views/answer/answer_view.h"
 #include "app/views/arcs/arcs_view.h"
+#include "app/views/circuit/circuit_view.h"
 #include "app/views/edits/edits_view.h"
 #include "app/views/head_grid/head_grid_view.h"
 #include "app/views/head_map/head_map_view.h"
 #include "app/views/head_map/map_canvas.h"
 #include "app/views/heads_table/heads_table_view.h"
 #include "app/views/jobs/jobs_strip.h"
+#include "app/views/methods/methods_view.h"
 #include "app/views/prompt/prompt_view.h"
+#include "app/views/results/results_view.h"
+#include "app/views/scatter/scatter_view.h"
 #include "core/base/memory.h"
 #include "core/session/sample_prompts.h"
 
@@ -55,6 +59,7 @@ MainWindow::MainWindow(const WorkbenchOptions& options, QWidget* parent)
   build_file_menu();
   build_edit_menu();
   build_view_menu();
+  build_methods_menu();
   build_help_menu();
   qApp->installEventFilter(this);
   connect(&workbench_, &Workbench::failed, error_bar_, &ErrorBar::show_error);
@@ -74,6 +79,10 @@ MainWindow::MainWindow(const WorkbenchOptions& options, QWidget* parent)
     update_status();
   });
   connect(&workbench_, &Workbench::runs_changed, this, &MainWindow::update_status);
+  connect(&workbench_, &Workbench::result_raised, this, [this] { raise_view(results_); });
+  connect(&workbench_, &Workbench::method_refused, this, [this](const QString&, const QString& message) {
+    if (!methods_->isVisible()) error_bar_->show_error(message, message);
+  });
   update_status();
 }
 
@@ -92,6 +101,10 @@ void MainWindow::build_views() {
   arcs_ = new ArcsView(workbench_);
   tabs_->addTab(map_, tr("Map"));
   tabs_->addTab(arcs_, tr("Arcs"));
+  circuit_ = new CircuitView(workbench_);
+  scatter_ = new ScatterView(workbench_);
+  tabs_->addTab(circuit_, tr("Circuit"));
+  tabs_->addTab(scatter_, tr("Scatter"));
   layout->addWidget(tabs_, 1);
   setCentralWidget(centre);
   prompt_ = new PromptView(workbench_);
@@ -99,16 +112,24 @@ void MainWindow::build_views() {
   answer_ = new AnswerView(workbench_);
   heads_ = new HeadsTableView(workbench_);
   grid_ = new HeadGridView(workbench_);
+  methods_ = new MethodsView(workbench_);
+  results_ = new ResultsView(workbench_);
   setCorner(Qt::BottomLeftCorner, Qt::LeftDockWidgetArea);
   setCorner(Qt::BottomRightCorner, Qt::RightDockWidgetArea);
   QDockWidget* prompt = add_dock(tr("Prompt"), prompt_, Qt::LeftDockWidgetArea);
   QDockWidget* edits = add_dock(tr("Edits"), edits_, Qt::LeftDockWidgetArea);
+  QDockWidget* methods = add_dock(tr("Methods"), methods_, Qt::LeftDockWidgetArea);
+  tabifyDockWidget(edits, methods);
+  edits->raise();
   QDockWidget* answer = add_dock(tr("Answer"), answer_, Qt::RightDockWidgetArea);
   QDockWidget* heads = add_dock(tr("Heads"), heads_, Qt::RightDockWidgetArea);
+  QDockWidget* results = add_dock(tr("Results"), results_, Qt::RightDockWidgetArea);
+  tabifyDockWidget(heads, results);
+  heads->raise();
   QDockWidget* grid = add_dock(tr("Head grid"), grid_, Qt::BottomDockWidgetArea);
-  resizeDocks({prompt, answer}, {330, 420}, Qt::Horizontal);
-  resizeDocks({prompt, edits}, {560, 300}, Qt::Vertical);
-  resizeDocks({answer, heads}, {600, 280}, Qt::Vertical);
+  resizeDocks({prompt, answer}, {330, 430}, Qt::Horizontal);
+  resizeDocks({prompt, edits}, {380, 480}, Qt::Vertical);
+  resizeDocks({answer, heads}, {480, 400}, Qt::Vertical);
   resizeDocks({grid}, {290}, Qt::Vertical);
   statusBar()->addWidget(new JobsStrip(workbench_, this), 1);
   statusBar()->setSizeGripEnabled(false);
@@ -122,6 +143,14 @@ QDockWidget* MainWindow::add_dock(const QString& title, QWidget* view, Qt::DockW
                     QDockWidget::DockWidgetClosable);
   addDockWidget(area, dock);
   return dock;
+}
+
+void MainWindow::raise_view(QWidget* view) {
+  if (tabs_->indexOf(view) >= 0) return tabs_->setCurrentWidget(view);
+  auto* dock = qobject_cast<QDockWidget*>(view->parentWidget());
+  if (!dock) return;
+  dock->show();
+  dock->raise();
 }
 
 void MainWindow::update_status() {

@@ -16,13 +16,17 @@ namespace saccade {
 
 class AnswerView;
 class ArcsView;
+class CircuitView;
 class EditsView;
 class ErrorBar;
 class FoundCard;
 class HeadGridView;
 class HeadMapView;
 class HeadsTableView;
+class MethodsView;
 class PromptView;
+class ResultsView;
+class ScatterView;
 
 enum class FigureKind { map, grid, comparison };
 
@@ -47,6 +51,12 @@ class MainWindow : public QMainWindow {
   [[nodiscard]] AnswerView* answer_view() const { return answer_; }
   [[nodiscard]] ErrorBar* error_bar() const { return error_bar_; }
   [[nodiscard]] FoundCard* found_card() const { return found_card_; }
+  [[nodiscard]] MethodsView* methods_view() const { return methods_; }
+  [[nodiscard]] ResultsView* results_view() const { return results_; }
+  [[nodiscard]] ScatterView* scatter_view() const { return scatter_; }
+  [[nodiscard]] CircuitView* circuit_view() const { return circuit_; }
+  // Brings the panel that a view stands in to the front.
+  void raise_view(QWidget* view);
   [[nodiscard]] QTabWidget* tabs() const { return tabs_; }
 
  protected:
@@ -61,6 +71,7 @@ class MainWindow : public QMainWindow {
   void build_file_menu();
   void build_edit_menu();
   void build_view_menu();
+  void build_methods_menu();
   void build_help_menu();
   QDockWidget* add_dock(const QString& title, QWidget* view, Qt::DockWidgetArea area);
   void update_status();
@@ -77,6 +88,10 @@ class MainWindow : public QMainWindow {
   Workbench workbench_;
   HeadMapView* map_ = nullptr;
   ArcsView* arcs_ = nullptr;
+  CircuitView* circuit_ = nullptr;
+  ScatterView* scatter_ = nullptr;
+  MethodsView* methods_ = nullptr;
+  ResultsView* results_ = nullptr;
   HeadGridView* grid_ = nullptr;
   AnswerView* answer_ = nullptr;
   HeadsTableView* heads_ = nullptr;

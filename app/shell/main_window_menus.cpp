@@ -7,10 +7,13 @@
 #include <QToolBar>
 
 #include "analysis/export/figure.h"
+#include "analysis/field_slice.h"
 #include "app/shell/error_bar.h"
 #include "app/shell/found_card.h"
 #include "app/shell/main_window.h"
 #include "app/shell/theme.h"
+#include "app/views/methods/methods_view.h"
+#include "app/views/results/results_view.h"
 #include "core/run/tensor_ops.h"
 
 namespace saccade {
@@ -125,6 +128,26 @@ void MainWindow::build_view_menu() {
   theme->addAction(tr("Dark"), this, [] { apply_theme(Theme::dark); });
 }
 
+// Every method by its title; choosing one shows its form.
+void MainWindow::build_methods_menu() {
+  QMenu* menu = menuBar()->addMenu(tr("&Methods"));
+  menu->addAction(tr("Choose a method…"), QKeySequence("Ctrl+M"), this, [this] {
+    raise_view(methods_);
+    if (auto* search = methods_->findChild<QLineEdit*>("method_search")) search->setFocus();
+  });
+  menu->addAction(tr("Results"), QKeySequence("Ctrl+R"), this, [this] { raise_view(results_); });
+  menu->addSeparator();
+  for (const AnalysisMethod* method : Workbench::methods()) {
+    const QString id = QString::fromStdString(method->info().id);
+    QAction* action = menu->addAction(QString::fromStdString(method->info().title), this, [this, id] {
+      raise_view(methods_);
+      methods_->choose(id);
+    });
+    action->setToolTip(QString::fromStdString(method->info().summary));
+  }
+  menu->setToolTipsVisible(true);
+}
+
 void MainWindow::build_help_menu() {
   QMenu* help = menuBar()->addMenu(tr("&Help"));
   help->addAction(tr("Keys and gestures"), QKeySequence("F1"), this, &MainWindow::show_shortcuts);
@@ -151,6 +174,7 @@ void MainWindow::show_shortcuts() {
          "map</td></tr>"
          "<tr><td><b>Shift-drag</b></td><td>on the map: measure a rectangle</td></tr>"
          "<tr><td><b>Alt+Left, Alt+Right</b></td><td>through earlier selections</td></tr>"
+         "<tr><td><b>Ctrl+M, Ctrl+R</b></td><td>methods, their results</td></tr>"
          "<tr><td><b>Ctrl+F</b></td><td>find a head or a token</td></tr>"
          "<tr><td><b>Esc</b></td><td>stop all work</td></tr></table>"));
 }
@@ -207,8 +231,17 @@ void MainWindow::export_figure(FigureKind kind, const QString& path) {
   options.scale = workbench_.scale();
   const bool difference = workbench_.shown() == Shown::difference;
   std::optional<Field> score;
-  if (const auto& scores = workbench_.head_scores(); scores && !workbench_.score_shown().isEmpty())
-    if (const Field* field = scores->field(workbench_.score_shown().toStdString())) score = *field;
+  if (const HeadColumn* column = workbench_.head_column(workbench_.score_shown())) {
+    score = Field{column->name,
+                  column->label,
+                  column->unit,
+                  column->kind,
+                  {{AxisKind::layer, "layer", {}}, {AxisKind::head, "head", {}}},
+                  column->values,
+                  {}};
+    if (kind == FigureKind::grid)
+      options.scale = scale_of(column->kind, column->values.values(), options.scale.palette);
+  }
   const KernelSet& kernels = workbench_.kernels();
   workbench_.engine().submit(
       "export", "Export " + path.toStdString(),

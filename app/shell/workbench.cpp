@@ -1,35 +1,12 @@
 #include "app/shell/workbench.h"
 
-#include <QMetaObject>
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
 
 #include "app/shell/finding.h"
-#include "app/shell/workbench_work.h"
+#include "app/shell/workbench_private.h"
 
 namespace saccade {
-
-struct Workbench::Private {
-  std::shared_ptr<EngineSide> side;  // touched by engine jobs only; the handle is passed to them
-  uint64_t generation = 0;           // of the newest request for runs; results of older ones are dropped
-  std::vector<int32_t> ids;          // instead of the prompt, from a session
-  std::optional<Session> pending;    // what to apply once its model is open
-  std::vector<Selection> visited;    // back and forward
-  size_t visited_at = 0;
-  bool chosen_by_person = false;  // whether a head was selected by hand since the model was opened
-
-  // Runs a closure on the GUI thread, if the workbench still lives then.
-  static void post(Workbench* workbench, std::function<void()> work) {
-    QMetaObject::invokeMethod(workbench, std::move(work), Qt::QueuedConnection);
-  }
-  static void post_error(Workbench* workbench, const Error& error) {
-    if (error.code == ErrorCode::cancelled) return;
-    const QString message = QString::fromStdString(error.message);
-    const QString details = QString::fromStdString(error.to_string());
-    post(workbench, [workbench, message, details] { Q_EMIT workbench->failed(message, details); });
-  }
-};
 
 Workbench::Workbench(const WorkbenchOptions& options, QObject* parent)
     : QObject(parent), d_(std::make_unique<Private>()), options_(options) {
@@ -103,6 +80,7 @@ void Workbench::adopt_model(const std::shared_ptr<EngineSide>& side) {
   engine_->cancel_key("run");
   engine_->cancel_key("scores");
   engine_->cancel_key("generate");
+  stop_methods();  // what they have so far is kept
   d_->side = side;
   d_->ids.clear();
   d_->chosen_by_person = false;
@@ -111,6 +89,7 @@ void Workbench::adopt_model(const std::shared_ptr<EngineSide>& side) {
   run_b_.reset();
   comparison_.reset();
   head_scores_.reset();
+  update_columns();
   selection_ = {};
   history_ = {};
   text_a_ = text_b_ = {};
@@ -179,6 +158,7 @@ void Workbench::adopt_runs(const MadeRuns& made) {
   Q_EMIT runs_changed();
   for (const std::string& finding : run_b_->findings) {
     finding_ = QString::fromStdString(finding);
+    finding_result_ = 0;
     Q_EMIT finding_changed();
   }
   if (shown_capture() != shown_before) request_scores();
@@ -196,6 +176,7 @@ void Workbench::request_scores() {
     Private::post(this, [this, scores = std::move(*scores), capture] {
       if (capture != shown_capture()) return;
       head_scores_ = scores;
+      update_columns();
       Q_EMIT scores_changed();
       if (!d_->chosen_by_person)
         if (const auto head = strongest_head(scores, "induction")) {
@@ -213,132 +194,8 @@ void Workbench::request_scores() {
 void Workbench::update_finding() {
   if (!head_scores_ || selection_.heads.empty()) return;
   finding_ = describe_head(*head_scores_, selection_.head);
+  finding_result_ = 0;
   Q_EMIT finding_changed();
-}
-
-void Workbench::set_prompt(const QString& text, bool add_bos) {
-  if (text == prompt_ && add_bos == add_bos_ && d_->ids.empty() && run_a_) return;
-  prompt_ = text;
-  add_bos_ = add_bos;
-  d_->ids.clear();
-  text_a_ = text_b_ = {};
-  selection_.query = selection_.key = -1;
-  engine_->cancel_key("generate");
-  Q_EMIT generation_changed();
-  request_runs();
-}
-
-void Workbench::remember_selection() {
-  if (!d_->visited.empty() && d_->visited[d_->visited_at] == selection_) return;
-  d_->visited.resize(std::min(d_->visited.size(), d_->visited_at + 1));
-  d_->visited.push_back(selection_);
-  d_->visited_at = d_->visited.size() - 1;
-}
-
-void Workbench::select_head(HeadId head, bool toggle) {
-  d_->chosen_by_person = true;
-  std::vector<HeadId>& heads = selection_.heads;
-  const auto found = std::find(heads.begin(), heads.end(), head);
-  if (!toggle) {
-    heads = {head};
-    selection_.head = head;
-  } else if (found == heads.end()) {
-    heads.push_back(head);
-    selection_.head = head;
-  } else if (heads.size() > 1) {
-    heads.erase(found);
-    selection_.head = heads.back();
-  }
-  remember_selection();
-  Q_EMIT selection_changed();
-  update_finding();
-}
-
-void Workbench::select_heads(const std::vector<HeadId>& heads) {
-  if (heads.empty()) return;
-  d_->chosen_by_person = true;
-  selection_.heads = heads;
-  if (std::find(heads.begin(), heads.end(), selection_.head) == heads.end()) selection_.head = heads.front();
-  remember_selection();
-  Q_EMIT selection_changed();
-  update_finding();
-}
-
-void Workbench::select_tokens(int query, int key) {
-  if (selection_.query == query && selection_.key == key) return;
-  selection_.query = query;
-  selection_.key = key;
-  remember_selection();
-  Q_EMIT selection_changed();
-}
-
-void Workbench::set_edits(std::vector<Edit> edits, const QString& coalesce_tag) {
-  if (edits == history_.edits()) return;
-  history_.set(std::move(edits), coalesce_tag.toStdString());
-  Q_EMIT edits_changed();
-  request_runs();
-}
-
-void Workbench::add_edit(const Edit& edit) {
-  std::vector<Edit> edits = history_.edits();
-  edits.push_back(edit);
-  set_edits(std::move(edits));
-}
-
-void Workbench::zero_selected_heads() {
-  std::vector<Edit> edits = history_.edits();
-  const auto zero_of = [](HeadId head) {
-    Edit edit;
-    edit.verb = EditVerb::zero;
-    edit.target = target_of(head);
-    return edit;
-  };
-  const auto zeroed = [&](HeadId head) {
-    return std::find(edits.begin(), edits.end(), zero_of(head)) != edits.end();
-  };
-  const bool all = std::all_of(selection_.heads.begin(), selection_.heads.end(), zeroed);
-  for (const HeadId head : selection_.heads) {
-    if (all)
-      std::erase(edits, zero_of(head));
-    else if (!zeroed(head))
-      edits.push_back(zero_of(head));
-  }
-  set_edits(std::move(edits));
-}
-
-void Workbench::isolate_selected_heads() {
-  if (!model_ || selection_.heads.empty()) return;
-  std::vector<Edit> edits = history_.edits();
-  const auto selected = [&](HeadId head) {
-    return std::find(selection_.heads.begin(), selection_.heads.end(), head) != selection_.heads.end();
-  };
-  for (int32_t l = 0; l < model_->spec().n_layer; ++l) {
-    const bool layer = std::any_of(selection_.heads.begin(), selection_.heads.end(),
-                                   [&](HeadId head) { return head.layer.value == l; });
-    IndexSet others;
-    for (int32_t h = 0; layer && h < model_->spec().n_head; ++h)
-      if (!selected({LayerIndex{l}, HeadIndex{h}})) others.ranges.emplace_back(h, h);
-    if (others.ranges.empty()) continue;
-    Edit edit;
-    edit.verb = EditVerb::zero;
-    edit.target = HeadTarget{{{{l, l}}}, others};
-    if (std::find(edits.begin(), edits.end(), edit) == edits.end()) edits.push_back(edit);
-  }
-  set_edits(std::move(edits));
-}
-
-void Workbench::undo() {
-  if (!history_.can_undo()) return;
-  history_.undo();
-  Q_EMIT edits_changed();
-  request_runs();
-}
-
-void Workbench::redo() {
-  if (!history_.can_redo()) return;
-  history_.redo();
-  Q_EMIT edits_changed();
-  request_runs();
 }
 
 void Workbench::show_run(Shown shown) {
@@ -404,107 +261,6 @@ void Workbench::generate() {
         if (b) SACCADE_CHECK(stream(b->request, &Workbench::text_b_, job));
         return {};
       });
-}
-
-void Workbench::back() {
-  if (d_->visited_at == 0) return;
-  selection_ = d_->visited[--d_->visited_at];
-  Q_EMIT selection_changed();
-  update_finding();
-}
-
-void Workbench::forward() {
-  if (d_->visited_at + 1 >= d_->visited.size()) return;
-  selection_ = d_->visited[++d_->visited_at];
-  Q_EMIT selection_changed();
-  update_finding();
-}
-
-void Workbench::write_dump(const QString& path, const QString& sites) {
-  const auto run = shown_ == Shown::baseline ? run_a_ : run_b_;
-  if (!run) return;
-  engine_->submit("dump", "Write " + path.toStdString(),
-                  [this, side = d_->side, run, path = path.toStdString(),
-                   sites = sites.toStdString()](const JobContext& job) {
-                    Result<void> written = dump_run(side.get(), run, *options_.kernels, path, sites, job);
-                    if (!written.ok()) Private::post_error(this, written.error());
-                    return written;
-                  });
-}
-
-void Workbench::open_dump(const QString& path) {
-  engine_->submit("open", "Read " + path.toStdString(),
-                  [this, path = path.toStdString()](const JobContext&) -> Result<void> {
-                    auto run = run_from_dump(path);
-                    if (!run.ok()) {
-                      Private::post_error(this, run.error());
-                      return std::move(run).error();
-                    }
-                    Private::post(this, [this, run = *run] {
-                      d_->side.reset();
-                      d_->chosen_by_person = false;
-                      model_.reset();
-                      history_ = {};
-                      selection_ = {};
-                      text_a_ = text_b_ = {};
-                      head_scores_.reset();
-                      prompt_ = QString::fromStdString(run->capture->provenance.prompt);
-                      shown_ = Shown::baseline;
-                      run_a_.reset();
-                      run_b_.reset();
-                      Q_EMIT model_changed();
-                      Q_EMIT edits_changed();
-                      Q_EMIT selection_changed();
-                      Q_EMIT generation_changed();
-                      adopt_runs({run, run, std::nullopt});
-                    });
-                    return {};
-                  });
-}
-
-Session Workbench::session() const {
-  Session session;
-  if (model_) {
-    session.model = model_->where();
-    session.model_digest = model_->digest();
-  }
-  session.prompt = prompt_.toStdString();
-  session.ids = d_->ids;
-  session.add_bos = add_bos_;
-  session.edits = history_.edits();
-  session.sampling = sampling_;
-  session.selection = selection_;
-  session.view["palette"] = to_string(scale_.palette);
-  session.view["sinks"] = to_string(scale_.mode);
-  session.view["score"] = score_.toStdString();
-  return session;
-}
-
-void Workbench::restore(const Session& session) {
-  if (const auto palette = parse_palette(session.view.value("palette", std::string())); palette.ok())
-    scale_.palette = *palette;
-  if (const auto mode = parse_sink_mode(session.view.value("sinks", std::string())); mode.ok())
-    scale_.mode = *mode;
-  score_ = QString::fromStdString(session.view.value("score", std::string()));
-  Q_EMIT scale_changed();
-  d_->pending = session;
-  open_model(QString::fromStdString(session.model));
-}
-
-void Workbench::open_anything(const QString& path) {
-  const std::filesystem::path file = path.toStdString();
-  const std::string extension = file.extension().string();
-  if (extension == ".h5" || extension == ".hdf5") return open_dump(path);
-  if (extension == ".json" && file.filename() != "config.json") {
-    const auto session = load_session(file);
-    if (session.ok()) return restore(*session);
-    Q_EMIT failed(QString::fromStdString(session.error().message),
-                  QString::fromStdString(session.error().to_string()));
-    return;
-  }
-  const QString where = extension == ".json" ? QString::fromStdString(file.parent_path().string()) : path;
-  if (model_) return look_at(where);
-  open_model(where);  // there is nothing to lose
 }
 
 }  // namespace saccade

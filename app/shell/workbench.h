@@ -9,7 +9,7 @@
 #include <QObject>
 #include <QString>
 #include <QStringList>
-#include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -17,7 +17,10 @@
 #include "analysis/colour.h"
 #include "analysis/compare.h"
 #include "analysis/field.h"
+#include "analysis/head_columns.h"
+#include "analysis/method.h"
 #include "app/shell/found_model.h"
+#include "app/shell/kept_result.h"
 #include "core/run/runner.h"
 #include "core/session/engine.h"
 #include "core/session/session.h"
@@ -59,7 +62,20 @@ class Workbench : public QObject {
   [[nodiscard]] const std::optional<Comparison>& comparison() const { return comparison_; }
   // head-table of the shown run: fields [layer, head].
   [[nodiscard]] const std::optional<AnalysisResult>& head_scores() const { return head_scores_; }
-  [[nodiscard]] const QString& score_shown() const { return score_; }  // field name; empty = thumbnails
+  // One number per head, from wherever there is one: head-table's fields first, then the columns of results,
+  // newest first. A column's key is its name here.
+  [[nodiscard]] const std::vector<HeadColumn>& head_columns() const { return columns_; }
+  [[nodiscard]] const HeadColumn* head_column(const QString& key) const;  // null: there is none now
+  [[nodiscard]] const QString& score_shown() const { return score_; }     // a key; empty = thumbnails
+  // Every method that can be run, sorted by id.
+  [[nodiscard]] static std::vector<const AnalysisMethod*> methods();
+  // What methods have given in this session, newest first; and those of the session file, to be run again.
+  [[nodiscard]] const std::vector<KeptResult>& results() const { return results_; }
+  [[nodiscard]] const KeptResult* result(int number) const;
+  [[nodiscard]] int result_shown() const { return result_shown_; }      // 0 = none
+  [[nodiscard]] int finding_result() const { return finding_result_; }  // whose the finding is; 0 = a head's
+  // Whether a result's heads are heads of the model that is open.
+  [[nodiscard]] bool is_about_model(const KeptResult& result) const;
   [[nodiscard]] const Selection& selection() const { return selection_; }
   [[nodiscard]] const ColourScale& scale() const { return scale_; }
   [[nodiscard]] const EditHistory& edits() const { return history_; }
@@ -80,6 +96,8 @@ class Workbench : public QObject {
   void set_prompt(const QString& text, bool add_bos);
   void select_head(HeadId head, bool toggle = false);  // toggle adds to or takes from the set
   void select_heads(const std::vector<HeadId>& heads);
+  // Of what a table, a picture or a circuit names: heads the model lacks are left out; none changes nothing.
+  void select_known_heads(const std::vector<HeadId>& heads);
   void select_tokens(int query, int key);  // -1 = none
   void set_edits(std::vector<Edit> edits, const QString& coalesce_tag = {});
   void add_edit(const Edit& edit);
@@ -91,10 +109,21 @@ class Workbench : public QObject {
   void set_scale(const ColourScale& scale);
   void set_score(const QString& field_name);
   void set_sampling(const SamplingOptions& sampling);
-  void generate();  // A and B, one after the other, streamed
-  void back();      // through earlier selections
+  // Runs a method on the run shown; parameters need not be complete. Gives the number of the result to come,
+  // or 0 and method_refused().
+  int run_method(const QString& id, const nlohmann::json& parameters);
+  void run_again(int number);
+  void stop_method(int number);  // what it has so far is kept
+  void stop_methods();
+  void show_result(int number);
+  void remove_result(int number);
+  int add_result(KeptResult kept);  // one that was made elsewhere; gives its number here
+  void generate();                  // A and B, one after the other, streamed
+  void back();                      // through earlier selections
   void forward();
   void write_dump(const QString& path, const QString& sites);
+  // Writes a figure or a table on the engine thread; a failure is shown like any other.
+  void write_file(const QString& path, std::function<Result<void>(const JobContext&)> write);
   void open_dump(const QString& path);  // shows a capture without its model
   [[nodiscard]] Session session() const;
   void restore(const Session& session);
@@ -112,8 +141,11 @@ class Workbench : public QObject {
   void generation_changed();
   void jobs_changed();
   void finding_changed();
-  void model_found();                                           // found(), to be used or not
-  void failed(const QString& message, const QString& details);  // dismissible; earlier state is intact
+  void results_changed();          // which there are, what they hold, which is shown
+  void result_raised(int number);  // somebody asked to see it
+  void method_refused(const QString& id, const QString& message);  // why there is no result, what to do
+  void model_found();                                              // found(), to be used or not
+  void failed(const QString& message, const QString& details);     // dismissible; earlier state is intact
   void other_way_found(const QString& where);  // comes after failed(): what open_model() would take instead
 
  private:
@@ -125,6 +157,12 @@ class Workbench : public QObject {
   void request_scores();
   void remember_selection();
   void update_finding();
+  void update_columns();
+  void keep_result(int number, std::shared_ptr<const AnalysisResult> result, bool running, double seconds);
+  void drop_running(int number, const Error& error);
+  KeptResult* find_result(int number);
+  [[nodiscard]] nlohmann::json analyses_json() const;
+  void offer_analyses(const nlohmann::json& analyses);
 
   std::unique_ptr<Private> d_;
   WorkbenchOptions options_;
@@ -135,7 +173,10 @@ class Workbench : public QObject {
   bool stale_ = false;
   std::optional<Comparison> comparison_;
   std::optional<AnalysisResult> head_scores_;
+  std::vector<HeadColumn> columns_;
   QString score_;
+  std::vector<KeptResult> results_;
+  int result_shown_ = 0, finding_result_ = 0;
   Selection selection_;
   ColourScale scale_;
   EditHistory history_;

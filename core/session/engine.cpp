@@ -58,6 +58,7 @@ struct Engine::State {
   std::condition_variable work_came, became_idle;
   std::deque<std::shared_ptr<Job>> waiting;
   std::shared_ptr<Job> running;
+  std::shared_ptr<Job> paused;  // has given way to `running`
   std::deque<JobStatus> ended;  // newest first
   uint64_t last_id = 0;
   bool stopping = false;
@@ -92,7 +93,8 @@ struct Engine::State {
       dropped.push_back(std::move(*job));
       job = waiting.erase(job);
     }
-    if (running && concerns(running->status)) running->cancel.cancel();
+    for (const auto& job : {running, paused})
+      if (job && concerns(job->status)) job->cancel.cancel();
     if (waiting.empty() && !running) became_idle.notify_all();
     return dropped;
   }
@@ -125,8 +127,23 @@ struct Engine::State {
     } else {
       end(*job, JobState::failed, one_line(result.error().to_string()));
     }
-    running.reset();
-    if (waiting.empty()) became_idle.notify_all();
+    running = std::exchange(paused, nullptr);
+    if (waiting.empty() && !running) became_idle.notify_all();
+  }
+
+  // The next waiting job that `picks`, started in the place of the running one; null when there is none.
+  std::shared_ptr<Job> start_instead(const std::function<bool(const JobStatus&)>& picks) {
+    const std::lock_guard lock(mutex);
+    if (paused || !running) return nullptr;
+    const auto found = std::find_if(waiting.begin(), waiting.end(),
+                                    [&](const std::shared_ptr<Job>& job) { return picks(job->status); });
+    if (found == waiting.end()) return nullptr;
+    std::shared_ptr<Job> job = *found;
+    waiting.erase(found);
+    job->started = Clock::now();
+    job->status.state = JobState::running;
+    paused = std::exchange(running, job);
+    return job;
   }
 
   void loop() {
@@ -181,7 +198,8 @@ uint64_t Engine::submit(std::string key, std::string title, Work work) {
     const auto same_key = [&](const std::shared_ptr<Job>& other) {
       return !job->status.key.empty() && other->status.key == job->status.key;
     };
-    if (state.running && same_key(state.running)) state.running->cancel.cancel();
+    for (const auto& begun : {state.running, state.paused})
+      if (begun && same_key(begun)) begun->cancel.cancel();
     const auto old = std::find_if(state.waiting.begin(), state.waiting.end(), same_key);
     if (old == state.waiting.end()) {
       state.waiting.push_back(job);
@@ -212,13 +230,22 @@ void Engine::cancel_all() {
   state_->notify();
 }
 
+void Engine::give_way(const std::function<bool(const JobStatus&)>& to) {
+  while (const auto job = state_->start_instead(to)) {
+    state_->notify();
+    state_->run(job);
+    state_->notify();
+  }
+}
+
 std::vector<JobStatus> Engine::jobs() const {
   const std::lock_guard lock(state_->mutex);
   std::vector<JobStatus> list;
-  list.reserve(state_->waiting.size() + state_->ended.size() + 1);
-  if (state_->running) {
-    JobStatus status = state_->running->status;
-    status.elapsed_seconds = seconds_between(state_->running->started, Clock::now());
+  list.reserve(state_->waiting.size() + state_->ended.size() + 2);
+  for (const auto& job : {state_->running, state_->paused}) {
+    if (!job) continue;
+    JobStatus status = job->status;
+    status.elapsed_seconds = seconds_between(job->started, Clock::now());
     if (status.fraction >= least_fraction && status.elapsed_seconds >= least_seconds)
       status.seconds_left = status.elapsed_seconds * (1.0 - status.fraction) / status.fraction;
     list.push_back(std::move(status));

@@ -45,6 +45,9 @@ class Engine {
   void cancel(uint64_t id);
   void cancel_key(const std::string& key);
   void cancel_all();
+  // For long work, called by a job from its own thread at a point where it holds nothing: the waiting jobs
+  // that `to` picks run now, one after another; then the job goes on. They may not give way themselves.
+  void give_way(const std::function<bool(const JobStatus&)>& to);
   // Waiting and running ones in order, then the latest few that ended.
   [[nodiscard]] std::vector<JobStatus> jobs() const;
   [[nodiscard]] bool idle() const;

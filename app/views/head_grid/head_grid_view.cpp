@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "analysis/field_slice.h"
 #include "app/views/head_map/map_overlay.h"
 
 namespace saccade {
@@ -78,14 +79,13 @@ QRect HeadGridView::rectangle_of(HeadId head) const {
 }
 
 void HeadGridView::fill_scores() {
-  QStringList names{QString()}, labels{tr("thumbnails")};
-  if (const auto& scores = workbench().head_scores())
-    for (const Field& field : scores->fields)
-      if (two_dimensional(field)) {
-        names << QString::fromStdString(field.name);
-        labels << QString::fromStdString(field.label);
-      }
-  if (score_->count() != names.size()) {
+  QStringList names{QString()}, labels{tr("thumbnails")}, known;
+  for (const HeadColumn& column : workbench().head_columns()) {
+    names << QString::fromStdString(column.name);
+    labels << QString::fromStdString(column.label);
+  }
+  for (int i = 0; i < score_->count(); ++i) known << score_->itemData(i).toString();
+  if (known != names) {
     score_->clear();
     for (int i = 0; i < names.size(); ++i) score_->addItem(labels[i], names[i]);
   }
@@ -112,22 +112,18 @@ HeadGridCanvas::HeadGridCanvas(Workbench& workbench, const Thumbnails& thumbnail
   setAccessibleDescription(tr("A small map of every head; arrow keys move the selection"));
 }
 
-const Field* HeadGridCanvas::score() const {
-  const auto& scores = workbench_.head_scores();
-  if (!scores || workbench_.score_shown().isEmpty()) return nullptr;
-  const Field* field = scores->field(workbench_.score_shown().toStdString());
-  return field && two_dimensional(*field) ? field : nullptr;
+const HeadColumn* HeadGridCanvas::score() const {
+  const HeadColumn* column = workbench_.head_column(workbench_.score_shown());
+  const auto capture = workbench_.shown_capture();
+  if (!column || !capture) return nullptr;
+  const std::vector<int64_t> shape{capture->spec.n_layer, capture->spec.n_head};
+  return column->values.shape() == shape ? column : nullptr;
 }
 
-// Probabilities on 0 to 1; other scores on their own range.
-HeadGridCanvas::Range HeadGridCanvas::range_of(const Field& field) const {
-  if (field.kind == ValueKind::probability) return {0.0, 1.0};
-  Range range{INFINITY, -INFINITY};
-  for (const float value : field.values.values())
-    if (std::isfinite(value))
-      range = {std::min<double>(range.low, value), std::max<double>(range.high, value)};
-  if (!(range.low < range.high)) return {0.0, 1.0};
-  return field.kind == ValueKind::magnitude ? Range{std::min(0.0, range.low), range.high} : range;
+ColourScale HeadGridCanvas::scale_shown() const {
+  const HeadColumn* column = score();
+  return column ? scale_of(column->kind, column->values.values(), workbench_.scale().palette)
+                : workbench_.scale();
 }
 
 void HeadGridCanvas::refresh() { arrange(); }
@@ -150,7 +146,7 @@ void HeadGridCanvas::arrange() {
     }
     heads_ = heads_of(everything ? HeadTarget{} : target, capture->spec);
     columns_ = capture->spec.n_head;
-    if (const Field* field = score(); field && by_score_) {
+    if (const HeadColumn* field = score(); field && by_score_) {
       std::stable_sort(heads_.begin(), heads_.end(), [&](HeadId a, HeadId b) {
         return field->values.at({a.layer.value, a.head.value}) >
                field->values.at({b.layer.value, b.head.value});
@@ -219,13 +215,9 @@ QImage HeadGridCanvas::image_of(const Tile& tile) const {
 void HeadGridCanvas::paint_head(QPainter& painter, HeadId head, const QRect& cell) {
   const auto capture = workbench_.shown_capture();
   const size_t index = static_cast<size_t>(head.layer.value * capture->spec.n_head + head.head.value);
-  if (const Field* field = score()) {
+  if (const HeadColumn* field = score()) {
     const float value = field->values.at({head.layer.value, head.head.value});
-    const Range range = range_of(*field);
-    ColourScale scale = workbench_.scale();
-    scale.mode = SinkMode::as_is;
-    scale.low = range.low;
-    scale.high = range.high;
+    const ColourScale scale = scale_shown();
     const Rgb rgb = std::isfinite(value) ? scale.colour(value) : masked_colour;
     painter.fillRect(cell, QColor(rgb.r, rgb.g, rgb.b));
     painter.setPen(0.299 * rgb.r + 0.587 * rgb.g + 0.114 * rgb.b > 140 ? Qt::black : Qt::white);
@@ -255,11 +247,8 @@ void HeadGridCanvas::paint_head(QPainter& painter, HeadId head, const QRect& cel
 }
 
 void HeadGridCanvas::paint_scale(QPainter& painter) {
-  const Field* field = score();
-  const ColourScale& scale = workbench_.scale();
-  const Range range =
-      field ? range_of(*field)
-            : Range{scale.mode == SinkMode::logarithmic ? scale.log_floor : scale.low, scale.high};
+  const ColourScale scale = scale_shown();
+  const double least = scale.mode == SinkMode::logarithmic ? scale.log_floor : scale.low;
   const auto& table = table_of(scale.palette);
   const int x = left + std::min(columns_, std::max(1, static_cast<int>(heads_.size()))) * (cell_ + gap) + 10;
   const QRect bar(x, top + 4, 10, std::clamp(height() - top - 24, 40, 140));
@@ -268,8 +257,8 @@ void HeadGridCanvas::paint_scale(QPainter& painter) {
     painter.fillRect(bar.x(), bar.y() + y, bar.width(), 1, QColor(rgb.r, rgb.g, rgb.b));
   }
   painter.setPen(palette().color(QPalette::WindowText));
-  painter.drawText(bar.right() + 5, bar.top() + 9, short_number(range.high));
-  painter.drawText(bar.right() + 5, bar.bottom() + 1, short_number(range.low));
+  painter.drawText(bar.right() + 5, bar.top() + 9, short_number(scale.high));
+  painter.drawText(bar.right() + 5, bar.bottom() + 1, short_number(least));
 }
 
 void HeadGridCanvas::paintEvent(QPaintEvent*) {
@@ -360,6 +349,11 @@ void HeadGridCanvas::keyPressEvent(QKeyEvent* event) {
 
 QString HeadGridCanvas::describe(HeadId head) const {
   QString text = QStringLiteral("<b>%1</b>").arg(QString::fromStdString(to_string(head)));
+  if (const HeadColumn* column = score(); column && workbench_.score_shown().contains(QLatin1Char(':')))
+    text += QStringLiteral("<br><b>%1: %2 %3</b>")
+                .arg(QString::fromStdString(column->label),
+                     QString::number(column->values.at({head.layer.value, head.head.value}), 'g', 5),
+                     QString::fromStdString(column->unit));
   if (const auto& scores = workbench_.head_scores())
     for (const Field& field : scores->fields)
       if (two_dimensional(field))

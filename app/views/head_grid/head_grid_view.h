@@ -59,16 +59,13 @@ class HeadGridCanvas : public QWidget {
   bool event(QEvent* event) override;
 
  private:
-  struct Range {
-    double low = 0.0, high = 1.0;
-  };
   void arrange();
   void paint_head(QPainter& painter, HeadId head, const QRect& cell);
   void paint_scale(QPainter& painter);
   [[nodiscard]] QImage image_of(const Tile& tile) const;
   [[nodiscard]] std::optional<HeadId> head_at(QPoint position) const;
-  [[nodiscard]] const Field* score() const;
-  [[nodiscard]] Range range_of(const Field& field) const;
+  [[nodiscard]] const HeadColumn* score() const;
+  [[nodiscard]] ColourScale scale_shown() const;  // of the score, or of the thumbnails
   [[nodiscard]] bool is_zeroed(HeadId head) const;
   [[nodiscard]] bool is_edited(HeadId head) const;
   [[nodiscard]] QString describe(HeadId head) const;

@@ -1,5 +1,6 @@
 #include "app/views/jobs/jobs_strip.h"
 
+#include <QEvent>
 #include <QHBoxLayout>
 #include <algorithm>
 
@@ -38,10 +39,24 @@ JobsStrip::JobsStrip(Workbench& workbench, QWidget* parent) : QWidget(parent), w
   });
   connect(&workbench, &Workbench::finding_changed, this, [this] {
     finding_->setText(workbench_.finding());
-    finding_->setToolTip(workbench_.finding());
+    const bool leads = workbench_.finding_result() != 0;
+    finding_->setToolTip(leads ? workbench_.finding() + tr("\n(click to see the result)")
+                               : workbench_.finding());
+    finding_->setCursor(leads ? Qt::PointingHandCursor : Qt::ArrowCursor);
+    QFont font = finding_->font();
+    font.setUnderline(leads);
+    finding_->setFont(font);
   });
+  finding_->installEventFilter(this);
   connect(stop_, &QPushButton::clicked, this, [this] { workbench_.engine().cancel(running_); });
   refresh();
+}
+
+// A click on the finding shows the result it is from.
+bool JobsStrip::eventFilter(QObject* watched, QEvent* event) {
+  if (watched == finding_ && event->type() == QEvent::MouseButtonRelease && workbench_.finding_result() != 0)
+    workbench_.show_result(workbench_.finding_result());
+  return QWidget::eventFilter(watched, event);
 }
 
 void JobsStrip::refresh() {

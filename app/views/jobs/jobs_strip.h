@@ -16,6 +16,9 @@ class JobsStrip : public QWidget {
  public:
   explicit JobsStrip(Workbench& workbench, QWidget* parent = nullptr);
 
+ protected:
+  bool eventFilter(QObject* watched, QEvent* event) override;
+
  private:
   void refresh();
   Workbench& workbench_;

@@ -298,5 +298,44 @@ TEST(Engine, ManyThreadsMaySubmitCancelAndLookAtOnce) {
   EXPECT_GT(notices, 800);
 }
 
+TEST(Engine, LongWorkGivesWayToJobsThatSomebodyWaitsFor) {
+  Engine engine;
+  Gate gate;
+  std::vector<std::string> order;
+  engine.submit("method:1", "sweep", [&](const JobContext& job) -> Result<void> {
+    SACCADE_CHECK(gate.work()(job));
+    order.emplace_back("sweep begins");
+    engine.give_way([](const JobStatus& waiting) { return waiting.key == "run"; });
+    order.emplace_back("sweep ends");
+    return job.check();
+  });
+  gate.wait_until_running();
+  engine.submit("method:2", "another sweep", note(order, "another sweep"));
+  const uint64_t run = engine.submit("run", "run", note(order, "run"));
+  gate.release();
+  engine.wait_idle();
+  EXPECT_THAT(order, ElementsAre("sweep begins", "run", "sweep ends", "another sweep"));
+  EXPECT_EQ(job_with(engine, run).state, JobState::done);
+}
+
+TEST(Engine, AJobThatHasGivenWayCanBeCancelled) {
+  Engine engine;
+  Gate gate;
+  const uint64_t sweep = engine.submit("method:1", "sweep", [&](const JobContext& job) -> Result<void> {
+    SACCADE_CHECK(gate.work()(job));
+    engine.give_way([](const JobStatus&) { return true; });
+    return job.check();
+  });
+  gate.wait_until_running();
+  engine.submit("run", "run", [&](const JobContext& job) -> Result<void> {
+    EXPECT_FALSE(engine.idle());
+    engine.cancel_key("method:1");
+    return job.check();
+  });
+  gate.release();
+  engine.wait_idle();
+  EXPECT_EQ(job_with(engine, sweep).state, JobState::cancelled);
+}
+
 }  // namespace
 }  // namespace saccade

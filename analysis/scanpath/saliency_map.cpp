@@ -63,6 +63,17 @@ cv::Mat view_of(const SaliencyMap& map) {
           const_cast<double*>(map.values.data())};  // NOLINT
 }
 
+// What OpenCV throws goes no further than here.
+template <class Work>
+Result<void> with_opencv(const Work& work) {
+  try {
+    work();
+  } catch (const cv::Exception& failed) {
+    return make_error(ErrorCode::internal, fmt::format("OpenCV could not filter a map: {}", failed.what()));
+  }
+  return {};
+}
+
 void collect(std::span<const Fixation> fixations, FixatedPixels& fixated) {
   for (const Fixation& fixation : fixations) {
     if (fixated.size.holds(fixation.x, fixation.y))
@@ -168,13 +179,26 @@ Result<SaliencyMap> stretched(const SaliencyMap& map, PictureSize to) {
   SACCADE_CHECK(check_map(map, map.size));
   SACCADE_CHECK(check_size(to));
   SaliencyMap larger(to);
-  try {
+  SACCADE_CHECK(with_opencv([&] {
     cv::Mat out = view_of(larger);
     cv::resize(view_of(map), out, out.size(), 0.0, 0.0, cv::INTER_LINEAR);
-  } catch (const cv::Exception& failed) {
-    return make_error(ErrorCode::internal, fmt::format("OpenCV could not resize a map: {}", failed.what()));
-  }
+  }));
   return larger;
+}
+
+Result<SaliencyMap> blurred(const SaliencyMap& map, double sigma) {
+  SACCADE_CHECK(check_map(map, map.size));
+  if (!(sigma >= 0.0 && sigma <= 1000.0))
+    return make_error(ErrorCode::invalid_argument,
+                      fmt::format("a Gaussian of {} pixels; expected 0 to 1000", sigma));
+  SaliencyMap out = map;
+  if (sigma == 0.0) return out;
+  SACCADE_CHECK(with_opencv([&] {
+    const int side = 2 * static_cast<int>(truncate_at * sigma + 0.5) + 1;
+    cv::Mat view = view_of(out);
+    cv::GaussianBlur(view_of(map), view, {side, side}, sigma, sigma, cv::BORDER_REFLECT);
+  }));
+  return out;
 }
 
 }  // namespace saccade

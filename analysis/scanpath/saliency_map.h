@@ -62,6 +62,9 @@ struct FixationMapOptions {
 // A map from a smaller or larger grid (patches) to the picture, bilinear between cell centres.
 [[nodiscard]] Result<SaliencyMap> stretched(const SaliencyMap& map, PictureSize to);
 
+// Filtered with a Gaussian of `sigma` pixels, cut at 4 sigma, border reflected; 0 = as it is.
+[[nodiscard]] Result<SaliencyMap> blurred(const SaliencyMap& map, double sigma);
+
 // An [y, x] array of numbers: .npy (float32, float64 or integers, C order) or a table of numbers in .csv.
 [[nodiscard]] Result<SaliencyMap> read_saliency_map(const std::filesystem::path& path);
 [[nodiscard]] Result<SaliencyMap> parse_npy_map(std::span<const std::byte> bytes);

@@ -13,8 +13,10 @@ constexpr std::array makers{
     // clang-format off
     &make_ablation_sweep,
     &make_activation_patching,
+    &make_gaze_compare,
     &make_head_table,
     &make_logit_attribution,
+    &make_saliency_metrics,
     &make_sinks,
     // clang-format on
 };

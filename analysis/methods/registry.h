@@ -9,8 +9,10 @@ namespace saccade {
 
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_ablation_sweep();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_activation_patching();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_gaze_compare();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_head_table();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_logit_attribution();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_saliency_metrics();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_sinks();
 
 }  // namespace saccade

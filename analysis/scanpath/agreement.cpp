@@ -3,12 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
-#include <functional>
 #include <limits>
 #include <random>
-#include <thread>
+
+#include "analysis/scanpath/parallel.h"
 
 namespace saccade {
 namespace {
@@ -101,38 +100,31 @@ Result<void> add_maps(const SaliencyMap& map, const SaliencyMap& truth, std::vec
   return {};
 }
 
-// Every density gets 1 % of the uniform one: a place where nobody looked yet is unlikely, not impossible.
-void mix_uniform(SaliencyMap& map, double mass) {
-  const double share = 0.01 * mass / static_cast<double>(map.values.size());
-  for (double& value : map.values) value = std::max(value, 0.0) + share;
-}
-
 Result<void> measure_maps(const Study& study, size_t at, size_t other, const AgreementOptions& options,
                           Numbers& numbers) {
   const FixationMapOptions blur{options.sigma, false};
   const Picture& picture = study.pictures[at];
-  const auto count = static_cast<double>(picture.all.pixels.size());
   for (auto& values : numbers) values.assign(map_measures.size(), 0.0);
   SACCADE_TRY(const SaliencyMap own, fixation_map(picture.all, blur));
   SaliencyMap centre = study.everywhere;
   for (size_t i = 0; i < centre.values.size(); ++i) centre.values[i] -= own.values[i];
-  mix_uniform(centre, static_cast<double>(study.every_point.size()) - count);
+  mix_uniform(centre);
   const double weight = 1.0 / static_cast<double>(picture.viewers.size());
   for (const FixatedPixels& viewer : picture.viewers) {
     SaliencyMap others = own;
     SACCADE_CHECK(add_fixations(others, viewer, blur, -1.0));
-    mix_uniform(others, count - static_cast<double>(viewer.pixels.size()));
+    mix_uniform(others);
     SACCADE_CHECK(add_points(others, centre, std::span(&viewer, 1), weight, numbers[0]));
   }
   const FixatedPixels& stranger = study.pictures[other].all;
   SACCADE_TRY(SaliencyMap shuffled, fixation_map(stranger, blur));
-  mix_uniform(shuffled, static_cast<double>(stranger.pixels.size()));
+  mix_uniform(shuffled);
   SACCADE_CHECK(add_points(centre, centre, picture.viewers, weight, numbers[1]));
   SACCADE_CHECK(add_points(shuffled, centre, picture.viewers, weight, numbers[2]));
   SACCADE_TRY(SaliencyMap odd, fixation_map(joined(picture.viewers, 1, 2), blur));
   const FixatedPixels even_viewers = joined(picture.viewers, 0, 2);
   SACCADE_TRY(const SaliencyMap even, fixation_map(even_viewers, blur));
-  mix_uniform(odd, count - static_cast<double>(even_viewers.pixels.size()));
+  mix_uniform(odd);
   SACCADE_CHECK(add_maps(odd, even, numbers[0]));
   SACCADE_CHECK(add_maps(centre, even, numbers[1]));
   return add_maps(shuffled, even, numbers[2]);
@@ -192,6 +184,8 @@ Result<void> measure_paths(const Study& study, size_t at, size_t other, const Ag
   return {};
 }
 
+}  // namespace
+
 Average average_of(const std::vector<double>& values) {
   Average average;
   double squares = 0.0;
@@ -208,29 +202,6 @@ Average average_of(const std::vector<double>& values) {
     average.margin = 1.96 * std::sqrt(std::max(0.0, (squares / n - average.mean * average.mean) / (n - 1.0)));
   return average;
 }
-
-// body(i) for every i below n, by several threads; the first error in order of i, if any.
-Result<void> for_each_picture(size_t n, int threads, const JobContext& job,
-                              const std::function<Result<void>(size_t)>& body) {
-  std::atomic<size_t> next{0};
-  std::vector<Result<void>> done(n);
-  const auto work = [&](bool reports) {
-    for (size_t i = next++; i < n; i = next++) {
-      done[i] = job.cancelled() ? job.check() : body(i);
-      if (reports) job.progress(static_cast<double>(i + 1) / static_cast<double>(n), "comparing viewers");
-      if (!done[i].ok()) next = n;
-    }
-  };
-  std::vector<std::thread> others;
-  for (int t = 1; t < threads; ++t) others.emplace_back(work, false);
-  work(true);
-  for (std::thread& thread : others) thread.join();
-  for (Result<void>& result : done)
-    if (!result.ok()) return std::move(result);
-  return {};
-}
-
-}  // namespace
 
 const char* to_string(Predictor predictor) {
   switch (predictor) {
@@ -260,13 +231,14 @@ Result<Agreement> human_agreement(const ScanpathSet& set, const AgreementOptions
       SACCADE_CHECK(add_fixations(study.everywhere, picture.all, {options.sigma, false}));
   }
   std::vector<Numbers> numbers(study.pictures.size());
-  SACCADE_CHECK(for_each_picture(study.pictures.size(), options.threads, job, [&](size_t at) -> Result<void> {
-    std::mt19937_64 random(options.seed * 1'000'003U + at);
-    const size_t other = (at + 1 + random() % (study.pictures.size() - 1)) % study.pictures.size();
-    if (options.maps) SACCADE_CHECK(measure_maps(study, at, other, options, numbers[at]));
-    if (options.paths) SACCADE_CHECK(measure_paths(study, at, other, options, random, numbers[at]));
-    return {};
-  }));
+  SACCADE_CHECK(in_parallel(
+      study.pictures.size(), options.threads, "comparing viewers", job, [&](size_t at) -> Result<void> {
+        std::mt19937_64 random(options.seed * 1'000'003U + at);
+        const size_t other = (at + 1 + random() % (study.pictures.size() - 1)) % study.pictures.size();
+        if (options.maps) SACCADE_CHECK(measure_maps(study, at, other, options, numbers[at]));
+        if (options.paths) SACCADE_CHECK(measure_paths(study, at, other, options, random, numbers[at]));
+        return {};
+      }));
   std::vector<std::string> names = options.maps ? map_measures : std::vector<std::string>();
   if (options.paths)
     for (const std::string& name : path_measure_names()) names.push_back(name);

@@ -41,6 +41,8 @@ struct Average {
   double mean = 0.0, margin = 0.0;  // 95 %: mean +- margin
   int64_t pictures = 0;             // that had the measure
 };
+// Of the values that are numbers; NaN without any.
+[[nodiscard]] Average average_of(const std::vector<double>& values);
 struct AgreementRow {
   std::string measure;
   std::array<Average, predictors.size()> of;  // by Predictor

@@ -186,6 +186,14 @@ Result<SaliencyMap> stretched(const SaliencyMap& map, PictureSize to) {
   return larger;
 }
 
+void mix_uniform(SaliencyMap& map, double share) {
+  double mass = 0.0;
+  for (double& value : map.values) mass += value = std::max(value, 0.0);
+  const double each = 1.0 / static_cast<double>(map.values.size());
+  for (double& value : map.values)
+    value = (mass > 0.0 ? (1.0 - share) * value / mass : 0.0) + (mass > 0.0 ? share : 1.0) * each;
+}
+
 Result<SaliencyMap> blurred(const SaliencyMap& map, double sigma) {
   SACCADE_CHECK(check_map(map, map.size));
   if (!(sigma >= 0.0 && sigma <= 1000.0))

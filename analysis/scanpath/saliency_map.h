@@ -62,6 +62,9 @@ struct FixationMapOptions {
 // A map from a smaller or larger grid (patches) to the picture, bilinear between cell centres.
 [[nodiscard]] Result<SaliencyMap> stretched(const SaliencyMap& map, PictureSize to);
 
+// Makes a density of what is above 0: `share` of the mass spread evenly, so that no place is impossible.
+void mix_uniform(SaliencyMap& map, double share = 0.01);
+
 // Filtered with a Gaussian of `sigma` pixels, cut at 4 sigma, border reflected; 0 = as it is.
 [[nodiscard]] Result<SaliencyMap> blurred(const SaliencyMap& map, double sigma);
 

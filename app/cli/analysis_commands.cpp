@@ -75,17 +75,20 @@ Result<void> analyze(const Context& context, const AnalyzeOptions& options) {
   const Laboratory laboratory{work.opened.model, work.opened.runner.get(), options.keep};
   SACCADE_TRY(const AnalysisResult result,
               run_method(*method, parameters, work.edited.run, laboratory, context.job));
+  return give_result(context, result, options.out);
+}
+
+Result<void> give_result(const Context& context, const AnalysisResult& result, const std::string& path) {
   nlohmann::json document = saccade::to_json(result);
-  document["params"] = parameters;
-  if (!options.out.empty()) {
-    const std::filesystem::path out = options.out;
+  if (!path.empty()) {
+    const std::filesystem::path out = path;
     std::string body = document.dump(1) + "\n";
     if (out.extension() == ".csv") {
       body.clear();
       for (const Table& table : result.tables) body += table_text(table, ',');
     } else if (out.extension() != ".json") {
       return make_error(ErrorCode::unsupported,
-                        fmt::format("--out {}: expected a name ending in .json or .csv", options.out));
+                        fmt::format("--out {}: expected a name ending in .json or .csv", path));
     }
     SACCADE_CHECK(write_text_file(out, body));
   }

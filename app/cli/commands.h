@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "analysis/field.h"
 #include "app/cli/context.h"
 
 namespace saccade::cli {
@@ -45,6 +46,19 @@ struct AnalyzeOptions {
   std::string out, keep;
 };
 Result<void> analyze(const Context& context, const AnalyzeOptions& options);
+
+// Prints a result, and writes it to `path` (.json or .csv) where that is not empty.
+Result<void> give_result(const Context& context, const AnalysisResult& result, const std::string& path);
+
+struct GazeOptions {
+  std::string file, against, map, words, picture, stimulus, size, time = "automatic";
+  std::string out;    // .json or .csv: the result; .svg: a figure of one picture's paths
+  std::string paths;  // .csv: the scanpaths themselves
+  double sigma = 24.0;
+  bool agreement = false, centre = false;
+  int64_t pictures = 0;
+};
+Result<void> gaze(const Context& context, const GazeOptions& options);
 
 Result<void> compare_files(const Context& context, const std::string& a, const std::string& b);
 Result<void> replay(const Context& context, const std::string& session, const std::string& out);

@@ -25,6 +25,8 @@ constexpr std::array makers{
     &make_attention_influence,
     &make_retrieval,
     &make_semantic_retrieval,
+    &make_gaze_compare,
+    &make_saliency_metrics,
     &make_sinks,
     &make_verbalize,
     // clang-format on

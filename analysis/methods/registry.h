@@ -21,6 +21,8 @@ namespace saccade {
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_attention_influence();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_retrieval();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_semantic_retrieval();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_gaze_compare();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_saliency_metrics();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_sinks();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_verbalize();
 

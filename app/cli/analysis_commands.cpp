@@ -102,21 +102,27 @@ Result<void> analyze(const Context& context, const AnalyzeOptions& options) {
   SACCADE_TRY(const Work work,
               do_work(context, {options.model, options.input, options.edits, {}, {.max_tokens = 0}}));
   const Laboratory laboratory{work.opened.model, work.opened.runner.get(), options.keep};
-  SACCADE_TRY(const AnalysisResult result,
+  SACCADE_TRY(AnalysisResult result,
               run_method(*method, parameters, work.edited.run, laboratory, context.job));
+  result.parameters = parameters;
+  if (is_figure(options.out)) {
+    SACCADE_CHECK(write_figure(result, method->info(), work.edited.run->capture->provenance, options.out));
+    return give_result(context, result, "");
+  }
+  return give_result(context, result, options.out);
+}
+
+Result<void> give_result(const Context& context, const AnalysisResult& result, const std::string& path) {
   nlohmann::json document = saccade::to_json(result);
-  document["params"] = parameters;
-  if (!options.out.empty()) {
-    const std::filesystem::path out = options.out;
-    if (is_figure(out)) {
-      SACCADE_CHECK(write_figure(result, method->info(), work.edited.run->capture->provenance, out));
-    } else if (out.extension() == ".csv") {
-      std::string tables;
-      for (const Table& table : result.tables) tables += csv_of(table);
-      SACCADE_CHECK(write_text_file(out, tables));
-    } else {
-      SACCADE_CHECK(write_text_file(out, document.dump(1) + "\n"));
-    }
+  if (const std::filesystem::path out = path; out.extension() == ".csv") {
+    std::string tables;
+    for (const Table& table : result.tables) tables += csv_of(table);
+    SACCADE_CHECK(write_text_file(out, tables));
+  } else if (out.extension() == ".json") {
+    SACCADE_CHECK(write_text_file(out, document.dump(1) + "\n"));
+  } else if (!path.empty()) {
+    return make_error(ErrorCode::unsupported,
+                      fmt::format("--out {}: expected a name ending in .json or .csv", path));
   }
   std::string text;
   for (const std::string& finding : result.findings) text += finding + "\n";

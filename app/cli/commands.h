@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "analysis/field.h"
 #include "app/cli/context.h"
 
 namespace saccade::cli {
@@ -51,6 +52,18 @@ struct ReportOptions {
   std::vector<std::string> models;  // NAME=WHERE
 };
 Result<void> report(const Context& context, const ReportOptions& options);
+// Prints a result, and writes it to `path` (.json or .csv) where that is not empty.
+Result<void> give_result(const Context& context, const AnalysisResult& result, const std::string& path);
+
+struct GazeOptions {
+  std::string file, against, map, words, picture, stimulus, size, time = "automatic";
+  std::string out;    // .json or .csv: the result; .svg: a figure of one picture's paths
+  std::string paths;  // .csv: the scanpaths themselves
+  double sigma = 24.0;
+  bool agreement = false, centre = false;
+  int64_t pictures = 0;
+};
+Result<void> gaze(const Context& context, const GazeOptions& options);
 
 Result<void> compare_files(const Context& context, const std::string& a, const std::string& b);
 struct ReplayOptions {

@@ -86,6 +86,7 @@ int main(int argc, char** argv) {
   ReportOptions report_options;
   ReplayOptions replay_options;
   BenchOptions bench_options;
+  GazeOptions gaze_options;
 
   CLI::App* command =
       app.add_subcommand("info", "what a checkpoint is: shape, parameters, memory, tokenizer");
@@ -154,6 +155,30 @@ int main(int argc, char** argv) {
   command->add_option("--model", report_options.models, "NAME=WHERE: the place of a model the recipe names")
       ->allow_extra_args(false);
   command->callback([&] { work = [&] { return report(context, report_options); }; });
+  command =
+      app.add_subcommand("gaze", "files of eye movements: what they hold, against each other, against a map");
+  command->add_option("FILE", gaze_options.file, "fixations: .csv, .tsv, an EyeLink report, OSIE's .mat")
+      ->required();
+  command->add_option("--against", gaze_options.against, "compare its paths with those of this file");
+  command->add_option("--map", gaze_options.map, "score this saliency map (.npy or .csv) at the fixations");
+  command->add_option("--words", gaze_options.words, "reading measures over this table of word boxes");
+  command->add_flag("--agreement", gaze_options.agreement,
+                    "people against each other, the centre and strangers");
+  command->add_flag("--centre", gaze_options.centre,
+                    "every saliency metric of the centre bias, picture by picture");
+  command->add_option("--stimulus", gaze_options.stimulus, "one picture of the file");
+  command->add_option("--pictures", gaze_options.pictures, "the first so many pictures")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--size", gaze_options.size,
+                      "WIDTHxHEIGHT of the pictures, where the file does not say it");
+  command->add_option("--time", gaze_options.time, "unit of durations: automatic, ms, s");
+  command->add_option("--sigma", gaze_options.sigma, "pixels of the Gaussian of a fixation")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--picture", gaze_options.picture, "the picture under a figure: .jpg, .png");
+  command->add_option("--paths", gaze_options.paths, "write the scanpaths as .csv");
+  command->add_option("--out", gaze_options.out,
+                      "F.json or F.csv: the result; F.svg: a figure of one picture's paths");
+  command->callback([&] { work = [&] { return gaze(context, gaze_options); }; });
 
   command = app.add_subcommand("compare", "two dumps or sessions: what changed, head by head");
   command->add_option("A", a)->required();

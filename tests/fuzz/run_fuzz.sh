@@ -37,6 +37,34 @@ for i, case in enumerate(recorded["styles"] + recorded["cases"]):
     (pathlib.Path(sys.argv[2]) / f"{i}.jinja").write_text(case["template"], encoding="utf-8", errors="replace")
 END
     seeds=("$work"/templates/*) ;;
+  mat_file) files=(kernels/base/result.cpp analysis/scanpath/{mat_file,osie_file,scanpath}.cpp)
+    mkdir -p "$work/mat"
+    python3 - "$work/mat" <<'END'
+import pathlib, struct, sys, zlib
+def element(kind, body): return struct.pack("<II", kind, len(body)) + body + b"\0" * (-len(body) % 8)
+def array(kind, shape, rest, name=b""):
+    return element(14, element(6, struct.pack("<II", kind, 0)) + element(5, struct.pack("<2i", *shape)) + element(1, name) + rest)
+def numbers(*values): return array(6, (1, len(values)), element(4, struct.pack(f"<{len(values)}H", *values)))
+def text(value): return array(4, (1, len(value)), element(17, value.encode("utf-16-le")))
+def structure(**fields):
+    names = b"".join(name.encode().ljust(16, b"\0") for name in fields)
+    return array(2, (1, 1), element(5, struct.pack("<i", 16)) + element(1, names) + b"".join(fields.values()))
+subject = structure(fix_x=numbers(10, 20), fix_y=numbers(5, 900), fix_duration=numbers(100, 200))
+picture = structure(img=text("1.jpg"), subjects=array(1, (1, 1), subject))
+cells = array(1, (1, 2), picture + picture, b"fixations")
+packed = zlib.compress(cells)
+header = b"MATLAB 5.0 MAT-file".ljust(124) + b"\0\1IM"
+folder = pathlib.Path(sys.argv[1])
+(folder / "plain").write_bytes(header + cells)
+(folder / "packed").write_bytes(header + struct.pack("<II", 15, len(packed)) + packed)
+END
+    seeds=("$work"/mat/*) ;;
+  gaze_table) files=(kernels/base/result.cpp core/base/files.cpp analysis/scanpath/{delimited_text,fixation_report,mat_file,osie_file,reading,scanpath,write_scanpath}.cpp)
+    mkdir -p "$work/tables"
+    printf 'subject\timage\tindex\tfix_x\tfix_y\tduration\tword\n1\ta.jpg\t1\t10.5\t20\t250\t3\n1\ta.jpg\t2\tNaN\t2\t1\t\n' >"$work/tables/tabs"
+    printf '"x";"y";"dur"\r\n"1,5";2;0,3\r\n' >"$work/tables/semicolons"
+    printf 'IA_ID,IA_LABEL,IA_LEFT,IA_TOP,IA_RIGHT,IA_BOTTOM\n1,"a ""b""",0,0,9,9\n2,c,9,0,20,9\n' >"$work/tables/words"
+    seeds=("$work"/tables/*) ;;
   *) echo "no fuzz target is called '$target'"; exit 2 ;;
 esac
 files+=("tests/fuzz/${target}_fuzz.cpp")

@@ -86,7 +86,7 @@ TEST(CodeCircuit, scores_count_the_codes_that_only_positives_show) {
   ASSERT_TRUE(result.ok()) << result.error().to_string();
   const auto prompts = preset("repeat", *demo().model, 4, 7);
   ASSERT_TRUE(prompts.ok());
-  std::vector<std::shared_ptr<const Run>> runs;
+  std::vector<std::shared_ptr<const saccade::Run>> runs;
   for (const bool corrupt : {false, true})
     for (const PromptPair& pair : prompts->pairs) {
       RunRequest request = demo().runner->request(corrupt ? pair.corrupt : pair.clean);

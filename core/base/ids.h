@@ -13,7 +13,7 @@ namespace saccade {
 template <class Tag>
 struct Index {
   int32_t value = 0;
-  constexpr auto operator<=>(const Index&) const = default;
+  constexpr auto operator<=>(const Index&) const = default;  // NOLINT(modernize-use-nullptr): a false alarm
 };
 using LayerIndex = Index<struct LayerTag>;
 using HeadIndex = Index<struct HeadTag>;

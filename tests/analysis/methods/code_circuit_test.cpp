@@ -8,6 +8,7 @@
 #include <set>
 
 #include "analysis/methods/head_codes.h"
+#include "analysis/methods/reference_runs.h"
 #include "core/base/files.h"
 #include "tests/analysis/lab.h"
 
@@ -77,19 +78,38 @@ TEST(HeadCodes, a_dictionary_learns_to_explain_what_it_is_shown_and_sparsity_cos
                                                ->code(samples.slice(0)));
 }
 
+// By hand: the codes of z at the last position of every prompt and its twin, and those that no twin has.
 TEST(CodeCircuit, scores_count_the_codes_that_only_positives_show) {
-  const auto result = demo().method("code-circuit", {{"prompts", "repeat"}, {"count", 6}, {"clusters", 4}});
+  const auto result = demo().method(
+      "code-circuit",
+      {{"prompts", "repeat"}, {"count", 4}, {"clusters", 4}, {"negative", "corrupt"}, {"seed", 7}});
   ASSERT_TRUE(result.ok()) << result.error().to_string();
-  const HostTensor &score = result->field("score")->values, &share = result->field("softmax")->values;
-  double sum = 0.0;
-  for (int64_t at = 0; at < score.size(); ++at) {
-    const double quarters = score.data()[at] * 12.0;  // shares of 1 to 4 codes
-    EXPECT_NEAR(quarters, std::round(quarters), 1e-5);
-    sum += share.data()[at];
+  const auto prompts = preset("repeat", *demo().model, 4, 7);
+  ASSERT_TRUE(prompts.ok());
+  std::vector<std::shared_ptr<const saccade::Run>> runs;
+  for (const bool corrupt : {false, true})
+    for (const PromptPair& pair : prompts->pairs) {
+      RunRequest request = demo().runner->request(corrupt ? pair.corrupt : pair.clean);
+      request.capture.sites = {{HookSite::z, 1}};
+      runs.push_back(demo().run(request));
+    }
+  for (int32_t h = 0; h < 4; ++h) {
+    const HeadId head{LayerIndex{1}, HeadIndex{h}};
+    HostTensor z({8, demo().model->spec().d_head});
+    for (size_t s = 0; s < 8; ++s) {
+      const std::span<const float> last = last_z(*runs[s]->capture, head);
+      std::copy(last.begin(), last.end(),
+                z.mutable_values().begin() + static_cast<ptrdiff_t>(s * last.size()));
+    }
+    const std::vector<int32_t> codes = k_means_codes(z, 4, 7);
+    std::set<int32_t> own(codes.begin(), codes.begin() + 4), all(codes.begin(), codes.end());
+    for (size_t s = 4; s < 8; ++s) own.erase(codes[s]);
+    EXPECT_NEAR(result->field("score")->values.at({1, h}),
+                static_cast<double>(own.size()) / static_cast<double>(all.size()), 1e-6);
   }
+  double sum = 0.0;
+  for (const float share : result->field("softmax")->values.values()) sum += share;
   EXPECT_NEAR(sum, 1.0, 1e-5);
-  const float induction = *std::max_element(score.slice(1).begin(), score.slice(1).end());
-  EXPECT_GT(induction, 0.4F) << "a head of layer 1 speaks up when a sequence repeats";
 }
 
 TEST(CodeCircuit, the_autoencoder_gives_codes_too_and_says_how_good_it_is) {

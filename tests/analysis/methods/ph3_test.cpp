@@ -50,6 +50,7 @@ TEST_F(Conflicts, scores_are_relative_changes_of_both_answers_under_the_corrupte
   const HostTensor output = weights.output(head);
   const auto width = static_cast<size_t>(output.shape()[0]);
   double memory = 0.0, context = 0.0;
+  int usable = 0;
   for (const PromptPair& pair : conflicts->prompts.pairs) {
     const auto recorded = [&](const TokenSequence& tokens) {
       RunRequest request = demo().runner->request(tokens);
@@ -75,12 +76,17 @@ TEST_F(Conflicts, scores_are_relative_changes_of_both_answers_under_the_corrupte
     request.edits = {parse_edit("replace blocks.2.hook_resid_post from=other").value()};
     request.references["other"] = other;
     const auto patched = demo().run(request);
-    const auto change = [&](int32_t id) {
-      return (probability(*patched, id) - probability(*clean, id)) / probability(*clean, id) / 3;
-    };
-    memory += change(pair.right[0]);
-    context += change(pair.wrong[0]);
+    const double own_memory = probability(*clean, pair.right[0]),
+                 own_context = probability(*clean, pair.wrong[0]);
+    if (own_memory < 1e-6 || own_context < 1e-6)
+      continue;  // nothing to divide by: such conflicts are left out
+    memory += (probability(*patched, pair.right[0]) - own_memory) / own_memory;
+    context += (probability(*patched, pair.wrong[0]) - own_context) / own_context;
+    ++usable;
   }
+  ASSERT_GT(usable, 0);
+  memory /= usable;
+  context /= usable;
   EXPECT_NEAR(result->field("memory_effect")->values.at({1, 2}), memory, 1e-4 * (1 + std::abs(memory)));
   EXPECT_NEAR(result->field("context_effect")->values.at({1, 2}), context, 1e-4 * (1 + std::abs(context)));
   EXPECT_NEAR(result->field("memory_score")->values.at({1, 2}), context - memory,

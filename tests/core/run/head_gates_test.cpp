@@ -131,7 +131,7 @@ TEST(HeadGates, a_run_under_gates_is_bit_for_bit_the_run_with_those_heads_stream
   ASSERT_TRUE(a.ok()) << a.error().to_string();
   const auto b = fixtures::run(opened, fixtures::request(opened, ids, {"stream *.0-1 sink=1 recent=2"}));
   const auto plain = fixtures::run(opened, fixtures::request(opened, ids));
-  const auto logits = [](const std::shared_ptr<const Run>& run) {
+  const auto logits = [](const auto& run) {
     const auto values = run->capture->last_logits.values();
     return std::vector<float>(values.begin(), values.end());
   };

@@ -43,6 +43,18 @@ TEST(VectorFile, KeepsVectorsByNameAndKnowsThemByTheirNumbers) {
   EXPECT_NE(a->digest, read(folder / "c.h5")->digest);
 }
 
+TEST(VectorFile, WhatIsWrittenIsReadBackWithTheSameDigest) {
+  const fixtures::TemporaryFolder folder;
+  const auto made =
+      make_vectors({{"head_offsets/0/1/a", {0.5F, 0.0F}}, {"head_offsets/0/1/v", {0.0F, -1.0F}}});
+  ASSERT_TRUE(write_vectors(*made, "d_head", folder / "offsets.h5").ok());
+  const auto again = read(folder / "offsets.h5");
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->vectors, made->vectors);
+  EXPECT_EQ(again->digest, made->digest);
+  EXPECT_FALSE(write_vectors(*made, "d_head", folder / "nowhere" / "offsets.h5").ok());
+}
+
 TEST(VectorFile, ReadsWhatH5pyWritesOfEveryRealType) {
   if (fixtures::python_with_h5py().empty()) GTEST_SKIP() << "no python3 with h5py here";
   const fixtures::TemporaryFolder folder;

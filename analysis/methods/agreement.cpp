@@ -318,10 +318,12 @@ class AgreementMethod final : public AnalysisMethod {
 
   static void add_results(const Plan& plan, const MethodInput& input, const std::vector<Vector>& vectors,
                           AnalysisResult& result) {
-    Table tokens{"attributions", {"position", "token"}, {}};
+    Table tokens{"attributions", {"position", "token", "compared"}, {}};
     for (const Vector& vector : vectors) tokens.columns.push_back(vector.name);
-    for (const size_t j : plan.content) {
-      tokens.rows.push_back({Cell(static_cast<int64_t>(j)), Cell(display_text(input.base.tokens.tokens[j]))});
+    for (size_t j = 0; j < static_cast<size_t>(plan.n); ++j) {
+      const bool content = std::find(plan.content.begin(), plan.content.end(), j) != plan.content.end();
+      tokens.rows.push_back({Cell(static_cast<int64_t>(j)), Cell(display_text(input.base.tokens.tokens[j])),
+                             Cell(std::string(content ? "yes" : "no"))});
       for (const Vector& vector : vectors) tokens.rows.back().emplace_back(vector.values[j]);
     }
     std::vector<std::vector<double>> compared;

@@ -21,6 +21,7 @@
 #include "analysis/methods/reference_runs.h"
 #include "analysis/methods/registry.h"
 #include "core/base/memory.h"
+#include "core/capture/vector_writer.h"
 
 namespace saccade {
 namespace {
@@ -249,10 +250,15 @@ class FitOffsets final : public AnalysisMethod {
     result.parameters = input.parameters;
     result.requests = {input.base.digest()};
     add_results(plan, input, fit, result);
-    result.findings.push_back(fmt::format(
-        "{}: offsets on {} of {} heads take the loss of the right answers from {:.3g} to {:.3g} nats "
-        "on the {} prompts they were fitted to; on others it may not hold.",
-        plan.prompts.name, fit.chosen.size(), plan.spec.n_heads_total(), before, after, plan.pairs()));
+    const std::string what = fmt::format("{}: offsets on {} of {} heads", plan.prompts.name,
+                                         fit.chosen.size(), plan.spec.n_heads_total());
+    result.findings.push_back(
+        std::isnan(after) || std::isnan(before)
+            ? what + "; stopped before what they do to the loss was measured."
+            : what + fmt::format(
+                         " take the loss of the right answers from {:.3g} to {:.3g} nats on the {} prompts "
+                         "they were fitted to; on others it may not hold.",
+                         before, after, plan.pairs()));
     if (plan.by_gradient && fit.done < 2 * plan.steps)
       result.findings.push_back(fmt::format("Stopped after {} of {} steps.", fit.done, 2 * plan.steps));
     if (!plan.out.empty()) {

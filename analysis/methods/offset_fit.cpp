@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "analysis/methods/head_fields.h"
+#include "core/capture/vector_writer.h"
 
 namespace saccade {
 namespace {

@@ -19,14 +19,6 @@ struct VectorFile {
   [[nodiscard]] const std::vector<float>* find(const std::string& name) const;
 };
 
-// In memory: the same digest as once written and read. Values must be finite.
-[[nodiscard]] std::shared_ptr<const VectorFile> make_vectors(
-    std::map<std::string, std::vector<float>> vectors);
-// Writes a new file of float32 datasets, one per vector, their axis called `axis`; whole or not at all. A
-// file of that name is replaced.
-Result<void> write_vectors(const VectorFile& vectors, const std::string& axis,
-                           const std::filesystem::path& path);
-
 // Every dataset of real numbers with one axis, or with one row: float16, float32 or float64, kept as float32.
 // Other datasets are passed over. Errors name the file; a file without a vector is one, and so is a vector
 // with a number that is not finite.

@@ -15,7 +15,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 const Lab& demo() {
-  static const Lab lab = Lab::open("demo:induction");
+  static const Lab lab = Lab::open("demo:induction", 1);
   return lab;
 }
 
@@ -93,7 +93,7 @@ TEST_F(OfDemo, the_matrices_are_symmetric_with_ones_on_the_diagonal) {
 
 TEST_F(OfDemo, leaving_out_and_cutting_are_plain_edited_runs) {
   const int64_t n = run_->capture->n_token();
-  ASSERT_EQ(table("attributions").rows.size(), static_cast<size_t>(n)) << "no special tokens in this prompt";
+  ASSERT_EQ(table("attributions").rows.size(), static_cast<size_t>(n)) << "special tokens too";
   const double base = logit(run_->request);
   RunRequest recorded = run_->request;
   recorded.capture.sites = {{HookSite::embed, -1}};

@@ -19,7 +19,7 @@ using testing::HasSubstr;
 using Vectors = std::vector<std::vector<double>>;
 
 const Lab& demo() {
-  static const Lab lab = Lab::open("demo:induction");
+  static const Lab lab = Lab::open("demo:induction", 1);
   return lab;
 }
 

@@ -13,7 +13,7 @@ namespace {
 using testing::HasSubstr;
 
 const Lab& demo() {
-  static const Lab lab = Lab::open("demo:induction");
+  static const Lab lab = Lab::open("demo:induction", 1);
   return lab;
 }
 

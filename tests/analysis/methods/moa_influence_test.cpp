@@ -23,7 +23,7 @@ TEST(MoaInfluence, the_worked_example) {
 
 // Scaling an entry by 1 - step and renormalising moves the loss by E (1 - A) step.
 TEST(MoaInfluence, entries_are_slopes_of_the_loss) {
-  const Lab lab = Lab::open("demo:induction");
+  const Lab lab = Lab::open("demo:induction", 1);
   const auto result = lab.method("moa-influence", {{"head", "1.2"}});
   ASSERT_TRUE(result.ok()) << result.error().to_string();
   const HostTensor& effects = result->field("removal")->values;

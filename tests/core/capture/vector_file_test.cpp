@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "core/capture/hdf5_file.h"
+#include "core/capture/vector_writer.h"
 #include "tests/core/capture/capture_fixture.h"
 #include "tests/core/capture/python.h"
 

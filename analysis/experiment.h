@@ -43,7 +43,12 @@ struct GenerationWanted {
   SamplingOptions options;
 };
 
-using Wanted = std::variant<RunWanted, AnswerWanted, PathsWanted, GenerationWanted>;
+// Values and gradients at hook sites (core/run/gradient.h), kept whole like a run.
+struct GradientWanted {
+  GradientRequest request;
+};
+
+using Wanted = std::variant<RunWanted, AnswerWanted, PathsWanted, GenerationWanted, GradientWanted>;
 
 struct KeptAnswer {
   std::vector<float> logits;  // of AnswerWanted::ids
@@ -56,7 +61,21 @@ struct KeptAnswer {
 
 // monostate: not done (cancelled before it was its turn).
 using Outcome = std::variant<std::monostate, std::shared_ptr<const Run>, KeptAnswer, PathResiduals,
-                             std::shared_ptr<const Generation>>;
+                             std::shared_ptr<const Generation>, std::shared_ptr<const GradientCapture>>;
+
+// An outcome as what it is; null where it is not there or something else.
+[[nodiscard]] inline const Run* run_in(const std::vector<Outcome>& outcomes, size_t at) {
+  const auto* run = at < outcomes.size() ? std::get_if<std::shared_ptr<const Run>>(&outcomes[at]) : nullptr;
+  return run == nullptr ? nullptr : run->get();
+}
+[[nodiscard]] inline const KeptAnswer* answer_in(const std::vector<Outcome>& outcomes, size_t at) {
+  return at < outcomes.size() ? std::get_if<KeptAnswer>(&outcomes[at]) : nullptr;
+}
+[[nodiscard]] inline const GradientCapture* gradient_in(const std::vector<Outcome>& outcomes, size_t at) {
+  const auto* made =
+      at < outcomes.size() ? std::get_if<std::shared_ptr<const GradientCapture>>(&outcomes[at]) : nullptr;
+  return made == nullptr ? nullptr : made->get();
+}
 
 // The numbers that AnswerWanted asks for, of a row of logits. reference: empty or [n_vocab].
 [[nodiscard]] KeptAnswer keep_answer(const HostTensor& logits, const std::vector<int32_t>& ids,

@@ -45,6 +45,12 @@ class Round {
         between_();
         continue;
       }
+      if (const auto* gradient = std::get_if<GradientWanted>(&wanted[i])) {
+        SACCADE_TRY(outcomes[first + i],
+                    laboratory_.runner->gradients(gradient->request, looked_at_, part_of_job(1)));
+        ++done_;
+        continue;
+      }
       const auto& answer = std::get<AnswerWanted>(wanted[i]);
       if (const KeptAnswer* known = journal_.find(name_of(answer))) {
         outcomes[first + i] = *known;

@@ -27,6 +27,11 @@ constexpr std::array makers{
     &make_semantic_retrieval,
     &make_gaze_compare,
     &make_saliency_metrics,
+    &make_agreement,
+    &make_attribution_patching,
+    &make_fit_offsets,
+    &make_head_hunter,
+    &make_moa_influence,
     &make_sinks,
     &make_verbalize,
     // clang-format on

@@ -23,6 +23,11 @@ namespace saccade {
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_semantic_retrieval();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_gaze_compare();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_saliency_metrics();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_agreement();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_attribution_patching();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_fit_offsets();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_head_hunter();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_moa_influence();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_sinks();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_verbalize();
 

@@ -15,6 +15,7 @@
 #include "core/base/job.h"
 #include "core/model/model.h"
 #include "core/run/frozen_paths.h"
+#include "core/run/gradient.h"
 #include "core/run/head_step.h"
 #include "core/run/run_request.h"
 #include "kernels/attention.h"
@@ -96,6 +97,14 @@ class Runner {
   // where it is provably the same computation.
   Result<std::shared_ptr<const Run>> run(const RunRequest& request, const std::shared_ptr<const Run>& base,
                                          const JobContext& job);
+
+  // Values and gradients at hook sites of one number made of the logits (core/run/gradient.h). `base` as for
+  // run(). Refuses what run() refuses, and besides: bfloat16, an empty scalar, sites without a gradient, two
+  // kinds of edits (gate, and mean over the run's own positions, which depend on the values they change), and
+  // lengths whose maps do not fit, with the length that would.
+  Result<std::shared_ptr<const GradientCapture>> gradients(const GradientRequest& request,
+                                                           const std::shared_ptr<const Run>& base,
+                                                           const JobContext& job);
 
   // Decodes with a KV cache under the request's edits. on_token is called after every new token, on this
   // thread. Positions of edits are absolute, so the text under them comes out as if it had been a prompt. Two

@@ -224,6 +224,12 @@ int64_t elements(const Matrix& matrix) {
                                      : tensor_of(matrix.weight).numel();
 }
 
+FloatMatrix float_matrix(const Matrix& matrix) {
+  const at::Tensor weight = out_in(matrix);
+  return {handle(weight), weight.data_ptr<float>(), weight.size(0),
+          weight.size(1), weight.stride(0),         weight.stride(1)};
+}
+
 std::vector<double> row_log_sum_exp(const DeviceTensor& x) {
   const at::Tensor sums = at::logsumexp(tensor_of(x), 1).to(at::kDouble).contiguous();
   return {sums.data_ptr<double>(), sums.data_ptr<double>() + sums.size(0)};

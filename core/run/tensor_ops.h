@@ -74,6 +74,14 @@ enum class Precision { f32, bf16 };
 void head_product(const DeviceTensor& x, const Matrix& matrix, int64_t begin, int64_t width, float* out,
                   int64_t out_stride);
 [[nodiscard]] int64_t elements(const Matrix& matrix);  // of the weight
+// A weight as float32 numbers where they lie, widened when they are stored narrower: element (o, i) of
+// [out, in] is data[o * out_stride + i * in_stride].
+struct FloatMatrix {
+  DeviceTensor owner;  // keeps the numbers alive
+  const float* data = nullptr;
+  int64_t out = 0, in = 0, out_stride = 0, in_stride = 0;
+};
+[[nodiscard]] FloatMatrix float_matrix(const Matrix& matrix);
 // ln sum_j exp(x_ij) of every row, in float64.
 [[nodiscard]] std::vector<double> row_log_sum_exp(const DeviceTensor& x);
 // Rows of an embedding matrix. ids -> [n, d]

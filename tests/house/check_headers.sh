@@ -5,7 +5,7 @@ cd "$1"
 compiler="$2"
 failed=0
 while IFS= read -r header; do
-  "$compiler" -std=c++20 -fsyntax-only -Wall -Wextra -Wno-pragma-once-outside-header -I. -x c++ "$header" || failed=1
-done < <(find kernels core analysis -name '*.h' ! -name '*-inl.h' | sort)
+  "$compiler" -std=c++20 -fsyntax-only -Wall -Wextra -Wno-pragma-once-outside-header -I. -Iplugins/api -x c++ "$header" || failed=1
+done < <(find kernels core analysis plugins -name '*.h' ! -name '*-inl.h' | sort)
 [ "$failed" -eq 0 ] && echo "every header compiles alone"
 exit "$failed"

@@ -11,13 +11,15 @@ namespace attention_distance {
 double Layout::steps(int64_t query, int64_t key) const {
   if (width == 0) return static_cast<double>(std::abs(query - key));
   const int64_t a = query - first, b = key - first;
-  return std::hypot(static_cast<double>(a / width - b / width), static_cast<double>(a % width - b % width));
+  const int64_t rows = a / width - b / width, columns = a % width - b % width;
+  return std::hypot(static_cast<double>(rows), static_cast<double>(columns));
 }
 
 double Layout::largest_steps() const {
   const int64_t last = n_token - 1 - first;
   if (width == 0) return static_cast<double>(last);
-  return std::hypot(static_cast<double>(last / width), static_cast<double>(std::min(last, width - 1)));
+  const int64_t rows = last / width, columns = std::min(last, width - 1);
+  return std::hypot(static_cast<double>(rows), static_cast<double>(columns));
 }
 
 Bins Bins::doubling(int64_t count) {

@@ -8,6 +8,7 @@
 #include "app/cli/commands.h"
 #include "app/cli/work.h"
 #include "core/base/files.h"
+#include "plugins/host/method_catalogue.h"
 
 namespace saccade::cli {
 namespace {
@@ -32,6 +33,11 @@ std::string method_text(const MethodInfo& info) {
   for (const ParameterInfo& p : info.parameters)
     text += fmt::format("    {}={}  {}\n", p.name, p.default_value.dump(), p.help);
   return text;
+}
+
+// The built-in methods and those of plugins.
+MethodCatalogue open_catalogue(const Context& context) {
+  return MethodCatalogue::open(plugin_folders(context.plugins));
 }
 
 std::string cell_text(const Cell& cell) {
@@ -79,23 +85,34 @@ Result<void> write_figure(const AnalysisResult& result, const MethodInfo& info, 
 }  // namespace
 
 Result<void> list_methods(const Context& context, const std::string& method) {
+  const MethodCatalogue catalogue = open_catalogue(context);
   if (!method.empty()) {
-    SACCADE_TRY(const AnalysisMethod* found, find_method(method));
+    SACCADE_TRY(const AnalysisMethod* found, catalogue.find(method));
     context.print(method_json(found->info()), method_text(found->info()));
     return {};
   }
-  Json list = Json::array();
+  Json list = Json::array(), refused = Json::array();
   std::string text;
-  for (const auto& entry : methods()) {
-    list.push_back(method_json(entry->info()));
+  for (const AnalysisMethod* entry : catalogue.methods()) {
+    Json described = method_json(entry->info());
     text += method_text(entry->info());
+    if (const std::filesystem::path manifest = catalogue.manifest_of(*entry); !manifest.empty()) {
+      described["plugin"] = manifest.string();
+      text += fmt::format("  plugin: {}\n", manifest.string());
+    }
+    list.push_back(std::move(described));
   }
-  context.print(list, text);
+  for (const RefusedPlugin& plugin : catalogue.refused()) {
+    refused.push_back({{"where", plugin.where}, {"reason", plugin.reason}});
+    text += fmt::format("refused: {}: {}\n", plugin.where, plugin.reason);
+  }
+  context.print({{"methods", list}, {"refused", refused}}, text);
   return {};
 }
 
 Result<void> analyze(const Context& context, const AnalyzeOptions& options) {
-  SACCADE_TRY(const AnalysisMethod* method, find_method(options.method));
+  const MethodCatalogue catalogue = open_catalogue(context);
+  SACCADE_TRY(const AnalysisMethod* method, catalogue.find(options.method));
   SACCADE_CHECK(check_out(options.out));  // before the work, not after it
   SACCADE_TRY(const nlohmann::json given, parse_parameters(method->info(), options.set));
   SACCADE_TRY(const nlohmann::json parameters, complete_parameters(method->info(), given));

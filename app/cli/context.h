@@ -18,6 +18,7 @@ struct Context {
   int verbosity = 1;  // 0 quiet, 1 progress, 2 everything
   int threads = 0;
   std::string device = "cpu", dtype = "f32", kernels = "auto";
+  std::vector<std::string> plugins;  // folders, looked at before the usual ones
   JobContext job;
 
   // Prints the document with --json, otherwise the text.

@@ -72,6 +72,9 @@ int main(int argc, char** argv) {
   app.add_option("--device", context.device, "cpu");
   app.add_option("--dtype", context.dtype, "arithmetic of matrix products: f32, bf16");
   app.add_option("--kernels", context.kernels, "attention kernels: auto, or one of those `info` may list");
+  app.add_option("--plugins", context.plugins,
+                 "a folder of plugins, besides those of SACCADE_PLUGINS, the program's and the user's own")
+      ->allow_extra_args(false);
   app.add_flag("-v", verbose, "say more on stderr");
   app.add_flag("-q", quiet, "say nothing on stderr but errors");
 
@@ -134,7 +137,8 @@ int main(int argc, char** argv) {
   command->add_flag("--difference", map_options.difference, "edited minus baseline");
   command->callback([&] { work = [&] { return map(context, map_options); }; });
 
-  command = app.add_subcommand("methods", "the analysis methods: ids, citations, parameters");
+  command =
+      app.add_subcommand("methods", "the analysis methods, plugins among them: ids, citations, parameters");
   command->add_option("METHOD", method);
   command->callback([&] { work = [&] { return list_methods(context, method); }; });
 

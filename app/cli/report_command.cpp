@@ -226,7 +226,7 @@ class Writer {
     if (const auto place = places_.find(model); place != places_.end()) model = place->second;
     if (model == section.model && !fs::exists(model) && model.rfind("demo:", 0) != 0)
       return text + fmt::format("Left out: no model `{}` was given.\n\n", section.model);
-    SACCADE_TRY(const AnalysisMethod* method, find_method(section.method));
+    SACCADE_TRY(const AnalysisMethod* method, catalogue_.find(section.method));
     SACCADE_TRY(const json parameters, complete_parameters(method->info(), section.parameters));
     InputOptions input;
     input.prompt = section.prompt;

@@ -34,6 +34,12 @@ void take_screenshot(MainWindow& window, const QString& path) {
   timer->start(20);
 }
 
+std::shared_ptr<const MethodCatalogue> open_catalogue(const QStringList& folders) {
+  std::vector<std::string> given;
+  for (const QString& folder : folders) given.push_back(folder.toStdString());
+  return std::make_shared<const MethodCatalogue>(MethodCatalogue::open(plugin_folders(given)));
+}
+
 bool has_display() {
   return !qEnvironmentVariableIsEmpty("DISPLAY") || !qEnvironmentVariableIsEmpty("WAYLAND_DISPLAY") ||
          !qEnvironmentVariableIsEmpty("QT_QPA_PLATFORM");
@@ -78,7 +84,8 @@ int main(int argc, char** argv) {
                                "N");
   map_bench.setFlags(QCommandLineOption::HiddenFromHelp);
   const QCommandLineOption theme("theme", "system, light or dark", "NAME", "system");
-  parser.addOptions({threads, kernels_option, no_restore, screenshot, theme, map_bench});
+  const QCommandLineOption plugins("plugins", "a folder of plugins, besides the usual ones", "DIR");
+  parser.addOptions({threads, kernels_option, plugins, no_restore, screenshot, theme, map_bench});
   parser.process(application);
   const auto kernels = choose_kernels(parser.value(kernels_option).toStdString());
   if (!kernels.ok()) {
@@ -88,7 +95,7 @@ int main(int argc, char** argv) {
   apply_theme(parser.value(theme) == "dark"    ? Theme::dark
               : parser.value(theme) == "light" ? Theme::light
                                                : Theme::system);
-  MainWindow window({*kernels, parser.value(threads).toInt()});
+  MainWindow window({*kernels, parser.value(threads).toInt(), open_catalogue(parser.values(plugins))});
   window.set_remember_session(!parser.isSet(no_restore) && !parser.isSet(map_bench));
   window.show();
   if (parser.isSet(map_bench))

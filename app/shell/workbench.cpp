@@ -10,6 +10,7 @@ namespace saccade {
 
 Workbench::Workbench(const WorkbenchOptions& options, QObject* parent)
     : QObject(parent), d_(std::make_unique<Private>()), options_(options) {
+  if (!options_.catalogue) options_.catalogue = std::make_shared<const MethodCatalogue>();
   engine_ = std::make_unique<Engine>([this] { Private::post(this, [this] { Q_EMIT jobs_changed(); }); });
 }
 

@@ -24,6 +24,7 @@
 #include "core/run/runner.h"
 #include "core/session/engine.h"
 #include "core/session/session.h"
+#include "plugins/host/method_catalogue.h"
 
 namespace saccade {
 
@@ -39,6 +40,8 @@ struct GeneratedText {
 struct WorkbenchOptions {
   const KernelSet* kernels = nullptr;
   int threads = 0;
+  // Every method, those of plugins among them; null = the built-in ones.
+  std::shared_ptr<const MethodCatalogue> catalogue = nullptr;
 };
 
 struct EngineSide;
@@ -50,6 +53,7 @@ class Workbench : public QObject {
   explicit Workbench(const WorkbenchOptions& options, QObject* parent = nullptr);
   ~Workbench() override;
 
+  [[nodiscard]] const MethodCatalogue& catalogue() const { return *options_.catalogue; }
   // What is there now; null or empty until it has been made.
   [[nodiscard]] std::shared_ptr<const Model> model() const { return model_; }
   [[nodiscard]] std::shared_ptr<const Run> run_a() const { return run_a_; }

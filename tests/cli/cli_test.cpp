@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cmath>
@@ -281,7 +282,7 @@ TEST_F(Cli, maps_leave_as_pictures_and_as_numbers) {
 }
 
 TEST_F(Cli, analyze_and_methods_speak_the_registry) {
-  const json methods = cli("--json methods").document();
+  const json methods = cli("--json methods").document()["methods"];
   ASSERT_FALSE(methods.empty());
   const Outcome outcome = cli("--json analyze head-table demo:induction --prompt " + repeat_prompt);
   ASSERT_EQ(outcome.code, 0) << outcome.err;
@@ -291,6 +292,27 @@ TEST_F(Cli, analyze_and_methods_speak_the_registry) {
   const json induction = d["fields"]["induction"];
   ASSERT_EQ(induction["shape"], json::array({3, 4}));
   EXPECT_EQ(cli("analyze head-table demo:induction --prompt x --set nonsense=1").code, 1);
+}
+
+TEST_F(Cli, a_plugin_is_a_method_like_any_other_and_a_refused_one_says_why) {
+  fs::create_directories(folder_ / "plugins");
+  std::ofstream(folder_ / "plugins" / "odd.json") << R"({"api": 9})";
+  const std::string plugins = "--plugins '" + (folder_ / "plugins").string() + "' ";
+  const json d = cli(plugins + "--json methods").document();
+  const auto named = [](const json& method) { return method["id"] == "attention-distance"; };
+  const auto found = std::find_if(d["methods"].begin(), d["methods"].end(), named);
+  ASSERT_NE(found, d["methods"].end());
+  EXPECT_THAT((*found)["plugin"].get<std::string>(), HasSubstr("attention_distance.json"));
+  ASSERT_EQ(d["refused"].size(), 1u);
+  EXPECT_THAT(d["refused"][0]["where"].get<std::string>(), HasSubstr("odd.json"));
+  EXPECT_THAT(d["refused"][0]["reason"].get<std::string>(), HasSubstr("version 9"));
+  EXPECT_THAT(cli(plugins + "methods").out, HasSubstr("refused: "));
+  const Outcome outcome =
+      cli("--json analyze attention-distance demo:induction --set bins=3 --prompt " + repeat_prompt);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(outcome.document()["fields"]["histogram"]["axes"], json::array({"layer", "head", "distance"}));
+  EXPECT_EQ(outcome.document()["fields"]["histogram"]["shape"], json::array({3, 4, 3}));
+  EXPECT_EQ(cli("analyze attention-distance demo:induction --prompt x --set bins=1").code, 1);
 }
 
 TEST_F(Cli, wrong_usage_is_2_failure_is_1_and_each_says_why_once) {

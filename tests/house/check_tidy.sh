@@ -10,6 +10,6 @@ command -v clang-tidy >/dev/null || { echo "clang-tidy is not installed"; exit 1
 analyzer=(--extra-arg=-Xclang --extra-arg=-analyzer-config
           --extra-arg=-Xclang --extra-arg="max-nodes=${MAX_NODES:-20000}")
 # The largest files first, one at a time: both processors are busy to the end.
-find kernels core analysis -name '*.cpp' ! -path '*/cpu/*' -print0 | xargs -0 grep -LZE 'include <(ATen|torch)/' |
+find kernels core analysis plugins -name '*.cpp' ! -path '*/cpu/*' -print0 | xargs -0 grep -LZE 'include <(ATen|torch)/' |
   xargs -0 ls -S | xargs -d '\n' -n 1 -P "$(nproc)" \
   clang-tidy --quiet -p "$build" --extra-arg=-Wno-unknown-warning-option "${analyzer[@]}" 2>/dev/null

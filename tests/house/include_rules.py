@@ -12,7 +12,7 @@ def problems(root: pathlib.Path):
     for layer in ORDER:
         allowed = set(ORDER[: ORDER.index(layer) + 1])
         for path in sorted((root / layer).rglob("*")):
-            if path.suffix not in {".h", ".cpp", ".cu", ".cuh"}:
+            if path.suffix not in {".h", ".c", ".cpp", ".cu", ".cuh"}:
                 continue
             where = path.relative_to(root)
             for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
@@ -24,6 +24,8 @@ def problems(root: pathlib.Path):
                 say = f"{where}:{number}: includes {name}: "
                 if top in ORDER and top not in allowed:
                     yield say + f"{layer} may only use {', '.join(sorted(allowed))}"
+                if top in ORDER and where.parts[:2] in {("plugins", "api"), ("plugins", "examples")}:
+                    yield say + "the C interface and its examples know nothing else of the program"
                 if re.match(r"Q[A-Z]|Qt[A-Z]", top) and layer != "app":
                     yield say + "only app knows Qt"
                 if top in {"torch", "ATen", "c10"} and not (layer == "core" and path.suffix == ".cpp"):

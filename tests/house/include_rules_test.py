@@ -12,6 +12,9 @@ CASES = {
     "core/c.cpp": ("#include <QString>", "only app knows Qt"),
     "analysis/a.cpp": ('#include "app/shell/workbench.h"', "analysis may only use"),
     "analysis/b.cpp": ("#include <torch/torch.h>", "LibTorch belongs"),
+    "plugins/host/a.cpp": ("#include <QString>", "only app knows Qt"),
+    "plugins/examples/a.cpp": ('#include "core/base/ids.h"', "know nothing else"),
+    "plugins/api/a.h": ('#include "plugins/host/plugin_text.h"', "know nothing else"),
     "kernels/b.cpp": ("#include <opencv2/core.hpp>", "OpenCV belongs"),
 }
 

@@ -8,7 +8,6 @@
 #include "app/cli/commands.h"
 #include "app/cli/work.h"
 #include "core/base/files.h"
-#include "plugins/host/method_catalogue.h"
 
 namespace saccade::cli {
 namespace {
@@ -33,11 +32,6 @@ std::string method_text(const MethodInfo& info) {
   for (const ParameterInfo& p : info.parameters)
     text += fmt::format("    {}={}  {}\n", p.name, p.default_value.dump(), p.help);
   return text;
-}
-
-// The built-in methods and those of plugins.
-MethodCatalogue open_catalogue(const Context& context) {
-  return MethodCatalogue::open(plugin_folders(context.plugins));
 }
 
 std::string cell_text(const Cell& cell) {

@@ -217,7 +217,10 @@ std::string command_of(const Section& section) {
 class Writer {
  public:
   Writer(const Context& context, fs::path folder, std::map<std::string, std::string> places)
-      : context_(context), folder_(std::move(folder)), places_(std::move(places)) {}
+      : context_(context),
+        catalogue_(open_catalogue(context)),
+        folder_(std::move(folder)),
+        places_(std::move(places)) {}
 
   Result<std::string> section(const Section& section, size_t number) {
     std::string text = fmt::format("## {}\n\n", section.title);
@@ -274,6 +277,7 @@ class Writer {
   }
 
   const Context& context_;
+  const MethodCatalogue catalogue_;
   fs::path folder_;
   std::map<std::string, std::string> places_;
 };

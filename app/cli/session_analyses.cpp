@@ -83,13 +83,14 @@ Result<AnalysesDone> run_analyses(const Context& context, const Session& session
                                   const std::string& session_file, const Work& work, const std::string& out,
                                   const std::string& reference_file) {
   AnalysesDone done;
+  const MethodCatalogue catalogue = open_catalogue(context);
   SACCADE_TRY(const nlohmann::json reference, read_reference(reference_file));
   if (std::error_code failed; !out.empty() && !fs::is_directory(out) && !fs::create_directories(out, failed))
     return make_error(ErrorCode::io, fmt::format("{}: the folder cannot be made", out));
   for (const SessionAnalysis& wanted : session.analyses) {
     const std::string name = wanted.name.empty() ? wanted.method : wanted.name;
     const std::string step = fmt::format("analysis '{}' of {}", name, session_file);
-    auto method = find_method(wanted.method);
+    auto method = catalogue.find(wanted.method);
     if (!method.ok()) return std::move(method).error().with(step);
     Laboratory laboratory;
     laboratory.model = work.opened.model;

@@ -21,6 +21,10 @@ Result<RunAnswer> answer(const Context& context, Runner& runner, const RunReques
 
 }  // namespace
 
+MethodCatalogue open_catalogue(const Context& context) {
+  return MethodCatalogue::open(plugin_folders(context.plugins));
+}
+
 Result<Work> do_work(const Context& context, const WorkOptions& options) {
   Work work;
   SACCADE_TRY(std::vector<Edit> edits, parse_edits(options.edits));

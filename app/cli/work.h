@@ -7,8 +7,12 @@
 #include "analysis/compare.h"
 #include "app/cli/context.h"
 #include "core/session/session.h"
+#include "plugins/host/method_catalogue.h"
 
 namespace saccade::cli {
+
+// The built-in methods and those of plugins.
+[[nodiscard]] MethodCatalogue open_catalogue(const Context& context);
 
 struct RunAnswer {
   std::shared_ptr<const Run> run;

@@ -137,7 +137,7 @@ void MainWindow::build_methods_menu() {
   });
   menu->addAction(tr("Results"), QKeySequence("Ctrl+R"), this, [this] { raise_view(results_); });
   menu->addSeparator();
-  for (const AnalysisMethod* method : Workbench::methods()) {
+  for (const AnalysisMethod* method : workbench_.methods()) {
     const QString id = QString::fromStdString(method->info().id);
     QAction* action = menu->addAction(QString::fromStdString(method->info().title), this, [this, id] {
       raise_view(methods_);

@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "analysis/colour.h"
@@ -72,7 +73,7 @@ class Workbench : public QObject {
   [[nodiscard]] const HeadColumn* head_column(const QString& key) const;  // null: there is none now
   [[nodiscard]] const QString& score_shown() const { return score_; }     // a key; empty = thumbnails
   // Every method that can be run, sorted by id.
-  [[nodiscard]] static std::vector<const AnalysisMethod*> methods();
+  [[nodiscard]] std::span<const AnalysisMethod* const> methods() const;
   // What methods have given in this session, newest first; and those of the session file, to be run again.
   [[nodiscard]] const std::vector<KeptResult>& results() const { return results_; }
   [[nodiscard]] const KeptResult* result(int number) const;

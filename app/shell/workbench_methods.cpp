@@ -46,11 +46,7 @@ QString text_of(const std::string& text) { return QString::fromStdString(text); 
 
 }  // namespace
 
-std::vector<const AnalysisMethod*> Workbench::methods() {
-  std::vector<const AnalysisMethod*> list;
-  for (const auto& method : saccade::methods()) list.push_back(method.get());
-  return list;
-}
+std::span<const AnalysisMethod* const> Workbench::methods() const { return catalogue().methods(); }
 
 const KeptResult* Workbench::result(int number) const {
   const auto found = std::find_if(results_.begin(), results_.end(),

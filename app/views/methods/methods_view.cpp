@@ -100,7 +100,7 @@ MethodsView::MethodsView(Workbench& workbench, QWidget* parent) : View(workbench
 }
 
 void MethodsView::fill_list() {
-  for (const AnalysisMethod* method : Workbench::methods()) {
+  for (const AnalysisMethod* method : workbench().methods()) {
     const MethodInfo& info = method->info();
     auto* item = new QListWidgetItem(text_of(info.title), list_);
     item->setData(Qt::UserRole, text_of(info.id));
@@ -129,7 +129,7 @@ void MethodsView::search(const QString& text) {
 void MethodsView::choose(const QString& id, const nlohmann::json& parameters) {
   if (id != chosen_) {
     if (form_) remembered_[chosen_] = form_->values();
-    for (const AnalysisMethod* method : Workbench::methods())
+    for (const AnalysisMethod* method : workbench().methods())
       if (text_of(method->info().id) == id) {
         chosen_ = id;
         show_method(*method);

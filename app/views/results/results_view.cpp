@@ -16,9 +16,9 @@ namespace {
 QString text_of(const std::string& text) { return QString::fromStdString(text); }
 
 // all: the defaults too.
-QString parameters_text(const KeptResult& kept, bool all) {
+QString parameters_text(const Workbench& workbench, const KeptResult& kept, bool all) {
   nlohmann::json usual;
-  for (const AnalysisMethod* method : Workbench::methods())
+  for (const AnalysisMethod* method : workbench.methods())
     if (method->info().id == kept.method)
       for (const ParameterInfo& info : method->info().parameters) usual[info.name] = info.default_value;
   QStringList parts;
@@ -118,7 +118,7 @@ void ResultsView::fill_list() {
       text += tr(" (partial)");
     list_->addItem(text, kept.number);
     list_->setItemData(list_->count() - 1,
-                       text_of(kept.method) + QLatin1Char('\n') + parameters_text(kept, true),
+                       text_of(kept.method) + QLatin1Char('\n') + parameters_text(workbench(), kept, true),
                        Qt::ToolTipRole);
   }
   list_->setCurrentIndex(list_->findData(workbench().result_shown()));
@@ -137,10 +137,10 @@ void ResultsView::show_state(const KeptResult& kept) {
   if (kept.result)
     parts << (kept.seconds < 1.0 ? tr("%1 ms").arg(kept.seconds * 1000.0, 0, 'f', 0)
                                  : tr("%1 s").arg(kept.seconds, 0, 'f', 1));
-  const QString given = parameters_text(kept, false);
+  const QString given = parameters_text(workbench(), kept, false);
   if (!given.isEmpty()) parts << given.toHtmlEscaped();
   state_->setText(QStringLiteral("<span>%1</span>").arg(parts.join(QStringLiteral(" · "))));
-  state_->setToolTip(parameters_text(kept, true));
+  state_->setToolTip(parameters_text(workbench(), kept, true));
   QString sentences;
   if (kept.result)
     for (const std::string& finding : kept.result->findings)

@@ -46,6 +46,10 @@ std::optional<int32_t> mlp_in(std::string_view name) {
   return layer;
 }
 
+bool stands_before(HeadId a, HeadId b) {
+  return std::pair(a.layer.value, a.head.value) < std::pair(b.layer.value, b.head.value);
+}
+
 // The input of a head that a name ends with.
 char input_in(const std::string& name) {
   const bool has = name.size() > 2 && name[name.size() - 2] == '.' && head_in(name) &&
@@ -189,7 +193,7 @@ std::vector<HeadId> CircuitGraph::heads(size_t count) const {
   for (size_t e = 0; e < std::min(count, edges_.size()); ++e)
     for (const size_t end : {edges_[e].from, edges_[e].to})
       if (nodes_[end].kind == CircuitNodeKind::head) heads.push_back(nodes_[end].head);
-  std::sort(heads.begin(), heads.end());
+  std::sort(heads.begin(), heads.end(), stands_before);
   heads.erase(std::unique(heads.begin(), heads.end()), heads.end());
   return heads;
 }
@@ -207,7 +211,7 @@ CircuitLayout lay_out(const CircuitGraph& graph, size_t count, double width) {
   for (auto& [rank, row] : rows) {
     std::sort(row.begin(), row.end(), [&](size_t a, size_t b) {
       const CircuitNode &x = graph.nodes()[a], &y = graph.nodes()[b];
-      return x.kind == CircuitNodeKind::head ? x.head < y.head : x.name < y.name;
+      return x.kind == CircuitNodeKind::head ? stands_before(x.head, y.head) : x.name < y.name;
     });
     widest = std::max(widest, row.size());
   }

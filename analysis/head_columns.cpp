@@ -34,18 +34,19 @@ std::optional<size_t> head_column_of(const Table& table) {
   return std::nullopt;
 }
 
-// Which row of the table is which head's; nothing where rows do not name one head each, once.
-std::optional<std::map<HeadId, size_t>> rows_by_head(const Table& table, int64_t n_layer, int64_t n_head) {
+// Which row of the table is which head's (layer * n_head + head); nothing where rows do not name one head
+// each, once.
+std::optional<std::map<int64_t, size_t>> rows_by_head(const Table& table, int64_t n_layer, int64_t n_head) {
   const auto column = head_column_of(table);
   if (!column) return std::nullopt;
-  std::map<HeadId, size_t> rows;
+  std::map<int64_t, size_t> rows;
   for (size_t r = 0; r < table.rows.size(); ++r) {
     if (*column >= table.rows[r].size()) return std::nullopt;
     const auto* text = std::get_if<std::string>(&table.rows[r][*column]);
     const auto head = text ? head_in(*text) : std::nullopt;
     if (!head) continue;  // "mlp 3" among nodes
     if (head->layer.value >= n_layer || head->head.value >= n_head) return std::nullopt;
-    if (!rows.emplace(*head, r).second) return std::nullopt;
+    if (!rows.emplace(head->layer.value * n_head + head->head.value, r).second) return std::nullopt;
   }
   if (rows.empty()) return std::nullopt;
   return rows;
@@ -73,7 +74,7 @@ void add_table(const Table& table, int64_t n_layer, int64_t n_head, const std::s
       const auto number = number_in(table.rows[row][c]);
       texts = texts || !number;
       if (!number || !std::isfinite(*number)) continue;
-      values[static_cast<size_t>(head.layer.value * n_head + head.head.value)] = static_cast<float>(*number);
+      values[static_cast<size_t>(head)] = static_cast<float>(*number);
       any = true;
       negative = negative || *number < 0.0;
     }

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Puts the page of measured differences, as the last test run wrote it, where readers find it.
+# Puts the page of measured differences, as the last test run wrote its two parts, where readers find it.
 #   scripts/update_families.sh [BUILD_FOLDER]
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
-cp "${1:-$root/build/release}/FAMILIES.md" "$root/core/model/FAMILIES.md"
+build=${1:-$root/build/release}
+cat "$build/FAMILIES.md" "$build/FAMILIES_PICTURES.md" > "$root/core/model/FAMILIES.md"

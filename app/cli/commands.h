@@ -23,7 +23,8 @@ struct RunOptions {
   SamplingOptions sampling;  // max_tokens 0 = no generation
   std::string capture;       // site filter
   std::string dump;
-  std::string save;  // session file
+  std::string save;                 // session file
+  std::vector<std::string> labels;  // texts that a pair's picture tower compares the picture with
 };
 Result<void> run(const Context& context, const RunOptions& options);
 

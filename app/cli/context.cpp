@@ -7,7 +7,9 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "analysis/images/read_picture.h"
 #include "core/base/files.h"
+#include "core/model/image_input.h"
 
 namespace saccade::cli {
 
@@ -57,9 +59,9 @@ Result<std::string> prompt_text(const InputOptions& input) {
                     "no input: give --prompt TEXT, --prompt-file FILE or --ids 1,2,3");
 }
 
-}  // namespace
-
-Result<TokenSequence> read_input(const Model& model, const InputOptions& input) {
+Result<TokenSequence> read_text(const Model& model, const InputOptions& input) {
+  const bool no_text = !input.prompt_given && input.prompt_file.empty() && input.ids.empty();
+  if (no_text && model.spec().is_picture_model()) return TokenSequence();
   if (!input.ids.empty()) {
     if (input.chat)
       return make_error(ErrorCode::invalid_argument, "--chat needs a text: --prompt or --prompt-file");
@@ -78,6 +80,19 @@ Result<TokenSequence> read_input(const Model& model, const InputOptions& input) 
   return model.tokenizer().encode(text, options);
 }
 
+}  // namespace
+
+Result<TokenSequence> read_input(const Model& model, const InputOptions& input) {
+  SACCADE_TRY(TokenSequence text, read_text(model, input));
+  std::vector<std::shared_ptr<const PreparedImage>> images;
+  for (const std::string& path : input.images) {
+    SACCADE_TRY(const Picture picture, read_picture(path));
+    SACCADE_TRY(auto image, prepare_image(model, picture));
+    images.push_back(std::move(image));
+  }
+  return place_images(model, std::move(text), images);
+}
+
 Result<std::vector<Edit>> parse_edits(const std::vector<std::string>& texts) {
   std::vector<Edit> edits;
   for (const std::string& text : texts) {
@@ -90,6 +105,23 @@ Result<std::vector<Edit>> parse_edits(const std::vector<std::string>& texts) {
 Json to_json(const TokenSequence& tokens) {
   Json list = Json::array();
   for (const Token& token : tokens.tokens) list.push_back({{"id", token.id}, {"text", token.text}});
+  return list;
+}
+
+Json to_json(const std::vector<ImageRegion>& images) {
+  Json list = Json::array();
+  for (const ImageRegion& image : images) {
+    const ImageGeometry& g = image.geometry;
+    list.push_back({{"name", image.name},
+                    {"begin", image.begin},
+                    {"prefix", image.n_prefix},
+                    {"grid", {image.grid_height, image.grid_width}},
+                    {"patch", {image.patch_height, image.patch_width}},
+                    {"original", {g.original_height, g.original_width}},
+                    {"processed", {g.height, g.width}},
+                    {"scale", {g.scale_y, g.scale_x}},
+                    {"offset", {g.offset_y, g.offset_x}}});
+  }
   return list;
 }
 

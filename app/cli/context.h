@@ -26,9 +26,10 @@ struct Context {
   void note(const std::string& line) const;  // stderr, unless quiet
 };
 
-// INPUT of a command: exactly one of the three.
+// INPUT of a command: exactly one of the three, or none for a model that reads a picture alone.
 struct InputOptions {
   std::string prompt, prompt_file, ids;
+  std::vector<std::string> images = {};  // picture files, in the order of their places in the text
   bool prompt_given = false;
   bool no_bos = false;
   bool chat = false;  // the prompt is what a user says, written as the model's chat template wants it
@@ -44,6 +45,7 @@ Result<std::vector<Edit>> parse_edits(const std::vector<std::string>& texts);
 
 // Parts of the documents and of the texts.
 [[nodiscard]] Json to_json(const TokenSequence& tokens);
+[[nodiscard]] Json to_json(const std::vector<ImageRegion>& images);
 [[nodiscard]] Json to_json(const std::vector<NextToken>& next);
 [[nodiscard]] Json to_json(const Generation& generation);
 [[nodiscard]] Json loss_json(const Capture& capture);

@@ -21,7 +21,8 @@ WorkOptions work_of(const Session& session) {
   WorkOptions options;
   options.model = session.model;
   options.input.prompt = session.prompt;
-  options.input.prompt_given = session.ids.empty();
+  options.input.images = session.images;
+  options.input.prompt_given = session.ids.empty() && !(session.prompt.empty() && !session.images.empty());
   options.input.no_bos = !session.add_bos;
   if (!session.ids.empty()) options.input.ids = fmt::format("{}", fmt::join(session.ids, ","));
   for (const Edit& edit : session.edits) options.edits.push_back(to_text(edit));

@@ -30,6 +30,10 @@ void add_input(CLI::App& command, InputOptions& input) {
   auto* ids = command.add_option("--ids", input.ids, "token ids, as they are: 1,2,3");
   prompt->excludes(file)->excludes(ids);
   file->excludes(ids);
+  command
+      .add_option("--image", input.images,
+                  "a picture file; once for every place for one in the text (<image>), in order")
+      ->allow_extra_args(false);
   command.add_flag("--no-bos", input.no_bos, "add no BOS or other special tokens");
   command.add_flag("--chat", input.chat, "the prompt as a user's message, by the model's chat template");
 }
@@ -120,6 +124,10 @@ int main(int argc, char** argv) {
   command->add_option("--capture", run_options.capture,
                       "hook sites to keep in full: names, wildcards, short forms");
   command->add_option("--dump", run_options.dump, "write an HDF5 dump");
+  command
+      ->add_option("--label", run_options.labels,
+                   "a text to compare the picture with, for CLIP and SigLIP; may be repeated")
+      ->allow_extra_args(false);
   command->add_option("--save", run_options.save, "write a session that `replay` repeats");
   command->callback([&] { work = [&] { return run(context, run_options); }; });
 

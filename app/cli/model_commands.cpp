@@ -27,6 +27,45 @@ Json spec_json(const ModelSpec& spec) {
           {"tied_unembedding", spec.tied_unembedding}};
 }
 
+// The model that pictures go into; null when there is none.
+const ModelSpec* seeing(const Model& model) {
+  if (model.spec().is_picture_model()) return &model.spec();
+  return model.tower() ? &model.tower()->spec() : nullptr;
+}
+
+Json pictures_json(const Model& model) {
+  const ModelSpec* spec = seeing(model);
+  if (spec == nullptr) return {};
+  const PatchSpec& p = spec->patches;
+  Json document = {{"patch", {p.height, p.width}},
+                   {"image", {p.image_height, p.image_width}},
+                   {"grid", {p.grid_height(), p.grid_width()}},
+                   {"prefix", p.n_prefix()},
+                   {"registers", p.n_register}};
+  document["processor"] =
+      model.image_processor().ok() ? Json(model.image_processor()->description()) : Json();
+  if (!model.tower()) return document;
+  document["tower"] = spec_json(*spec);
+  document["tower_layers"] = model.spec().tower.layers;
+  document["image_token"] = model.spec().tower.image_token_id;
+  return document;
+}
+
+std::string pictures_text(const Model& model) {
+  const ModelSpec* spec = seeing(model);
+  if (spec == nullptr) return "";
+  const PatchSpec& p = spec->patches;
+  std::string text = fmt::format(
+      "  pictures: {} x {} in patches of {} x {}, a grid of {} x {}, {} positions before it\n",
+      p.image_height, p.image_width, p.height, p.width, p.grid_height(), p.grid_width(), p.n_prefix());
+  if (model.image_processor().ok()) text += "    " + model.image_processor()->description() + "\n";
+  if (model.tower())
+    text += fmt::format("    vision tower {}: layers {}, heads {}, d_model {}; read before layer {}\n",
+                        spec->family, spec->n_layer, spec->n_head, spec->d_model,
+                        fmt::join(model.spec().tower.layers, ", "));
+  return text;
+}
+
 // "; BOS <s> (1), EOS </s> (2), <unk> (0)".
 std::string special_text(const Tokenizer& tokenizer) {
   const std::string text = special_tokens_text(tokenizer);
@@ -64,6 +103,7 @@ Result<void> info(const Context& context, const std::string& where) {
       {"where", model.where()},
       {"digest", model.digest()},
       {"spec", spec_json(spec)},
+      {"pictures", pictures_json(model)},
       {"parameters", model.weights().parameters()},
       {"file_bytes", model.file_bytes()},
       {"memory", memory},
@@ -79,13 +119,14 @@ Result<void> info(const Context& context, const std::string& where) {
       "  layers {}, heads {} (KV {}), d_model {}, d_head {}, d_mlp {}\n"
       "  vocabulary {}, context {}, {} weights, {} parameters, {} on disk\n"
       "  tokenizer: {}{}\n"
+      "{}"
       "  chat template: {}\n"
       "{}  kernels: {} ({})\n",
       model.name(), spec.family, model.digest().substr(0, 12), spec.n_layer, spec.n_head, spec.n_kv_head,
       spec.d_model, spec.d_head, spec.d_mlp, spec.n_vocab, spec.n_context, spec.weight_dtype,
       model.weights().parameters(), format_bytes(model.file_bytes()), tokenizer.description(),
-      special_text(tokenizer), chat_text(model), memory_text, opened.runner->kernels().name,
-      opened.runner->kernels().description);
+      special_text(tokenizer), pictures_text(model), chat_text(model), memory_text,
+      opened.runner->kernels().name, opened.runner->kernels().description);
   context.print(document, text);
   return {};
 }

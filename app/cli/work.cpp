@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "core/run/edit_references.h"
 
@@ -19,6 +20,19 @@ Result<RunAnswer> answer(const Context& context, Runner& runner, const RunReques
   return answer;
 }
 
+// A picture's positions as the one placeholder that stood for them; none of a model that reads only pictures.
+std::vector<int32_t> ids_as_given(const TokenSequence& tokens, const ModelSpec& spec) {
+  std::vector<int32_t> ids;
+  if (spec.is_picture_model()) return ids;
+  int64_t next = 0;
+  for (const PlacedImage& placed : tokens.images) {
+    for (; next <= placed.region.begin; ++next) ids.push_back(tokens.tokens[static_cast<size_t>(next)].id);
+    next = placed.region.end();
+  }
+  for (; next < tokens.size(); ++next) ids.push_back(tokens.tokens[static_cast<size_t>(next)].id);
+  return ids;
+}
+
 }  // namespace
 
 MethodCatalogue open_catalogue(const Context& context) {
@@ -31,6 +45,8 @@ Result<Work> do_work(const Context& context, const WorkOptions& options) {
   SACCADE_TRY(work.opened, open_runner(context, options.model));
   Runner& runner = *work.opened.runner;
   SACCADE_TRY(TokenSequence tokens, read_input(*work.opened.model, options.input));
+  for (const std::string& image : options.input.images)
+    work.images.push_back(std::filesystem::absolute(image).string());
   RunRequest request = runner.request(std::move(tokens));
   request.seed = options.sampling.seed;
   request.device = context.device;
@@ -78,7 +94,8 @@ Session session_of(const Work& work, const SamplingOptions& sampling) {
   session.prompt = request.tokens.text;
   session.add_bos = std::any_of(request.tokens.tokens.begin(), request.tokens.tokens.end(),
                                 [](const Token& token) { return token.special && token.begin == token.end; });
-  if (session.prompt.empty()) session.ids = request.tokens.ids();
+  session.images = work.images;
+  if (session.prompt.empty()) session.ids = ids_as_given(request.tokens, work.opened.model->spec());
   session.edits = request.edits;
   session.sampling = sampling;
   session.results = results_of(work);

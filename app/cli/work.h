@@ -29,6 +29,7 @@ struct WorkOptions {
 
 struct Work {
   Opened opened;
+  std::vector<std::string> images;     // files, absolute
   RunAnswer baseline, edited;          // the same run without effective edits
   std::optional<Comparison> compared;  // with edits
 };

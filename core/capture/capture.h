@@ -66,7 +66,8 @@ struct Provenance {
 struct Capture {
   Provenance provenance;
   ModelSpec spec;
-  std::vector<Token> tokens;  // as they went in, BOS included
+  std::vector<Token> tokens;        // as they went in, BOS included
+  std::vector<ImageRegion> images;  // where pictures stand among them
   int64_t sink_keys = 1, local_width = 8;
   int64_t block_size = 0;  // side of the blocks of block_max and block_mass; 0: there are none
   std::vector<std::shared_ptr<const LayerCapture>> layers;

@@ -9,6 +9,7 @@
 #include "core/capture/dump_seal.h"
 #include "core/capture/dump_statistics.h"
 #include "core/capture/hdf5_file.h"
+#include "core/capture/image_json.h"
 #include "core/capture/spec_json.h"
 
 namespace saccade {
@@ -57,6 +58,7 @@ class DumpReader {
     SACCADE_TRY(capture_->sink_keys, file_.integer("sink_keys"));
     SACCADE_TRY(capture_->local_width, file_.integer("local_width"));
     SACCADE_CHECK(tokens());
+    SACCADE_CHECK(images());
     for (int32_t l = 0; l < capture_->spec.n_layer; ++l) {
       SACCADE_TRY(LayerCapture layer, this->layer(l));
       layers_.push_back(std::make_shared<LayerCapture>(std::move(layer)));
@@ -113,6 +115,13 @@ class DumpReader {
         return bad(dump::begin, fmt::format("token {} has the byte range {}:{}", i, begin[i], end[i]));
       capture_->tokens.push_back({ids[i], std::move(texts[i]), begin[i], end[i], special[i] != 0});
     }
+    return {};
+  }
+
+  Result<void> images() {
+    if (!file_.has_attribute("images")) return {};
+    SACCADE_TRY(const std::string text, file_.text("images"));
+    SACCADE_TRY(capture_->images, images_from_json(nlohmann::json::parse(text, nullptr, false), n_));
     return {};
   }
 

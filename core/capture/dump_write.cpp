@@ -12,6 +12,7 @@
 #include "core/capture/dump_seal.h"
 #include "core/capture/dump_statistics.h"
 #include "core/capture/hdf5_file.h"
+#include "core/capture/image_json.h"
 #include "core/capture/spec_json.h"
 
 namespace saccade {
@@ -27,6 +28,11 @@ constexpr h5::Number number_of() {
   if constexpr (std::is_same_v<Number, int32_t>) return h5::Number::int32;
   if constexpr (std::is_same_v<Number, int64_t>) return h5::Number::int64;
   if constexpr (std::is_same_v<Number, uint8_t>) return h5::Number::uint8;
+}
+
+// A file's name may be anything.
+std::string dumped(const nlohmann::json& document) {
+  return document.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
 }
 
 class DumpWriter {
@@ -120,6 +126,8 @@ class DumpWriter {
       SACCADE_CHECK(file_.attribute(name, capture_.provenance.*text));
     SACCADE_CHECK(file_.attribute("seconds", capture_.provenance.seconds));
     SACCADE_CHECK(file_.attribute("spec", spec_to_json(spec_).dump()));
+    if (!capture_.images.empty())
+      SACCADE_CHECK(file_.attribute("images", dumped(images_to_json(capture_.images))));
     SACCADE_CHECK(file_.attribute("sink_keys", capture_.sink_keys));
     SACCADE_CHECK(file_.attribute("block_size", capture_.block_size));
     return file_.attribute("local_width", capture_.local_width);

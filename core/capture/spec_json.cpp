@@ -19,6 +19,9 @@ constexpr std::array qk_norms{"none", "per_head", "whole_width"};
 constexpr std::array pairings{"halves", "interleaved"};
 constexpr std::array scalings{"none", "linear", "dynamic", "yarn", "llama3", "longrope"};
 constexpr std::array activations{"gelu", "gelu_tanh", "gelu_quick", "silu", "relu", "relu_squared"};
+constexpr std::array poolings{"none", "cls",   "cls_and_distillation", "cls_and_mean",
+                              "mean", "probe", "end_of_text",          "last"};
+constexpr std::array grid_resamplings{"bicubic", "bicubic_antialias"};
 constexpr int32_t largest_size = 1 << 24, most_layers = 10000;
 
 Error bad(const std::string& key, const std::string& expected, const Json& found) {
@@ -179,6 +182,28 @@ void visit_variants(Visitor& visitor, Spec& spec) {
   visitor.field("logit_softcap", spec.logit_softcap);
 }
 
+// What reads pictures.
+template <class Visitor, class Spec>
+void visit_pictures(Visitor& visitor, Spec& spec) {
+  visitor.choice("pooling", spec.pooling, poolings);
+  visitor.field("layer_scale", spec.layer_scale);
+  visitor.size("patch_height", spec.patches.height, 0, largest_size);
+  visitor.size("patch_width", spec.patches.width, 0, largest_size);
+  visitor.size("image_channels", spec.patches.channels, 1, largest_size);
+  visitor.size("image_height", spec.patches.image_height, 0, largest_size);
+  visitor.size("image_width", spec.patches.image_width, 0, largest_size);
+  visitor.field("cls_token", spec.patches.cls);
+  visitor.field("distillation_token", spec.patches.distillation);
+  visitor.size("n_register", spec.patches.n_register, 0, largest_size);
+  visitor.choice("grid_resampling", spec.patches.resampling, grid_resamplings);
+  visitor.size("image_token_id", spec.tower.image_token_id, -1, largest_size);
+  visitor.field("tower_layers", spec.tower.layers);
+  visitor.field("tower_drops_prefix", spec.tower.drops_prefix);
+  visitor.size("d_tower", spec.tower.d_tower, 0, largest_size);
+  visitor.choice("projector_activation", spec.tower.activation, activations);
+  visitor.field("projector_bias", spec.tower.bias);
+}
+
 template <class Visitor, class Spec>
 void visit(Visitor& visitor, Spec& spec) {
   visitor.field("family", spec.family);
@@ -207,6 +232,7 @@ void visit(Visitor& visitor, Spec& spec) {
   visitor.field("weight_dtype", spec.weight_dtype);
   visitor.later();
   visit_variants(visitor, spec);
+  visit_pictures(visitor, spec);
 }
 
 }  // namespace
@@ -230,6 +256,8 @@ Result<ModelSpec> spec_from_json(const Json& document) {
   };
   if (!fits(spec.windows.size(), spec.n_layer) || !fits(spec.layer_rotary.size(), spec.n_layer))
     return bad("windows", fmt::format("one number for each of {} layers", spec.n_layer), spec.windows);
+  if ((spec.patches.height > 0) != (spec.patches.width > 0))
+    return bad("patch_width", "both sides of a patch, or none", spec.patches.width);
   if (!fits(spec.alibi_slopes.size(), spec.n_head))
     return bad("alibi_slopes", fmt::format("one number for each of {} heads", spec.n_head),
                spec.alibi_slopes);

@@ -2,7 +2,7 @@
 // core/model/families, one line in families.cpp's table.
 #pragma once
 
-#include <nlohmann/json_fwd.hpp>
+#include <nlohmann/json.hpp>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -12,6 +12,14 @@
 
 namespace saccade {
 
+// The vision tower of a decoder: a family of its own, its part of the config, and what stands before its
+// tensors' names.
+struct TowerConfig {
+  std::string_view family;
+  nlohmann::json config;
+  std::vector<std::string> prefixes;
+};
+
 struct Family {
   std::string_view name;
   std::vector<std::string_view> model_types;  // values of config.json's model_type it reads
@@ -19,6 +27,7 @@ struct Family {
   std::vector<WeightRule> (*weight_rules)(const ModelSpec& spec);
   std::vector<std::string> prefixes;   // tried before every tensor name
   std::vector<std::string> ignorable;  // wildcard patterns of tensors that carry no weights
+  Result<TowerConfig> (*tower)(const nlohmann::json& config) = nullptr;
 };
 
 [[nodiscard]] std::span<const Family> families();

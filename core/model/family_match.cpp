@@ -11,12 +11,30 @@
 namespace saccade {
 namespace {
 
+Result<TowerMatch> read_tower(const Family& family, const nlohmann::json& config,
+                              const Checkpoint& checkpoint) {
+  SACCADE_TRY(const TowerConfig wanted, family.tower(config));
+  const auto found = std::find_if(families().begin(), families().end(),
+                                  [&](const Family& one) { return one.name == wanted.family; });
+  TowerMatch tower;
+  SACCADE_TRY(tower.spec, found->read_config(wanted.config));
+  SACCADE_TRY(tower.weights, WeightMap::bind(checkpoint, tower.spec, found->weight_rules(tower.spec),
+                                             wanted.prefixes, {"*"}));
+  SACCADE_TRY(tower.spec.model_type, ConfigReader(wanted.config).text("model_type", ""));
+  return tower;
+}
+
 Result<FamilyMatch> read_as(const Family& family, const nlohmann::json& config,
                             const Checkpoint& checkpoint) {
   FamilyMatch match;
   SACCADE_TRY(match.spec, family.read_config(config));
   SACCADE_TRY(match.weights, WeightMap::bind(checkpoint, match.spec, family.weight_rules(match.spec),
                                              family.prefixes, family.ignorable));
+  if (family.tower) {
+    auto tower = read_tower(family, config, checkpoint);
+    if (!tower.ok()) return std::move(tower).error().with("vision tower");
+    match.tower = std::move(*tower);
+  }
   return match;
 }
 

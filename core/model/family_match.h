@@ -3,6 +3,7 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -11,10 +12,16 @@
 
 namespace saccade {
 
+struct TowerMatch {
+  ModelSpec spec;
+  WeightMap weights;
+};
+
 struct FamilyMatch {
   ModelSpec spec;
   WeightMap weights;
-  std::string note;  // empty, or that the model is read as another family's layout
+  std::optional<TowerMatch> tower;  // of decoders that read pictures
+  std::string note;                 // empty, or that the model is read as another family's layout
 };
 
 // An unknown model_type is read as the family whose keys and tensors all fit, the one that leaves the fewest

@@ -10,6 +10,7 @@
 
 #include "core/base/digest.h"
 #include "core/base/memory.h"
+#include "core/model/config_reader.h"
 #include "core/model/family_match.h"
 #include "core/model/gguf_config.h"
 
@@ -86,6 +87,7 @@ struct Description {
   std::string config_text;
   Result<std::shared_ptr<const Tokenizer>> tokenizer = make_error(ErrorCode::not_found, "");
   Result<ChatTemplate> chat_template = make_error(ErrorCode::not_found, "this model has no chat template");
+  Result<ImageProcessor> image_processor = make_error(ErrorCode::not_found, "this model reads no pictures");
 };
 
 Result<void> read_config_file(const Path& path, Description& found) {
@@ -122,6 +124,8 @@ Result<Description> describe(const Path& folder, const Path& weights, const JobC
   }
   SACCADE_CHECK(job.check());
   job.progress(0.2, "tokenizer");
+  const auto model_type = ConfigReader(found.config).text("model_type", "");
+  found.image_processor = ImageProcessor::open(folder, model_type.ok() ? *model_type : "");
   const auto missing = [](const auto& item) {
     return !item.ok() && item.error().code == ErrorCode::not_found;
   };
@@ -169,7 +173,8 @@ std::string unused_note(const std::vector<std::string>& unused) {
 std::vector<std::string> notes_on(const ModelSpec& spec, const Checkpoint& checkpoint,
                                   const WeightMap& weights, const Tokenizer* tokenizer) {
   std::vector<std::string> notes;
-  if (!tokenizer) {
+  if (spec.is_picture_model()) {  // its labels are no vocabulary
+  } else if (!tokenizer) {
     notes.push_back("no tokenizer files: prompts are token ids (--ids)");
   } else if (const int32_t words = tokenizer->vocabulary_size(); words > spec.n_vocab) {
     notes.push_back(
@@ -179,10 +184,10 @@ std::vector<std::string> notes_on(const ModelSpec& spec, const Checkpoint& check
                                 words, spec.n_vocab, spec.n_vocab - words));
   }
   for (const std::string& part : weights.lacking())
-    notes.push_back(
-        fmt::format("the checkpoint has no {}: its answers only compare the last residual with the "
-                    "token embeddings",
-                    part));
+    notes.push_back(fmt::format("the checkpoint has no {}: its answers {}", part,
+                                spec.is_picture_model()
+                                    ? "are the mean of the features of all patches"
+                                    : "only compare the last residual with the token embeddings"));
   if (!weights.unused().empty()) notes.push_back(unused_note(weights.unused()));
   if (const int64_t copied = checkpoint.copied_bytes(); copied > 0)
     notes.push_back(
@@ -190,6 +195,27 @@ std::vector<std::string> notes_on(const ModelSpec& spec, const Checkpoint& check
                     "again with a current safetensors avoids that",
                     format_bytes(copied)));
   return notes;
+}
+
+// What the logits of a picture model are called: classes as id2label says, or features by number.
+std::vector<std::string> labels_of(const nlohmann::json& config, const ModelSpec& spec, bool classifies) {
+  std::vector<std::string> names;
+  const auto found = config.find("id2label");
+  const bool named = classifies && found != config.end() && found->is_object();
+  for (int32_t i = 0; i < spec.n_logits(); ++i) {
+    const auto label = named ? found->find(std::to_string(i)) : nlohmann::json::const_iterator();
+    names.push_back(named && label != found->end() && label->is_string()
+                        ? label->get<std::string>()
+                        : fmt::format("{} {}", classifies ? "class" : "feature", i));
+  }
+  return names;
+}
+
+bool answers_with_classes(const nlohmann::json& config) {
+  const auto names = ConfigReader(config).texts("architectures");
+  return names.ok() && std::any_of(names->begin(), names->end(), [](const std::string& name) {
+           return name.find("ForImageClassification") != std::string::npos;
+         });
 }
 
 }  // namespace
@@ -220,16 +246,33 @@ Result<std::shared_ptr<Model>> Model::open_at(const std::filesystem::path& folde
   model->spec_ = std::move(match.spec);
   model->weights_ = std::move(match.weights);
   model->spec_.model_type = found.config.value("model_type", "");
-  model->spec_.weight_dtype = to_string(model->weights_.get(Slot::embed).tensor->dtype);
+  const Slot first = model->spec_.is_picture_model() ? Slot::patch_weight : Slot::embed;
+  model->spec_.weight_dtype = to_string(model->weights_.get(first).tensor->dtype);
   SACCADE_CHECK(job.check());
 
-  model->has_tokenizer_ = found.tokenizer.ok();
-  model->tokenizer_ = found.tokenizer.ok() ? *found.tokenizer : make_id_tokenizer(model->spec_.n_vocab);
+  if (model->spec_.reads_pictures()) model->image_processor_ = std::move(found.image_processor);
+  if (match.tower) {
+    auto tower = std::make_shared<Model>();
+    tower->spec_ = std::move(match.tower->spec);
+    tower->spec_.weight_dtype = to_string(match.tower->weights.get(Slot::patch_weight).tensor->dtype);
+    tower->weights_ = std::move(match.tower->weights);
+    tower->checkpoint_ = model->checkpoint_;
+    tower->tokenizer_ = make_label_tokenizer(labels_of({}, tower->spec_, false));
+    tower->name_ = "vision tower";
+    model->tower_ = std::move(tower);
+  }
+  model->has_tokenizer_ = found.tokenizer.ok() && !model->spec_.is_picture_model();
+  model->tokenizer_ = model->has_tokenizer_ ? *found.tokenizer : make_id_tokenizer(model->spec_.n_vocab);
+  if (model->spec_.is_picture_model())
+    model->tokenizer_ =
+        make_label_tokenizer(labels_of(found.config, model->spec_, answers_with_classes(found.config)));
   model->chat_template_ = std::move(found.chat_template);
   model->notes_ = notes_on(model->spec_, *model->checkpoint_, model->weights_,
                            model->has_tokenizer_ ? model->tokenizer_.get() : nullptr);
   if (const auto& chat = model->chat_template_; !chat.ok() && chat.error().code != ErrorCode::not_found)
     model->notes_.push_back("its chat template cannot be used: " + chat.error().to_string());
+  if (const auto& processor = model->image_processor_; model->spec_.reads_pictures() && !processor.ok())
+    model->notes_.push_back("it cannot be given pictures: " + processor.error().to_string());
   if (!match.note.empty()) model->notes_.insert(model->notes_.begin(), match.note);
   if (const auto probe = model->tokenizer_->encode("a", {}); probe.ok() && !probe->tokens.empty())
     model->adds_bos_ = model->tokenizer_->bos() && probe->tokens[0].id == *model->tokenizer_->bos();
@@ -253,7 +296,7 @@ std::optional<std::string> other_way_to_open(const std::string& where) {
 void Model::release_vocabulary() const {
   const TensorView* output = weights_.get(Slot::unembed).tensor;
   if (!output) output = weights_.get(Slot::embed).tensor;
-  checkpoint_->release(*output);
+  if (output) checkpoint_->release(*output);
 }
 
 std::filesystem::path resources_folder() {

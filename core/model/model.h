@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/base/job.h"
+#include "core/image/image_processor.h"
 #include "core/model/checkpoint.h"
 #include "core/model/model_spec.h"
 #include "core/model/weight_map.h"
@@ -36,6 +37,11 @@ class Model {
   [[nodiscard]] bool has_tokenizer() const { return has_tokenizer_; }
   // How this model wants a conversation written; not_found when it does not say, or why it cannot be used.
   [[nodiscard]] const Result<ChatTemplate>& chat_template() const { return chat_template_; }
+  // How pictures become numbers; not_found for a model that reads none or does not say, or why it cannot be
+  // used.
+  [[nodiscard]] const Result<ImageProcessor>& image_processor() const { return image_processor_; }
+  // The model that pictures go through first; null unless this is a decoder that reads pictures.
+  [[nodiscard]] const std::shared_ptr<const Model>& tower() const { return tower_; }
   // Lets the pages of the unembedding go: they are read again when touched. A fifth of a small model is
   // vocabulary, and it is needed only at the end of a run.
   void release_vocabulary() const;
@@ -50,6 +56,8 @@ class Model {
   WeightMap weights_;
   std::shared_ptr<const Tokenizer> tokenizer_;
   Result<ChatTemplate> chat_template_ = make_error(ErrorCode::not_found, "this model has no chat template");
+  Result<ImageProcessor> image_processor_ = make_error(ErrorCode::not_found, "this model reads no pictures");
+  std::shared_ptr<const Model> tower_;
   std::string name_, where_, digest_;
   std::filesystem::path folder_;
   std::vector<std::string> notes_;

@@ -46,6 +46,44 @@ struct ExpertSpec {
   bool normalise_weights = false;    // the used experts' weights sum to 1
 };
 
+// What an answer is read from, in models that do not predict a token at every position.
+//   cls                   the first position
+//   cls_and_distillation  the mean of what two heads say of the first two positions (DeiT)
+//   cls_and_mean          the first position, beside the mean of all others (DINOv2)
+//   mean                  the mean of all positions
+//   probe                 what one learned query gathers from all positions (SigLIP)
+//   end_of_text           the first end-of-text token (CLIP's text tower)
+//   last                  the last position (SigLIP's text tower)
+enum class Pooling { none, cls, cls_and_distillation, cls_and_mean, mean, probe, end_of_text, last };
+// How a table of positions becomes one for another grid: not at all needed, or bicubic as LibTorch's
+// interpolate() does it (Keys 1981, a = -0.75), or with its antialias (a = -0.5, wider when shrinking).
+enum class GridResampling { bicubic, bicubic_antialias };
+
+// Pictures as input: square or other patches in rows, behind a prefix of learned positions.
+struct PatchSpec {
+  int32_t height = 0, width = 0;  // of a patch, in pixels of the processed picture; 0: reads no pictures
+  int32_t channels = 3;           // red, green, blue
+  int32_t image_height = 0, image_width = 0;  // that the table of positions was made for
+  bool cls = false, distillation = false;     // positions before the patches, in this order, then
+  int32_t n_register = 0;                     // registers, which have no row in the table of positions
+  GridResampling resampling = GridResampling::bicubic;
+
+  [[nodiscard]] int32_t n_placed_prefix() const { return (cls ? 1 : 0) + (distillation ? 1 : 0); }
+  [[nodiscard]] int32_t n_prefix() const { return n_placed_prefix() + n_register; }
+  [[nodiscard]] int32_t grid_height() const { return image_height / height; }  // of the table
+  [[nodiscard]] int32_t grid_width() const { return image_width / width; }
+};
+
+// A decoder's pictures: what its vision tower, a model of its own, becomes in the decoder's sequence.
+struct TowerUse {
+  int32_t image_token_id = -1;               // stands for a picture in the prompt; -1: there is no tower
+  std::vector<int32_t> layers;               // the residuals that enter these layers, side by side
+  bool drops_prefix = true;                  // patches only
+  int32_t d_tower = 0;                       // width of one residual
+  Activation activation = Activation::gelu;  // between the projector's two matrices
+  bool bias = true;
+};
+
 struct ModelSpec {
   std::string family;      // "gpt2", "llama": the file in core/model/families
   std::string model_type;  // as the config spells it
@@ -87,6 +125,10 @@ struct ModelSpec {
 
   double embed_scale = 1.0, residual_scale = 1.0;
   double logit_scale = 1.0, logit_softcap = 0.0;  // logits -> cap tanh(scale logits / cap)
+  Pooling pooling = Pooling::none;
+  PatchSpec patches;         // of a model whose positions are a picture
+  TowerUse tower;            // of a decoder that reads text and pictures
+  bool layer_scale = false;  // what attention and MLP give is multiplied with learned factors, one per column
   bool tied_unembedding = true;
   bool qkv_bias = true, attention_out_bias = true, mlp_bias = true;
   std::vector<int32_t> bos_ids, eos_ids;
@@ -94,7 +136,11 @@ struct ModelSpec {
 
   [[nodiscard]] int32_t n_logits() const { return n_output > 0 ? n_output : n_vocab; }
   // Whether logits at one position are about the token at the next: there is a loss per token only then.
-  [[nodiscard]] bool predicts_next_token() const { return causal && n_logits() >= n_vocab; }
+  [[nodiscard]] bool predicts_next_token() const {
+    return causal && pooling == Pooling::none && n_logits() >= n_vocab;
+  }
+  [[nodiscard]] bool is_picture_model() const { return patches.height > 0; }
+  [[nodiscard]] bool reads_pictures() const { return is_picture_model() || tower.image_token_id >= 0; }
   [[nodiscard]] int32_t n_heads_total() const { return n_layer * n_head; }
   [[nodiscard]] int32_t kv_head_of(int32_t head) const { return head / (n_head / n_kv_head); }
   [[nodiscard]] int32_t window_of(int32_t layer) const {

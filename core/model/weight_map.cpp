@@ -60,8 +60,34 @@ const char* to_string(Slot slot) {
                                     "shared expert input weight",
                                     "shared expert gate weight",
                                     "shared expert output weight",
-                                    "shared expert router"};
-  static_assert(names.size() == static_cast<size_t>(Slot::shared_router) + 1);
+                                    "shared expert router",
+                                    "patch embedding weight",
+                                    "patch embedding bias",
+                                    "CLS token",
+                                    "distillation token",
+                                    "register tokens",
+                                    "layer scale of the attention output",
+                                    "layer scale of the MLP output",
+                                    "weight of the distillation head",
+                                    "bias of the distillation head",
+                                    "pooling probe",
+                                    "pooling q, k, v weight",
+                                    "pooling q, k, v bias",
+                                    "pooling output weight",
+                                    "pooling output bias",
+                                    "pooling norm weight",
+                                    "pooling norm bias",
+                                    "pooling MLP input weight",
+                                    "pooling MLP input bias",
+                                    "pooling MLP output weight",
+                                    "pooling MLP output bias",
+                                    "projector input weight",
+                                    "projector input bias",
+                                    "projector output weight",
+                                    "projector output bias",
+                                    "similarity scale",
+                                    "similarity bias"};
+  static_assert(names.size() == static_cast<size_t>(Slot::similarity_bias) + 1);
   return names[static_cast<size_t>(slot)];
 }
 

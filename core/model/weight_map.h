@@ -67,6 +67,32 @@ enum class Slot {
   shared_gate,
   shared_out,
   shared_router,  // d_model -> 1: the shared expert's weight before the sigmoid
+  patch_weight,
+  patch_bias,          // channels * patch height * patch width -> d_model
+  cls_token,           // [1, d_model]
+  distillation_token,  // [1, d_model]
+  register_tokens,     // [n_register, d_model]
+  attn_scale,
+  mlp_scale,  // [d_model], per layer: layer scale
+  distillation_unembed,
+  distillation_unembed_bias,  // DeiT's second head
+  probe,                      // [1, d_model]: SigLIP's learned query, and the block that it goes through
+  probe_qkv_weight,
+  probe_qkv_bias,
+  probe_out_weight,
+  probe_out_bias,
+  probe_norm_weight,
+  probe_norm_bias,
+  probe_mlp_in_weight,
+  probe_mlp_in_bias,
+  probe_mlp_out_weight,
+  probe_mlp_out_bias,
+  projector_in_weight,
+  projector_in_bias,  // residuals of the tower -> d_model
+  projector_out_weight,
+  projector_out_bias,  // d_model -> d_model
+  similarity_scale,
+  similarity_bias,  // scalars: logit of a picture and a text = e^scale cosine + bias
 };
 [[nodiscard]] const char* to_string(Slot slot);
 

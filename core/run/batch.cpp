@@ -6,9 +6,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <numeric>
 
 #include "core/run/edit_verbs.h"
+#include "core/run/pooling.h"
 #include "core/run/runner_state.h"
 
 namespace saccade {
@@ -66,9 +68,13 @@ class Batch {
       : requests_(requests), edits_(edits), spec_(spec) {
     for (const size_t member : members) {
       const std::vector<int32_t> ids = requests[member].tokens.ids();
-      auto known = std::find(ids_.begin(), ids_.end(), ids);
-      if (known == ids_.end()) known = ids_.insert(ids_.end(), ids);
-      members_.push_back({member, known - ids_.begin(), parting_of(requests[member], spec)});
+      const auto known = std::find_if(trunks_.begin(), trunks_.end(), [&](const TokenSequence* tokens) {
+        return same_input(*tokens, requests[member].tokens);
+      });
+      members_.push_back({member, known - trunks_.begin(), parting_of(requests[member], spec)});
+      if (known != trunks_.end()) continue;
+      trunks_.push_back(&requests[member].tokens);
+      ids_.push_back(ids);
     }
     for (size_t t = 0; t < ids_.size(); ++t) {
       if (trunk_is_needed(static_cast<int64_t>(t), {-1, true}))
@@ -83,6 +89,34 @@ class Batch {
     std::vector<int32_t> ids;
     for (const Lane& lane : lanes_) ids.insert(ids.end(), ids_of(lane).begin(), ids_of(lane).end());
     return ids;
+  }
+  // The pictures of all lanes, among the rows of all.
+  Result<std::vector<GivenRows>> given(
+      const std::function<Result<std::vector<GivenRows>>(const TokenSequence&)>& rows_of) const {
+    std::vector<GivenRows> all;
+    int64_t begin = 0;
+    for (const Lane& lane : lanes_) {
+      SACCADE_TRY(std::vector<GivenRows> own, rows_of(*trunks_[static_cast<size_t>(lane.trunk)]));
+      for (GivenRows& rows : own) {
+        rows.first_row += begin;
+        all.push_back(std::move(rows));
+      }
+      begin += static_cast<int64_t>(ids_of(lane).size());
+    }
+    return all;
+  }
+  // The answers of models that pool, which need every row of h.
+  [[nodiscard]] std::vector<HostTensor> pooled(const ops::DeviceTensor& h,
+                                               const ModelWeights& weights) const {
+    std::vector<HostTensor> rows;
+    int64_t begin = 0;
+    for (const Lane& lane : lanes_) {
+      const auto end = begin + static_cast<int64_t>(ids_of(lane).size());
+      rows.push_back(pooled_answer(ops::rows_of(h, begin, end), weights, spec_,
+                                   answer_row(any_request(lane).tokens, spec_)));
+      begin = end;
+    }
+    return rows;
   }
   [[nodiscard]] std::vector<Segment> segments() const {
     std::vector<Segment> segments;
@@ -177,6 +211,7 @@ class Batch {
   std::span<const RunRequest> requests_;
   std::vector<SiteEdits>& edits_;
   const ModelSpec& spec_;
+  std::vector<const TokenSequence*> trunks_;
   std::vector<std::vector<int32_t>> ids_;  // by trunk
   std::vector<Member> members_;
   std::vector<Lane> lanes_;
@@ -263,9 +298,13 @@ Result<std::vector<HostTensor>> Runner::answers(std::span<const RunRequest> requ
       const ops::Precision precision = precision_of(requests[0].dtype);
       ForwardPass pass = state_->pass(none, nothing, job, precision);
       pass.set_segments(batch.segments());
-      const bool narrows = std::all_of(members.begin(), members.end(),
-                                       [&](size_t member) { return may_narrow(requests[member]); });
-      SACCADE_TRY(HostTensor x, pass.embed(batch.all_ids(), 0));
+      const bool pools = spec.pooling != Pooling::none;
+      const bool narrows = !pools && std::all_of(members.begin(), members.end(),
+                                                 [&](size_t member) { return may_narrow(requests[member]); });
+      SACCADE_TRY(const std::vector<GivenRows> given, batch.given([&](const TokenSequence& tokens) {
+        return state_->image_rows(tokens, requests[0].dtype, job);
+      }));
+      SACCADE_TRY(HostTensor x, pass.embed(batch.all_ids(), 0, given));
       for (int32_t l = 0; l < spec.n_layer; ++l) {
         const double share = static_cast<double>(finished) + static_cast<double>(l) / spec.n_layer;
         job.progress(
@@ -278,9 +317,14 @@ Result<std::vector<HostTensor>> Runner::answers(std::span<const RunRequest> requ
         if (l + 1 == spec.n_layer && narrows) options.after_z = batch.answers_only();
         SACCADE_TRY(x, pass.layer(l, std::move(x), options));
       }
-      if (!narrows) pass.take(batch.answers_only(), x);
+      if (!narrows && !pools) pass.take(batch.answers_only(), x);
       SACCADE_TRY(const ops::DeviceTensor h, pass.head(x));
-      SACCADE_TRY(const std::vector<HostTensor> rows, logits_of(h, state_->weights, spec, job, precision));
+      std::vector<HostTensor> rows;
+      if (pools) {
+        rows = batch.pooled(h, state_->weights);
+      } else {
+        SACCADE_TRY(rows, logits_of(h, state_->weights, spec, job, precision));
+      }
       batch.hand_out(rows, answers);
       ++finished;
     }

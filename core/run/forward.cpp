@@ -91,10 +91,41 @@ Result<ops::DeviceTensor> ForwardPass::linear(const ops::DeviceTensor& x, const 
   return out;
 }
 
-Result<HostTensor> ForwardPass::embed(const std::vector<int32_t>& ids, int64_t first_position) {
+ops::DeviceTensor ForwardPass::look_up(const std::vector<int32_t>& ids,
+                                       std::span<const GivenRows> given) const {
   const auto rows = static_cast<int64_t>(ids.size());
-  ops::DeviceTensor embedded = ops::gather_rows(weights_.embed, ids);
+  ops::DeviceTensor embedded =
+      weights_.embed.defined() ? ops::gather_rows(weights_.embed, ids) : ops::empty(rows, spec_.d_model);
   ops::scale_in_place(embedded, spec_.embed_scale);
+  for (const GivenRows& block : given)
+    std::copy_n(block.embedded.data(), block.embedded.size(),
+                embedded.data() + block.first_row * embedded.columns());
+  return embedded;
+}
+
+// Copied, for an edit must not write to the mapping.
+ops::DeviceTensor ForwardPass::positions_of(int64_t rows, int64_t first_position,
+                                            std::span<const GivenRows> given) const {
+  ops::DeviceTensor positions = ops::empty(rows, spec_.d_model);
+  if (!spec_.is_picture_model()) {
+    float* to = positions.data();
+    for (const Segment& segment : segments_of(rows, first_position)) {
+      const int64_t first_row = segment.first_position + spec_.position_offset;
+      const ops::DeviceTensor shared =
+          ops::gather_range(weights_.pos_embed, first_row, first_row + segment.rows);
+      to = std::copy_n(shared.data(), segment.rows * spec_.d_model, to);
+    }
+  }
+  for (const GivenRows& block : given)
+    std::copy_n(block.positions.data(), block.positions.size(),
+                positions.data() + block.first_row * spec_.d_model);
+  return positions;
+}
+
+Result<HostTensor> ForwardPass::embed(const std::vector<int32_t>& ids, int64_t first_position,
+                                      std::span<const GivenRows> given) {
+  const auto rows = static_cast<int64_t>(ids.size());
+  ops::DeviceTensor embedded = look_up(ids, given);
   if (weights_.embed_in.defined()) {
     SACCADE_TRY(embedded, linear(embedded, weights_.embed_in));
   }
@@ -104,17 +135,9 @@ Result<HostTensor> ForwardPass::embed(const std::vector<int32_t>& ids, int64_t f
   const ops::DeviceTensor sum = ops::view_of(x, rows, spec_.d_model);
   if (weights_.type_embed.defined()) ops::add_row_in_place(sum, ops::gather_range(weights_.type_embed, 0, 1));
   if (weights_.pos_embed.defined()) {
-    const ops::DeviceTensor position =
-        ops::empty(rows, spec_.d_model);  // an edit must not write to the mapping
-    float* to = position.data();
-    for (const Segment& segment : segments_of(rows, first_position)) {
-      const int64_t first_row = segment.first_position + spec_.position_offset;
-      const ops::DeviceTensor shared =
-          ops::gather_range(weights_.pos_embed, first_row, first_row + segment.rows);
-      to = std::copy_n(shared.data(), segment.rows * spec_.d_model, to);
-    }
-    SACCADE_CHECK(visit({HookSite::pos_embed, -1}, position, first_position));
-    ops::add_in_place(sum, position);
+    const ops::DeviceTensor positions = positions_of(rows, first_position, given);
+    SACCADE_CHECK(visit({HookSite::pos_embed, -1}, positions, first_position));
+    ops::add_in_place(sum, positions);
   }
   if (weights_.embed_norm.defined()) {
     const ops::DeviceTensor normed = plain_norm(weights_.embed_norm, sum);

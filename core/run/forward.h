@@ -6,6 +6,7 @@
 #pragma once
 
 #include <map>
+#include <span>
 #include <vector>
 
 #include "core/base/job.h"
@@ -53,6 +54,13 @@ struct Regroup {
   std::vector<Segment> segments;
 };
 
+// Rows that are not looked up in the token embedding: what a picture becomes (core/run/image_rows.h).
+struct GivenRows {
+  int64_t first_row = 0;  // among the rows of the call
+  HostTensor embedded;    // [n, d_embed]
+  HostTensor positions;   // [n, d_model]: added in the place of the table's; empty: as for every row
+};
+
 struct LayerOptions {
   int64_t first_position = 0;
   KvCache* cache = nullptr;                // read and extended; null: the rows see only each other
@@ -75,7 +83,9 @@ class ForwardPass {
   // Takes rows of x (and of whatever else goes with them) as `wanted` says.
   void take(const Regroup& wanted, HostTensor& x);
 
-  Result<HostTensor> embed(const std::vector<int32_t>& ids, int64_t first_position);
+  // In the rows that are given the ids do not count.
+  Result<HostTensor> embed(const std::vector<int32_t>& ids, int64_t first_position,
+                           std::span<const GivenRows> given = {});
   // x: the residual that enters the layer; edits may change it in place. Gives the residual that leaves it.
   Result<HostTensor> layer(int32_t l, HostTensor x, const LayerOptions& options);
   // From the last residual to what is multiplied with the vocabulary: final norm, prediction head,
@@ -124,6 +134,10 @@ class ForwardPass {
   void keep_statistics(LayerCapture& capture, const LayerPlan& plan, int64_t rows, AttentionOutput& output,
                        std::vector<KeyMass>& key_masses, std::vector<float*>& row_factors) const;
   Result<void> attend_segments(const AttentionInput& input, const AttentionOutput& output, int32_t l);
+  [[nodiscard]] ops::DeviceTensor look_up(const std::vector<int32_t>& ids,
+                                          std::span<const GivenRows> given) const;
+  [[nodiscard]] ops::DeviceTensor positions_of(int64_t rows, int64_t first_position,
+                                               std::span<const GivenRows> given) const;
   Result<ops::DeviceTensor> attention_out(int32_t l, Attention& attention, int64_t first_position);
   void round_to_bfloat16(Attention& attention) const;
   void normalise_and_rotate(int32_t l, Attention& attention, int64_t first_position);

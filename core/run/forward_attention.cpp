@@ -413,6 +413,8 @@ Result<ops::DeviceTensor> ForwardPass::attention_out(int32_t l, Attention& atten
   if (const Norm& norm = weights_.layers[static_cast<size_t>(l)].attn_out_norm; norm.defined())
     out = plain_norm(norm, out);
   ops::scale_in_place(out, spec_.residual_scale);
+  if (const auto& scale = weights_.layers[static_cast<size_t>(l)].attn_scale; scale.defined())
+    ops::multiply_in_place(out, scale);
   SACCADE_CHECK(visit({HookSite::attn_out, l}, out, first_position));
   return out;
 }

@@ -110,6 +110,8 @@ Result<ops::DeviceTensor> ForwardPass::mlp(int32_t l, const ops::DeviceTensor& h
   if (const Norm& norm = weights_.layers[static_cast<size_t>(l)].mlp_out_norm; norm.defined())
     out = plain_norm(norm, out);
   ops::scale_in_place(out, spec_.residual_scale);
+  if (const auto& scale = weights_.layers[static_cast<size_t>(l)].mlp_scale; scale.defined())
+    ops::multiply_in_place(out, scale);
   SACCADE_CHECK(visit({HookSite::mlp_out, l}, out, first_position));
   return out;
 }

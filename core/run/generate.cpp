@@ -100,9 +100,13 @@ Result<Generation> Runner::generate(const RunRequest& request, const SamplingOpt
   const auto start = std::chrono::steady_clock::now();
   const Model& model = *state_->model;
   const ModelSpec& spec = model.spec();
-  if (!spec.causal)
+  if (!spec.causal && spec.pooling == Pooling::none)
     return make_error(ErrorCode::unsupported,
                       fmt::format("{} is a masked language model, which does not generate", model.name()));
+  if (spec.pooling != Pooling::none)
+    return make_error(ErrorCode::unsupported,
+                      fmt::format("{} answers with {}, and does not generate", model.name(),
+                                  spec.is_picture_model() ? "labels of a picture" : "an embedding"));
   SACCADE_CHECK(state_->check(request));
   SACCADE_CHECK(check_sampling(options));
   SiteEdits edits = state_->edits_for(request);
@@ -123,8 +127,10 @@ Result<Generation> Runner::generate(const RunRequest& request, const SamplingOpt
   Result<void> outcome = ops::guarded([&]() -> Result<void> {
     ForwardPass pass = state_->pass(edits, nothing, job, precision_of(request.dtype));
     int64_t position = 0;
+    SACCADE_TRY(const std::vector<GivenRows> given, state_->image_rows(request.tokens, request.dtype, job));
+    const std::vector<GivenRows> nothing_given;
     const auto through_layers = [&](const std::vector<int32_t>& rows, HeadStep* step) -> Result<HostTensor> {
-      SACCADE_TRY(HostTensor x, pass.embed(rows, position));
+      SACCADE_TRY(HostTensor x, pass.embed(rows, position, position == 0 ? given : nothing_given));
       for (int32_t l = 0; l < spec.n_layer; ++l) {
         LayerOptions layer;
         layer.first_position = position;

@@ -75,12 +75,31 @@ LayerWeights bind_layer(const Model& model, int32_t l) {
   layer.mlp_gate = bind.matrix(Slot::mlp_gate_weight, Slot::mlp_gate_bias);
   layer.mlp_out = bind.matrix(Slot::mlp_out_weight, Slot::mlp_out_bias);
   layer.mlp_product_bias = bind.vector(Slot::mlp_product_bias);
+  layer.attn_scale = bind.vector(Slot::attn_scale);
+  layer.mlp_scale = bind.vector(Slot::mlp_scale);
   layer.router = bind.matrix(Slot::router);
   layer.shared_router = bind.matrix(Slot::shared_router);
   for (int32_t e = 0; e < bind.parts(Slot::expert_in); ++e)
     layer.experts.push_back(bind.expert(Slot::expert_in, Slot::expert_gate, Slot::expert_out, e));
   layer.shared = bind.expert(Slot::shared_in, Slot::shared_gate, Slot::shared_out, 0);
   return layer;
+}
+
+void bind_pictures(const Binder& bind, ModelWeights& weights) {
+  weights.patches = bind.matrix(Slot::patch_weight, Slot::patch_bias);
+  weights.cls = bind.table(Slot::cls_token);
+  weights.distillation = bind.table(Slot::distillation_token);
+  weights.registers = bind.table(Slot::register_tokens);
+  weights.distillation_unembed = bind.matrix(Slot::distillation_unembed, Slot::distillation_unembed_bias);
+  ProbeWeights& probe = weights.probe;
+  probe.query = bind.table(Slot::probe);
+  probe.qkv = bind.matrix(Slot::probe_qkv_weight, Slot::probe_qkv_bias);
+  probe.out = bind.matrix(Slot::probe_out_weight, Slot::probe_out_bias);
+  probe.mlp_in = bind.matrix(Slot::probe_mlp_in_weight, Slot::probe_mlp_in_bias);
+  probe.mlp_out = bind.matrix(Slot::probe_mlp_out_weight, Slot::probe_mlp_out_bias);
+  if (probe.query.defined()) probe.norm = bind.norm(Slot::probe_norm_weight, Slot::probe_norm_bias);
+  weights.projector_in = bind.matrix(Slot::projector_in_weight, Slot::projector_in_bias);
+  weights.projector_out = bind.matrix(Slot::projector_out_weight, Slot::projector_out_bias);
 }
 
 }  // namespace
@@ -98,10 +117,13 @@ ModelWeights bind_weights(const Model& model) {
   weights.final_norm = bind.norm(Slot::final_norm_weight, Slot::final_norm_bias);
   weights.head = bind.matrix(Slot::head_weight, Slot::head_bias);
   if (weights.head.defined()) weights.head_norm = bind.norm(Slot::head_norm_weight, Slot::head_norm_bias);
-  const Slot output = model.weights().get(Slot::unembed).tensor ? Slot::unembed : Slot::embed;
-  weights.unembed = bind.matrix(output);
+  const bool own_output = model.weights().get(Slot::unembed).tensor != nullptr;
+  const bool has_output = own_output || model.spec().pooling == Pooling::none;  // towers may give features
+  const Slot output = own_output ? Slot::unembed : Slot::embed;
+  if (has_output) weights.unembed = bind.matrix(output);
   weights.unembed_bias = bind.vector(Slot::unembed_bias);
-  weights.narrow_unembed = model.weights().get(output).tensor->dtype != DType::f32;
+  weights.narrow_unembed = has_output && model.weights().get(output).tensor->dtype != DType::f32;
+  bind_pictures(bind, weights);
   for (int32_t l = 0; l < model.spec().n_layer; ++l) weights.layers.push_back(bind_layer(model, l));
   return weights;
 }

@@ -26,10 +26,18 @@ struct LayerWeights {
   ops::Matrix q, k, v;  // separate
   ops::Matrix o;
   ops::Matrix mlp_in, mlp_gate, mlp_out;
-  ops::DeviceTensor mlp_product_bias;  // [1, d_mlp]
+  ops::DeviceTensor mlp_product_bias;       // [1, d_mlp]
+  ops::DeviceTensor attn_scale, mlp_scale;  // [1, d_model]: layer scale
   ops::Matrix router, shared_router;
   std::vector<Expert> experts;
   Expert shared;
+};
+
+// SigLIP's pooling: a learned query attends to all positions, and goes through an MLP.
+struct ProbeWeights {
+  ops::DeviceTensor query;  // [1, d_model]
+  ops::Matrix qkv, out, mlp_in, mlp_out;
+  Norm norm;
 };
 
 struct ModelWeights {
@@ -42,6 +50,12 @@ struct ModelWeights {
   ops::DeviceTensor unembed_bias;  // [1, n_vocab]
   bool narrow_unembed = false;     // stored narrower than float32: widened slice by slice
   std::vector<LayerWeights> layers;
+  // Of what reads pictures.
+  ops::Matrix patches;                             // out_in [d_model, channels * height * width]
+  ops::DeviceTensor cls, distillation, registers;  // [1 or n, d_model], as stored
+  ops::Matrix distillation_unembed;                // with its bias
+  ProbeWeights probe;
+  ops::Matrix projector_in, projector_out;
 };
 
 [[nodiscard]] ModelWeights bind_weights(const Model& model);

@@ -11,6 +11,8 @@ std::string RunRequest::digest() const {
   Digest digest;
   digest.add("saccade-request-1").add(model_digest).add(tokens.size());
   for (const Token& token : tokens.tokens) digest.add(static_cast<int64_t>(token.id));
+  for (const PlacedImage& placed : tokens.images)
+    digest.add("picture").add(placed.region.begin).add(placed.image->digest);
   for (Edit edit : edits) {
     if (!has_effect(edit)) continue;
     std::string source;  // what it is counts, not how it is called

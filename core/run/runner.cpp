@@ -11,6 +11,7 @@
 #include "core/base/memory.h"
 #include "core/capture/attention_map.h"
 #include "core/run/edit_verbs.h"
+#include "core/run/pooling.h"
 #include "core/run/runner_state.h"
 #include "core/run/unembed.h"
 #include "kernels/cuda/attention_cuda.h"
@@ -24,13 +25,11 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-bool same_tokens(const TokenSequence& a, const TokenSequence& b) { return a.ids() == b.ids(); }
-
 // Whether everything `request` wants of the layers below `layer` is in the base run.
 bool can_reuse(const Run& base, const RunRequest& request, int32_t layer) {
   const CapturePlan& have = base.request.capture;
   const CapturePlan& want = request.capture;
-  if (base.request.model_digest != request.model_digest || !same_tokens(base.request.tokens, request.tokens))
+  if (base.request.model_digest != request.model_digest || !same_input(base.request.tokens, request.tokens))
     return false;
   if (!have.residuals || (want.attention && !have.attention) || (want.statistics && !have.statistics))
     return false;
@@ -81,7 +80,23 @@ Provenance provenance_of(const RunRequest& request, const std::string& digest, c
 
 }  // namespace
 
+namespace {
+
+// CLIP's first end-of-text token. Its first configs give 2 for it, and mean the highest id.
+int64_t end_of_text(const TokenSequence& tokens, const ModelSpec& spec) {
+  const std::vector<int32_t> ids = tokens.ids();
+  const int32_t eos = spec.eos_ids.empty() || spec.eos_ids.front() == 2
+                          ? *std::max_element(ids.begin(), ids.end())
+                          : spec.eos_ids.front();
+  const auto found = std::find(ids.begin(), ids.end(), eos);
+  return found == ids.end() ? tokens.size() - 1 : found - ids.begin();
+}
+
+}  // namespace
+
 int64_t answer_row(const TokenSequence& tokens, const ModelSpec& spec) {
+  if (spec.pooling == Pooling::last) return tokens.size() - 1;
+  if (spec.pooling == Pooling::end_of_text) return end_of_text(tokens, spec);
   const auto is_mask = [](const Token& token) {
     return token.special && (token.text == "[MASK]" || token.text == "<mask>");
   };
@@ -109,6 +124,8 @@ Result<std::unique_ptr<Runner>> Runner::create(std::shared_ptr<const Model> mode
     ModelWeights weights = bind_weights(*model);
     state.reset(new State{model, kernels, threads, std::move(parallel), std::move(weights),
                           RotaryTables(model->spec())});
+    if (const auto& tower = model->tower())
+      state->tower.reset(new Tower{tower, bind_weights(*tower), RotaryTables(tower->spec())});
     return {};
   }));
   return std::unique_ptr<Runner>(new Runner(std::move(state)));
@@ -138,7 +155,8 @@ Result<void> Runner::State::check(const RunRequest& request) const {
   const ModelSpec& spec = model->spec();
   const int64_t n = request.tokens.size();
   if (n == 0) return make_error(ErrorCode::invalid_argument, "the prompt has no tokens: give at least one");
-  if (n > spec.n_context)
+  SACCADE_CHECK(check_images(request.tokens));
+  if (n > spec.n_context && !spec.is_picture_model())  // whose positions are resampled to any grid
     return make_error(ErrorCode::invalid_argument,
                       fmt::format("the prompt has {} tokens, {} has positions for {}; shorten it by {}", n,
                                   model->name(), spec.n_context, n - spec.n_context));
@@ -163,6 +181,25 @@ Result<void> Runner::State::check(const RunRequest& request) const {
                     "with this capture plan",
                     n, format_bytes(need.captures), format_bytes(need.working), format_bytes(need.available),
                     need.longest));
+  return {};
+}
+
+Result<void> Runner::State::check_images(const TokenSequence& tokens) const {
+  const ModelSpec& spec = model->spec();
+  if (!tokens.images.empty() && !spec.reads_pictures())
+    return make_error(ErrorCode::unsupported,
+                      fmt::format("{} reads text only: it cannot be given pictures", model->name()));
+  if (spec.is_picture_model() && tokens.images.size() != 1)
+    return make_error(ErrorCode::invalid_argument,
+                      fmt::format("{} reads one picture: give it one with --image FILE", model->name()));
+  int64_t end = 0;
+  for (const PlacedImage& placed : tokens.images) {
+    const ImageRegion& region = placed.region;
+    if (!placed.image || region.begin < end || region.end() > tokens.size() ||
+        (spec.is_picture_model() && region.end() != tokens.size()))
+      return make_error(ErrorCode::invalid_argument, "the pictures' positions are not those of the tokens");
+    end = region.end();
+  }
   return {};
 }
 
@@ -223,6 +260,7 @@ Result<std::shared_ptr<const Run>> Runner::run(const RunRequest& request,
   capture->provenance = provenance_of(request, run->digest, *state_->model, *state_->kernels);
   capture->spec = spec;
   capture->tokens = request.tokens.tokens;
+  capture->images = request.tokens.image_regions();
   capture->sink_keys = request.capture.sink_keys;
   capture->local_width = request.capture.local_width;
   capture->block_size = request.capture.statistics ? request.capture.block_size : 0;
@@ -233,7 +271,8 @@ Result<std::shared_ptr<const Run>> Runner::run(const RunRequest& request,
     ForwardPass pass = state_->pass(edits, request.capture, job, precision_of(request.dtype));
     HostTensor x;
     if (first < 0) {
-      SACCADE_TRY(x, pass.embed(ids, 0));
+      SACCADE_TRY(const std::vector<GivenRows> given, state_->image_rows(request.tokens, request.dtype, job));
+      SACCADE_TRY(x, pass.embed(ids, 0, given));
     } else {
       capture->layers.assign(base->capture->layers.begin(), base->capture->layers.begin() + first);
       x = first < spec.n_layer ? base->capture->layers[static_cast<size_t>(first)]->resid_pre
@@ -258,11 +297,15 @@ Result<std::shared_ptr<const Run>> Runner::run(const RunRequest& request,
     SACCADE_TRY(const ops::DeviceTensor h, pass.head(x));
     const bool with_loss = request.capture.loss && spec.predicts_next_token();
     const int64_t row = answer_row(request.tokens, spec);
-    SACCADE_TRY(Answer answer, unembed(spec.causal ? h : ops::rows_of(h, row, row + 1), state_->weights, spec,
-                                       ids, with_loss, job, precision_of(request.dtype)));
+    if (spec.pooling != Pooling::none) {
+      capture->last_logits = pooled_answer(h, state_->weights, spec, row);
+    } else {
+      SACCADE_TRY(Answer answer, unembed(spec.causal ? h : ops::rows_of(h, row, row + 1), state_->weights,
+                                         spec, ids, with_loss, job, precision_of(request.dtype)));
+      capture->last_logits = std::move(answer.last_logits);
+      capture->loss = std::move(answer.loss);
+    }
     state_->model->release_vocabulary();
-    capture->last_logits = std::move(answer.last_logits);
-    capture->loss = std::move(answer.loss);
     capture->sites = std::move(pass.recorded());
     return {};
   }));
@@ -316,7 +359,8 @@ Result<double> Runner::matrix_products_seconds(int64_t n_token, int repeats) {
     for (const LayerWeights& w : state_->weights.layers)
       for (const ops::Matrix* m : {&w.qkv, &w.q, &w.k, &w.v, &w.o, &w.mlp_in, &w.mlp_gate, &w.mlp_out})
         if (m->defined()) products.emplace_back(m, rows_like(*m));
-    products.emplace_back(&state_->weights.unembed, rows_like(state_->weights.unembed));
+    if (state_->weights.unembed.defined())
+      products.emplace_back(&state_->weights.unembed, rows_like(state_->weights.unembed));
     for (int i = 0; i < repeats; ++i) {
       const Clock::time_point start = Clock::now();
       for (const auto& [matrix, x] : products) (void)ops::linear(x, *matrix);

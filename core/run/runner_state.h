@@ -13,6 +13,13 @@ namespace saccade {
   return dtype == "bf16" ? ops::Precision::bf16 : ops::Precision::f32;
 }
 
+// The vision tower of a decoder that reads pictures.
+struct Tower {
+  std::shared_ptr<const Model> model;
+  ModelWeights weights;
+  RotaryTables rotary;
+};
+
 struct Runner::State {
   std::shared_ptr<const Model> model;
   const KernelSet* kernels;
@@ -20,9 +27,16 @@ struct Runner::State {
   Parallel parallel;
   ModelWeights weights;
   RotaryTables rotary;
+  std::unique_ptr<Tower> tower = nullptr;
+  std::map<std::string, GivenRows> pictures = {};  // by digest and dtype: no edit acts before them
 
   // Refuses what cannot run, before any work.
   [[nodiscard]] Result<void> check(const RunRequest& request) const;
+  // What the sequence's pictures are before the first layer; first_row counts from the sequence's beginning.
+  Result<std::vector<GivenRows>> image_rows(const TokenSequence& tokens, const std::string& dtype,
+                                            const JobContext& job);
+  Result<HostTensor> tower_rows(const PreparedImage& image, ops::Precision precision, const JobContext& job);
+  [[nodiscard]] Result<void> check_images(const TokenSequence& tokens) const;
   // z of a reference run's layer, edits of that run included where they can be repeated.
   Result<HostTensor> reference_z(const Capture& reference, int32_t layer);
   [[nodiscard]] SiteEdits edits_for(const RunRequest& request);

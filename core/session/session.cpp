@@ -270,6 +270,7 @@ Json to_json(const Session& session) {
   document["prompt"] = session.prompt;
   document["ids"] = session.ids;
   document["add_bos"] = session.add_bos;
+  if (!session.images.empty()) document["images"] = session.images;
   document["edits"] = std::move(edits);
   put(document, "sampling", sampling_json(session.sampling));
   if (!session.analyses.empty()) document["analyses"] = analyses_json(session.analyses);
@@ -294,6 +295,12 @@ Result<Session> session_from_json(const Json& document) {
   SACCADE_TRY(const Json* ids, keys.list("ids"));
   if (ids) {
     SACCADE_TRY(session.ids, ids_from(*ids));
+  }
+  SACCADE_TRY(const Json* images, keys.list("images"));
+  for (size_t i = 0; images && i < images->size(); ++i) {
+    if (!(*images)[i].is_string())
+      return bad(fmt::format("images[{}]", i), "the path of a picture", (*images)[i]);
+    session.images.push_back((*images)[i].get<std::string>());
   }
   SACCADE_TRY(const Json* edits, keys.list("edits"));
   if (edits) {

@@ -41,6 +41,7 @@ struct Session {
   std::string prompt;
   std::vector<int32_t> ids;  // used instead of the prompt when not empty
   bool add_bos = true;
+  std::vector<std::string> images;  // picture files, in the order of their places in the prompt
   std::vector<Edit> edits;
   SamplingOptions sampling;
   std::vector<SessionAnalysis> analyses;

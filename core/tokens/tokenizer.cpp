@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "core/base/files.h"
 #include "core/tokens/byte_alphabet.h"
 #include "core/tokens/tokenizer_files.h"
@@ -44,6 +46,40 @@ class IdTokenizer final : public Tokenizer {
 
  private:
   int32_t size_;
+};
+
+// Labels in the place of a vocabulary.
+class LabelTokenizer final : public Tokenizer {
+ public:
+  explicit LabelTokenizer(std::vector<std::string> names) : names_(std::move(names)) {}
+
+  [[nodiscard]] Result<TokenSequence> encode(std::string_view, const EncodeOptions&) const override {
+    return make_error(ErrorCode::unsupported,
+                      "this model reads pictures, no text: give one with --image FILE");
+  }
+  [[nodiscard]] Result<std::string> decode(std::span<const int32_t> ids, bool) const override {
+    std::string text;
+    for (const int32_t id : ids) {
+      SACCADE_TRY(const Token one, token(id));
+      text += (text.empty() ? "" : ", ") + one.text;
+    }
+    return text;
+  }
+  [[nodiscard]] Result<Token> token(int32_t id) const override {
+    if (id < 0 || id >= vocabulary_size())
+      return make_error(ErrorCode::invalid_argument,
+                        fmt::format("class {} is not among the model's {}", id, names_.size()));
+    return Token{id, names_[static_cast<size_t>(id)], 0, 0, false};
+  }
+  [[nodiscard]] int32_t vocabulary_size() const override { return static_cast<int32_t>(names_.size()); }
+  [[nodiscard]] std::optional<int32_t> bos() const override { return std::nullopt; }
+  [[nodiscard]] std::optional<int32_t> eos() const override { return std::nullopt; }
+  [[nodiscard]] std::string description() const override {
+    return fmt::format("none: it reads pictures and answers with {} labels", names_.size());
+  }
+
+ private:
+  std::vector<std::string> names_;
 };
 
 bool has_file(const std::filesystem::path& path) {
@@ -96,6 +132,20 @@ void append_visible(std::string& out, char32_t character) {
 
 }  // namespace
 
+std::vector<ImageRegion> TokenSequence::image_regions() const {
+  std::vector<ImageRegion> regions;
+  for (const PlacedImage& image : images) regions.push_back(image.region);
+  return regions;
+}
+
+bool same_input(const TokenSequence& a, const TokenSequence& b) {
+  const auto same = [](const PlacedImage& one, const PlacedImage& other) {
+    return one.region.begin == other.region.begin && one.image->digest == other.image->digest;
+  };
+  return a.ids() == b.ids() &&
+         std::equal(a.images.begin(), a.images.end(), b.images.begin(), b.images.end(), same);
+}
+
 std::vector<int32_t> TokenSequence::ids() const {
   std::vector<int32_t> ids;
   ids.reserve(tokens.size());
@@ -130,6 +180,10 @@ Result<std::shared_ptr<const Tokenizer>> open_tokenizer(const std::filesystem::p
   if (!tokenizer.ok())
     return std::move(tokenizer).error().with(fmt::format("{} ({})", folder.string(), source));
   return tokenizer;
+}
+
+std::shared_ptr<const Tokenizer> make_label_tokenizer(std::vector<std::string> names) {
+  return std::make_shared<LabelTokenizer>(std::move(names));
 }
 
 std::shared_ptr<const Tokenizer> make_id_tokenizer(int32_t vocabulary_size) {

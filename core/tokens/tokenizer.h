@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/image/placed_image.h"
 #include "kernels/base/result.h"
 
 namespace saccade {
@@ -29,10 +30,15 @@ struct Token {
 struct TokenSequence {
   std::string text;  // the prompt as given; empty when made from ids
   std::vector<Token> tokens;
+  // The pictures, in order; their positions are among the tokens (core/model/image_input.h puts them there).
+  std::vector<PlacedImage> images = {};
 
   [[nodiscard]] int64_t size() const { return static_cast<int64_t>(tokens.size()); }
   [[nodiscard]] std::vector<int32_t> ids() const;
+  [[nodiscard]] std::vector<ImageRegion> image_regions() const;
 };
+// Whether a model reads the same in both: ids, and pictures in the same places.
+[[nodiscard]] bool same_input(const TokenSequence& a, const TokenSequence& b);
 
 struct EncodeOptions {
   bool add_special_tokens = true;    // BOS and whatever the post-processor adds
@@ -66,6 +72,10 @@ class Tokenizer {
 
 // A stand-in for models without tokenizer files: token i is "<i>"; encode is an error that says to use --ids.
 [[nodiscard]] std::shared_ptr<const Tokenizer> make_id_tokenizer(int32_t vocabulary_size);
+
+// The classes of a picture model, or the features that it makes: token i is names[i]; encode is an error that
+// says to give a picture.
+[[nodiscard]] std::shared_ptr<const Tokenizer> make_label_tokenizer(std::vector<std::string> names);
 
 // For labels: control characters, lone bytes and line ends made visible; leading spaces become "\u2423"
 // when `mark_space`, at most max_characters code points (0 = all), an ellipsis where it was cut.

@@ -117,8 +117,8 @@ class MethodsWindowTest : public QObject {
 
   void every_method_can_be_found_and_has_a_form() {
     auto* list = child<QListWidget>("method_list");
-    QCOMPARE(list->count(), static_cast<int>(Workbench::methods().size()));
-    for (const AnalysisMethod* method : Workbench::methods()) {
+    QCOMPARE(list->count(), static_cast<int>(window_->workbench().methods().size()));
+    for (const AnalysisMethod* method : window_->workbench().methods()) {
       window_->methods_view()->choose(QString::fromStdString(method->info().id));
       const auto complete = complete_parameters(method->info(), window_->methods_view()->form()->values());
       QVERIFY2(complete.ok(), method->info().id.c_str());

@@ -417,4 +417,51 @@ TEST_F(Cli, a_report_is_written_from_what_the_methods_find) {
               HasSubstr("at least one section"));
 }
 
+const std::string picture = "'" SACCADE_SOURCE_DIR "/tests/data/pictures/turned6.jpg'";
+const std::string classifier = "'" SACCADE_SOURCE_DIR "/tests/data/vision_goldens/vit'";
+
+TEST_F(Cli, a_picture_is_classified_mapped_and_analysed_like_a_text) {
+  const Outcome outcome =
+      cli("--json run " + classifier + " --image " + picture + " --edit 'zero 1.*' --dump " +
+          path("seen.h5") + " --save " + path("seen.json"));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const json d = outcome.document();
+  EXPECT_EQ(d["tokens"].size(), 13u);
+  EXPECT_EQ(d["tokens"][0]["text"], "CLS");
+  EXPECT_EQ(d["tokens"][12]["text"], "2,3");
+  ASSERT_EQ(d["images"].size(), 1u);
+  EXPECT_EQ(d["images"][0]["grid"], json::array({3, 4}));
+  EXPECT_EQ(d["images"][0]["original"], json::array({24, 16})) << "the file is stored lying, and says so";
+  EXPECT_THAT((std::vector<std::string>{"cat", "dog", "owl", "elk", "fox"}),
+              testing::Contains(d["next"][0]["text"].get<std::string>()));
+  EXPECT_GT(d["change"]["kl"].get<double>(), 0.0);
+  EXPECT_EQ(cli("map " + classifier + " --image " + picture + " --head 1.2 --out " + path("m.png")).code, 0);
+  const json heads = cli("--json analyze head-table " + classifier + " --image " + picture).document();
+  EXPECT_FALSE(heads["tables"].empty());
+  const json replayed = cli("--json replay " + path("seen.json")).document();
+  EXPECT_EQ(replayed["departure"].get<double>(), 0.0);
+  EXPECT_EQ(cli("--json dump-info " + path("seen.h5")).document()["tokens"], 13);
+}
+
+TEST_F(Cli, a_decoder_reads_a_picture_among_token_ids_and_its_session_says_so) {
+  const std::string model = "'" SACCADE_SOURCE_DIR "/tests/data/vision_goldens/llava'";
+  const Outcome outcome = cli("--json run " + model + " --ids 5,92,7 --image " + picture +
+                              " --generate 2 --save " + path("words.json"));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(outcome.document()["tokens"].size(), 11u);
+  EXPECT_EQ(outcome.document()["generated"]["ids"].size(), 2u);
+  EXPECT_EQ(cli("--json replay " + path("words.json")).document()["departure"].get<double>(), 0.0);
+  const json about = cli("--json info " + model).document()["pictures"];
+  EXPECT_EQ(about["grid"], json::array({3, 3}));
+  EXPECT_EQ(about["tower"]["family"], "clip");
+}
+
+TEST_F(Cli, pictures_where_they_do_not_belong_are_refused_with_a_reason) {
+  EXPECT_THAT(cli("run demo:induction --prompt x --image " + picture).err, HasSubstr("reads text only"));
+  EXPECT_THAT(cli("run " + classifier).err, HasSubstr("--image FILE"));
+  EXPECT_THAT(cli("run " + classifier + " --prompt cat --image " + picture).err, HasSubstr("no text"));
+  EXPECT_THAT(cli("run " + classifier + " --image /nowhere.png").err, HasSubstr("no such picture file"));
+  EXPECT_THAT(cli("run " + classifier + " --label cat --image " + picture).err, HasSubstr("no pair"));
+}
+
 }  // namespace

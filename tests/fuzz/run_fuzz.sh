@@ -23,7 +23,7 @@ case $target in
   gguf) files=("${base[@]}" "${model[@]}" "${tokens[@]}" core/model/gguf_config.cpp core/model/quantised.cpp)
     seeds=("$source"/tests/data/gguf/*.gguf) ;;
   config) files=("${base[@]}" "${model[@]}" $(cd "$source" && ls core/model/{config_reader,rope_config,weight_map}.cpp core/model/families/*.cpp))
-    for folder in "$source"/tests/data/goldens/*/; do seeds+=("$folder/config.json"); done ;;
+    for folder in "$source"/tests/data/goldens/*/ "$source"/tests/data/vision_goldens/*/; do seeds+=("$folder/config.json"); done ;;
   tokenizer_json) files=("${base[@]}" "${tokens[@]}")
     for folder in "$source"/tests/data/tokenizers/*/; do seeds+=("$folder/tokenizer.json"); done ;;
   sentencepiece) longest=65536; files=("${base[@]}" "${tokens[@]}"); seeds=("$source"/tests/data/sentencepiece/*.model) ;;

@@ -23,13 +23,13 @@ Result<void> read_token_ids(const ConfigReader& config, ModelSpec& spec) {
   return {};
 }
 
-Result<ModelSpec> read_sizes(const ConfigReader& config, const char* family, const SizeKeys& keys) {
+Result<ModelSpec> read_shape(const ConfigReader& config, const char* family, const SizeKeys& keys,
+                             const SizeDefaults& defaults) {
   ModelSpec spec;
   spec.family = family;
-  SACCADE_TRY(spec.n_layer, config.count({keys.n_layer}, 0, 10000));
-  SACCADE_TRY(spec.n_head, config.count({keys.n_head}, 0, 10000));
-  SACCADE_TRY(spec.d_model, config.count({keys.d_model}));
-  SACCADE_TRY(spec.n_vocab, config.count({"vocab_size"}));
+  SACCADE_TRY(spec.n_layer, config.count({keys.n_layer}, defaults.n_layer, 10000));
+  SACCADE_TRY(spec.n_head, config.count({keys.n_head}, defaults.n_head, 10000));
+  SACCADE_TRY(spec.d_model, config.count({keys.d_model}, defaults.d_model));
   spec.n_kv_head = spec.n_head;
   if (config.has("head_dim")) {
     SACCADE_TRY(spec.d_head, config.count({"head_dim"}));
@@ -38,6 +38,12 @@ Result<ModelSpec> read_sizes(const ConfigReader& config, const char* family, con
   }
   spec.attention_scale = 1.0 / std::sqrt(static_cast<double>(spec.d_head));
   SACCADE_CHECK(read_token_ids(config, spec));
+  return spec;
+}
+
+Result<ModelSpec> read_sizes(const ConfigReader& config, const char* family, const SizeKeys& keys) {
+  SACCADE_TRY(ModelSpec spec, read_shape(config, family, keys));
+  SACCADE_TRY(spec.n_vocab, config.count({"vocab_size"}));
   return spec;
 }
 

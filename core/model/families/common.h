@@ -31,10 +31,16 @@ struct DecoderDefaults {
 // num_hidden_layers, num_attention_heads, num_key_value_heads, head_dim, intermediate_size ...).
 Result<ModelSpec> read_decoder(const ConfigReader& config, const DecoderDefaults& defaults);
 
-// n_layer, n_head, d_model, d_head, n_vocab under the given keys; n_kv_head = n_head.
+// n_layer, n_head, d_model, d_head (and with read_sizes n_vocab) under the given keys; n_kv_head = n_head.
 struct SizeKeys {
   const char *n_layer, *n_head, *d_model;
 };
+// Where a config may be silent; 0 = it may not.
+struct SizeDefaults {
+  int32_t n_layer = 0, n_head = 0, d_model = 0;
+};
+Result<ModelSpec> read_shape(const ConfigReader& config, const char* family, const SizeKeys& keys,
+                             const SizeDefaults& defaults = {});
 Result<ModelSpec> read_sizes(const ConfigReader& config, const char* family, const SizeKeys& keys);
 Result<void> read_token_ids(const ConfigReader& config, ModelSpec& spec);
 

@@ -39,5 +39,13 @@ namespace saccade {
 [[nodiscard]] Family bert_family();
 [[nodiscard]] Family roberta_family();
 [[nodiscard]] Family distilbert_family();
+[[nodiscard]] Family vit_family();
+[[nodiscard]] Family deit_family();
+[[nodiscard]] Family dinov2_family();
+[[nodiscard]] Family clip_family();
+[[nodiscard]] Family clip_text_family();
+[[nodiscard]] Family siglip_family();
+[[nodiscard]] Family siglip_text_family();
+[[nodiscard]] Family llava_family();
 
 }  // namespace saccade

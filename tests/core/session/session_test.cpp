@@ -28,6 +28,7 @@ Session full_session() {
   session.prompt = "日本 \"quoted\"\n";
   session.ids = {1, 2, 3};
   session.add_bos = false;
+  session.images = {"/pictures/a cat.png", "b.jpg"};
   session.edits = {edit("zero 2.3"), edit("# scale 0-1.* by=0.1"), edit("knockout 1.1 query=3:5 key=*")};
   session.sampling = {64, 0.7, 40, 0.9, 0xFFFF'FFFF'FFFF'FFFFULL, false};
   session.analyses = {{"path-patching", {{"receivers", "1.2.q"}}, "to 1.2", {{"score", "/scores/q"}}},
@@ -45,6 +46,7 @@ void expect_same(const Session& a, const Session& b) {
   EXPECT_EQ(a.prompt, b.prompt);
   EXPECT_EQ(a.ids, b.ids);
   EXPECT_EQ(a.add_bos, b.add_bos);
+  EXPECT_EQ(a.images, b.images);
   EXPECT_EQ(a.edits, b.edits);
   EXPECT_EQ(a.sampling.max_tokens, b.sampling.max_tokens);
   EXPECT_EQ(a.sampling.temperature, b.sampling.temperature);

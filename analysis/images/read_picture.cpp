@@ -1,0 +1,130 @@
+#include "analysis/images/read_picture.h"
+
+#include <fmt/format.h>
+
+#include <cstddef>
+#include <fstream>
+#include <opencv2/core.hpp>
+#include <opencv2/imgcodecs.hpp>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace saccade {
+namespace {
+
+constexpr int64_t most_pixels = int64_t{1} << 27;
+constexpr int64_t most_bytes = int64_t{1} << 30;
+
+using Bytes = std::vector<unsigned char>;
+
+bool starts_with(const Bytes& bytes, std::string_view mark) {
+  return bytes.size() >= mark.size() &&
+         std::equal(mark.begin(), mark.end(), bytes.begin(),
+                    [](char a, unsigned char b) { return static_cast<unsigned char>(a) == b; });
+}
+
+int64_t big_endian(std::span<const unsigned char> bytes) {
+  int64_t value = 0;
+  for (const unsigned char byte : bytes) value = value << 8 | byte;
+  return value;
+}
+
+struct Size {
+  int64_t width = 0, height = 0;
+};
+
+// The first frame header of a JPEG: markers 0xC0-0xCF but for three that are others.
+std::optional<Size> jpeg_size(const Bytes& bytes) {
+  size_t at = 2;
+  while (at + 9 < bytes.size() && bytes[at] == 0xFF) {
+    const unsigned char marker = bytes[at + 1];
+    const std::span<const unsigned char> all(bytes);
+    if (marker == 0xFF) {  // filling
+      ++at;
+      continue;
+    }
+    if (marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC)
+      return Size{big_endian(all.subspan(at + 7, 2)), big_endian(all.subspan(at + 5, 2))};
+    at += 2 + static_cast<size_t>(big_endian(all.subspan(at + 2, 2)));
+  }
+  return std::nullopt;
+}
+
+// What the header says, in the formats that compress well enough to hide an enormous picture.
+std::optional<Size> declared_size(const Bytes& bytes) {
+  const std::span<const unsigned char> all(bytes);
+  if (starts_with(bytes, "\x89PNG") && bytes.size() >= 24)
+    return Size{big_endian(all.subspan(16, 4)), big_endian(all.subspan(20, 4))};
+  if (starts_with(bytes, "GIF8") && bytes.size() >= 10)
+    return Size{all[6] + 256 * int64_t{all[7]}, all[8] + 256 * int64_t{all[9]}};
+  if (starts_with(bytes, "\xFF\xD8")) return jpeg_size(bytes);
+  return std::nullopt;
+}
+
+Error refused(const std::filesystem::path& path, ErrorCode code, const std::string& why) {
+  return make_error(code, fmt::format("{}: {}", path.string(), why));
+}
+
+Result<void> check_size(const std::filesystem::path& path, const Size& size) {
+  if (size.width <= 0 || size.height <= 0)
+    return refused(path, ErrorCode::bad_format,
+                   fmt::format("{} x {} pixels: the picture is empty", size.width, size.height));
+  if (size.width > most_pixels / size.height)
+    return refused(path, ErrorCode::invalid_argument,
+                   fmt::format("{} x {} pixels: at most {} pixels are read; make it smaller", size.width,
+                               size.height, most_pixels));
+  return {};
+}
+
+Result<Bytes> read_bytes(const std::filesystem::path& path) {
+  std::error_code failed;
+  if (!std::filesystem::is_regular_file(path, failed))
+    return refused(path, ErrorCode::not_found, "there is no such picture file");
+  const auto size = static_cast<int64_t>(std::filesystem::file_size(path, failed));
+  if (failed) return refused(path, ErrorCode::io, failed.message());
+  if (size == 0) return refused(path, ErrorCode::bad_format, "the file is empty");
+  if (size > most_bytes)
+    return refused(path, ErrorCode::invalid_argument, fmt::format("{} bytes: too large for a picture", size));
+  Bytes bytes(static_cast<size_t>(size));
+  std::ifstream file(path, std::ios::binary);
+  if (!file.read(reinterpret_cast<char*>(bytes.data()), size))
+    return refused(path, ErrorCode::io, "it cannot be read");
+  return bytes;
+}
+
+// OpenCV before 4.11 reads GIF only through GDAL, and only from a path.
+cv::Mat decode(const std::filesystem::path& path, const Bytes& bytes) {
+  const cv::Mat made = cv::imdecode(bytes, cv::IMREAD_COLOR);
+  if (!made.empty() || !starts_with(bytes, "GIF8")) return made;
+  return cv::imread(path.string(), cv::IMREAD_COLOR | cv::IMREAD_LOAD_GDAL);
+}
+
+}  // namespace
+
+Result<Picture> read_picture(const std::filesystem::path& path) {
+  SACCADE_TRY(const Bytes bytes, read_bytes(path));
+  if (const auto size = declared_size(bytes)) SACCADE_CHECK(check_size(path, *size));
+  cv::Mat decoded;
+  try {
+    decoded = decode(path, bytes);
+  } catch (const cv::Exception& error) {
+    return refused(path, ErrorCode::bad_format, "it cannot be decoded: " + error.err);
+  }
+  if (decoded.empty() || decoded.type() != CV_8UC3)
+    return refused(path, ErrorCode::bad_format,
+                   starts_with(bytes, "RIFF") ? "it cannot be decoded; of WebP, animations are not read"
+                                              : "it is no picture that can be decoded, or it is damaged");
+  SACCADE_CHECK(check_size(path, {decoded.cols, decoded.rows}));
+  Picture picture{decoded.cols, decoded.rows, {}, path.filename().string()};
+  picture.rgb.reserve(static_cast<size_t>(decoded.cols) * static_cast<size_t>(decoded.rows) * 3);
+  for (int y = 0; y < decoded.rows; ++y)
+    for (int x = 0; x < decoded.cols; ++x) {
+      const auto& bgr = decoded.at<cv::Vec3b>(y, x);
+      picture.rgb.insert(picture.rgb.end(), {bgr[2], bgr[1], bgr[0]});
+    }
+  return picture;
+}
+
+}  // namespace saccade

@@ -1,0 +1,63 @@
+// A picture as a model sees it, and where it stands in the sequence: what views need to draw maps over it.
+// Plain values. Thread: any.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/host_tensor.h"
+
+namespace saccade {
+
+// From pixels of the picture to pixels after processing, along each axis: processed = scale * original +
+// offset. Edges, not centres: 0 is the left or upper border of the first pixel.
+struct ImageGeometry {
+  int32_t original_width = 0, original_height = 0;
+  int32_t width = 0, height = 0;  // after processing
+  double scale_x = 1.0, scale_y = 1.0, offset_x = 0.0, offset_y = 0.0;
+  bool operator==(const ImageGeometry&) const = default;
+};
+
+struct PreparedImage {
+  HostTensor pixels;  // [channel, height, width], rescaled and normalised
+  ImageGeometry geometry;
+  std::string name, digest;  // the digest is of pixels and geometry
+};
+
+// The positions [begin, begin + n_prefix + grid_height * grid_width) of a sequence: the prefix (CLS,
+// registers), then the patches row by row.
+struct ImageRegion {
+  int64_t begin = 0;
+  int32_t n_prefix = 0, grid_height = 0, grid_width = 0;
+  int32_t patch_height = 0, patch_width = 0;  // in pixels after processing
+  ImageGeometry geometry;
+  std::string name;
+
+  [[nodiscard]] int64_t first_patch() const { return begin + n_prefix; }
+  [[nodiscard]] int64_t end() const { return first_patch() + int64_t{grid_height} * grid_width; }
+  bool operator==(const ImageRegion&) const = default;
+};
+
+struct PlacedImage {
+  ImageRegion region;
+  std::shared_ptr<const PreparedImage> image;
+};
+
+// A patch's rectangle in pixels of the original picture; it may reach over the border where the processor
+// padded. `patch` counts from the region's first patch.
+struct PatchRect {
+  double x = 0.0, y = 0.0, width = 0.0, height = 0.0;
+};
+[[nodiscard]] PatchRect rect_of(const ImageRegion& region, int64_t patch);
+
+// What a position is: of a picture; before the first one (system prompt, CLS, registers); text after it; or
+// generated. Without pictures all that is not generated is text.
+enum class TokenRegion { sys, img, txt, gen };
+[[nodiscard]] const char* to_string(TokenRegion region);
+// One per position. Those from `generated_from` on were generated; negative: none were.
+[[nodiscard]] std::vector<TokenRegion> regions_of(int64_t n_token, const std::vector<ImageRegion>& images,
+                                                  int64_t generated_from = -1);
+
+}  // namespace saccade

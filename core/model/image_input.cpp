@@ -1,0 +1,117 @@
+#include "core/model/image_input.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace saccade {
+namespace {
+
+using Images = std::vector<std::shared_ptr<const PreparedImage>>;
+
+std::string count_of(size_t n, const char* one) { return fmt::format("{} {}{}", n, one, n == 1 ? "" : "s"); }
+
+Result<ImageRegion> region_of(const PatchSpec& patches, const PreparedImage& image, int64_t begin,
+                              int32_t n_prefix) {
+  ImageRegion region{begin,
+                     n_prefix,
+                     image.geometry.height / patches.height,
+                     image.geometry.width / patches.width,
+                     patches.height,
+                     patches.width,
+                     image.geometry,
+                     image.name};
+  if (region.grid_height < 1 || region.grid_width < 1)
+    return make_error(
+        ErrorCode::invalid_argument,
+        fmt::format("{}: {} x {} pixels after processing hold no patch of {} x {}", image.name,
+                    image.geometry.width, image.geometry.height, patches.width, patches.height));
+  return region;
+}
+
+void append_positions(const PatchSpec& patches, const ImageRegion& region, const Token& like,
+                      std::vector<Token>& tokens) {
+  const auto put = [&](std::string text) {
+    Token token = like;
+    token.text = std::move(text);
+    token.special = true;
+    tokens.push_back(std::move(token));
+  };
+  if (region.n_prefix > 0) {
+    if (patches.cls) put("CLS");
+    if (patches.distillation) put("DIST");
+    for (int32_t i = 1; i <= patches.n_register; ++i) put(fmt::format("reg {}", i));
+  }
+  for (int32_t row = 0; row < region.grid_height; ++row)
+    for (int32_t column = 0; column < region.grid_width; ++column) put(fmt::format("{},{}", row, column));
+}
+
+Result<TokenSequence> picture_alone(const Model& model, const TokenSequence& text, const Images& images) {
+  if (!text.tokens.empty())
+    return make_error(ErrorCode::invalid_argument,
+                      fmt::format("{} reads pictures, no text: leave the prompt out", model.name()));
+  if (images.size() != 1)
+    return make_error(
+        ErrorCode::invalid_argument,
+        fmt::format("{} reads one picture, {} given: give it one with --image FILE", model.name(),
+                    images.empty() ? "none is" : fmt::format("{} are", images.size())));
+  const PatchSpec& patches = model.spec().patches;
+  TokenSequence sequence;
+  SACCADE_TRY(const ImageRegion region, region_of(patches, *images[0], 0, patches.n_prefix()));
+  append_positions(patches, region, Token{}, sequence.tokens);
+  sequence.images.push_back({region, images[0]});
+  return sequence;
+}
+
+Result<TokenSequence> among_words(const Model& model, const TokenSequence& text, const Images& images) {
+  const int32_t placeholder = model.spec().tower.image_token_id;
+  const auto places = static_cast<size_t>(std::count_if(
+      text.tokens.begin(), text.tokens.end(), [&](const Token& token) { return token.id == placeholder; }));
+  if (places != images.size()) {
+    const auto token = model.tokenizer().token(placeholder);
+    return make_error(
+        ErrorCode::invalid_argument,
+        fmt::format("the prompt has {} for pictures ({}, token {}), {} given: they must be as many",
+                    count_of(places, "place"), token.ok() ? token->text : "image token", placeholder,
+                    images.size() == 1 ? "1 is" : fmt::format("{} are", images.size())));
+  }
+  const TowerUse& use = model.spec().tower;
+  const PatchSpec& patches = model.tower()->spec().patches;
+  TokenSequence sequence;
+  sequence.text = text.text;
+  for (const Token& token : text.tokens) {
+    if (token.id != placeholder) {
+      sequence.tokens.push_back(token);
+      continue;
+    }
+    const auto& image = images[sequence.images.size()];
+    SACCADE_TRY(const ImageRegion region,
+                region_of(patches, *image, sequence.size(), use.drops_prefix ? 0 : patches.n_prefix()));
+    append_positions(patches, region, token, sequence.tokens);
+    sequence.images.push_back({region, image});
+  }
+  return sequence;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const PreparedImage>> prepare_image(const Model& model, const Picture& picture) {
+  const Result<ImageProcessor>& processor = model.image_processor();
+  if (!model.spec().reads_pictures())
+    return make_error(ErrorCode::unsupported,
+                      fmt::format("{} ({}) reads text only: it cannot be given pictures", model.name(),
+                                  model.spec().family));
+  if (!processor.ok()) return Error(processor.error()).with(model.name());
+  return processor->prepare(picture);
+}
+
+Result<TokenSequence> place_images(const Model& model, TokenSequence text, const Images& images) {
+  if (model.spec().is_picture_model()) return picture_alone(model, text, images);
+  if (model.spec().reads_pictures()) return among_words(model, text, images);
+  if (images.empty()) return text;
+  return make_error(
+      ErrorCode::unsupported,
+      fmt::format("{} ({}) reads text only: it cannot be given pictures", model.name(), model.spec().family));
+}
+
+}  // namespace saccade

@@ -1,0 +1,3 @@
+saccade_test(core_image_tests
+  SOURCES image/image_processor_test.cpp image/placed_image_test.cpp image/resample_test.cpp
+  LIBS saccade_core)

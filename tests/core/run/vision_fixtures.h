@@ -1,0 +1,67 @@
+// Tiny random models that read pictures, and what Transformers computed (tests/data/make_vision_goldens.py).
+#pragma once
+
+#include <span>
+
+#include "core/model/image_input.h"
+#include "tests/core/run/fixtures.h"
+
+namespace saccade::fixtures {
+
+inline std::filesystem::path vision_golden(const std::string& variant) {
+  return std::filesystem::path(SACCADE_SOURCE_DIR) / "tests" / "data" / "vision_goldens" / variant;
+}
+
+struct Numbers {
+  std::shared_ptr<const Checkpoint> file;
+
+  explicit Numbers(const std::string& variant) {
+    auto opened = Checkpoint::open(vision_golden(variant) / "expected.safetensors");
+    EXPECT_TRUE(opened.ok()) << opened.error().to_string();
+    if (opened.ok()) file = *opened;
+  }
+  [[nodiscard]] bool has(const std::string& name) const { return file->find(name) != nullptr; }
+  [[nodiscard]] std::span<const float> floats(const std::string& name) const {
+    const TensorView* tensor = file->find(name);
+    if (!tensor) return {};
+    return {reinterpret_cast<const float*>(tensor->data), static_cast<size_t>(tensor->elements())};
+  }
+  [[nodiscard]] std::vector<int32_t> ids(const std::string& name) const {
+    const TensorView* tensor = file->find(name);
+    if (!tensor) return {};
+    const auto* values = reinterpret_cast<const int64_t*>(tensor->data);
+    return {values, values + tensor->elements()};
+  }
+  // The picture as it enters, past the processor.
+  [[nodiscard]] std::shared_ptr<const PreparedImage> image() const {
+    const TensorView* tensor = file->find("pixels");
+    auto image = std::make_shared<PreparedImage>();
+    image->pixels = HostTensor(tensor->shape, false);
+    std::ranges::copy(floats("pixels"), image->pixels.mutable_values().begin());
+    ImageGeometry& g = image->geometry;
+    g.original_height = g.height = static_cast<int32_t>(tensor->shape[1]);
+    g.original_width = g.width = static_cast<int32_t>(tensor->shape[2]);
+    image->name = image->digest = "golden";
+    return image;
+  }
+};
+
+// The request of a variant's picture; a decoder's ids hold one placeholder for every position.
+inline RunRequest vision_request(const Opened& opened, const Numbers& numbers) {
+  TokenSequence text;
+  const int32_t placeholder = opened.model->spec().tower.image_token_id;
+  std::vector<int32_t> ids = numbers.ids("ids");
+  ids.erase(
+      std::unique(ids.begin(), ids.end(), [&](int32_t a, int32_t b) { return a == placeholder && b == a; }),
+      ids.end());
+  if (!ids.empty()) {
+    auto made = opened.model->tokenizer().sequence(ids);
+    EXPECT_TRUE(made.ok());
+    text = std::move(*made);
+  }
+  auto placed = place_images(*opened.model, std::move(text), {numbers.image()});
+  EXPECT_TRUE(placed.ok()) << placed.error().to_string();
+  return opened.runner->request(placed.ok() ? std::move(*placed) : TokenSequence());
+}
+
+}  // namespace saccade::fixtures

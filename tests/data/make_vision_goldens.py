@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+"""Writes tests/data/vision_goldens: tiny random checkpoints that read pictures and what Transformers computes.
+
+Needs, in a throw-away environment: pip install torch transformers==5.23.0 safetensors pillow
+    make_vision_goldens.py [FOLDER] [NAME...]
+All weights are random, the numbers are float32 from the eager attention path. Names in expected.safetensors:
+  pixels [3, height, width]: what enters; answer [n]: logits, or features before they are normalised;
+  attn.{l} [head, query, key], hidden.{l} [n, width] (what enters layer l)
+  of pairs also text.ids, text.answer, text.attn.{l}, text.hidden.{l} and similarity [1]
+  of decoders ids [n] (placeholders as often as the picture has positions) and logits [n, n_vocab] instead of answer
+index.json lists the variants: name, model_type, special.
+"""
+import json
+import pathlib
+import shutil
+import sys
+
+import torch
+from safetensors.torch import save_file
+from transformers import (CLIPConfig, CLIPModel, CLIPVisionConfig, DeiTConfig, DeiTForImageClassification,
+                          DeiTForImageClassificationWithTeacher, Dinov2Config, Dinov2ForImageClassification,
+                          Dinov2Model, Dinov2WithRegistersConfig, Dinov2WithRegistersForImageClassification,
+                          LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, Qwen2Config, SiglipConfig,
+                          SiglipForImageClassification, SiglipModel, SiglipVisionConfig, ViTConfig,
+                          ViTForImageClassification)
+
+EAGER = dict(attn_implementation="eager")
+VIT = dict(hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, patch_size=8)
+DINO = dict(hidden_size=32, mlp_ratio=2, num_hidden_layers=2, num_attention_heads=4, patch_size=8, image_size=24)
+TEXT = dict(hidden_size=24, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4, vocab_size=96,
+            max_position_embeddings=12, bos_token_id=90, eos_token_id=91, pad_token_id=1)
+DECODER = dict(vocab_size=96, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+               num_key_value_heads=2, max_position_embeddings=64)
+NAMES = {i: name for i, name in enumerate(["cat", "dog", "owl", "elk", "fox"])}
+SHAPES = dict(num_labels=5, id2label=NAMES, label2id={name: i for i, name in NAMES.items()})
+IMAGE_TOKEN = 92
+
+
+def pair(config, vision, text, **more):
+    return config(vision_config=vision, text_config=text, **more)
+
+
+def llava(vision, text, **more):
+    return LlavaForConditionalGeneration._from_config(
+        LlavaConfig(vision_config=vision, text_config=text, image_token_index=IMAGE_TOKEN, **more), **EAGER)
+
+
+# name: (model, height and width of the picture, what is special about it)
+VARIANTS = {
+    "vit": (lambda: ViTForImageClassification._from_config(ViTConfig(image_size=[24, 32], **VIT, **SHAPES), **EAGER),
+            (24, 32), "classes, a grid of 3 by 4"),
+    "vit_resampled": (lambda: ViTForImageClassification._from_config(
+        ViTConfig(image_size=24, qkv_bias=False, **VIT, **SHAPES), **EAGER), (40, 32), "positions resampled to 5 by 4"),
+    "deit": (lambda: DeiTForImageClassificationWithTeacher._from_config(DeiTConfig(image_size=24, **VIT, **SHAPES), **EAGER),
+             (24, 24), "a distillation token, the mean of two heads"),
+    "deit_one_head": (lambda: DeiTForImageClassification._from_config(DeiTConfig(image_size=24, **VIT, **SHAPES), **EAGER),
+                      (24, 24), "a distillation token that no head reads"),
+    "dinov2": (lambda: Dinov2ForImageClassification._from_config(Dinov2Config(**DINO, **SHAPES), **EAGER), (16, 45),
+               "layer scale, CLS beside the mean of patches, positions resampled to 2 by 5"),
+    "dinov2_swiglu": (lambda: Dinov2Model._from_config(Dinov2Config(use_swiglu_ffn=True, **DINO), **EAGER), (24, 24),
+                      "gated MLP in one tensor, features of CLS"),
+    "dinov2_registers": (lambda: Dinov2WithRegistersForImageClassification._from_config(
+        Dinov2WithRegistersConfig(num_register_tokens=3, **dict(DINO, image_size=40), **SHAPES), **EAGER), (16, 56),
+        "registers, positions resampled with antialias to 2 by 7"),
+    "clip": (lambda: CLIPModel._from_config(pair(CLIPConfig, dict(image_size=24, **VIT), TEXT, projection_dim=20), **EAGER),
+             (24, 24), "norm before the layers, quick gelu, both towers projected"),
+    "siglip": (lambda: SiglipModel._from_config(pair(SiglipConfig, dict(image_size=24, **dict(VIT, hidden_size=24)), TEXT), **EAGER),
+               (24, 24), "no CLS, pooled by a learned query; texts in both directions"),
+    "siglip_classes": (lambda: SiglipForImageClassification._from_config(
+        pair(SiglipConfig, dict(image_size=24, **dict(VIT, hidden_size=24)), TEXT, **SHAPES), **EAGER), (24, 24), "the mean of patches"),
+    "llava": (lambda: llava(CLIPVisionConfig(image_size=24, **dict(VIT, num_hidden_layers=3)), LlamaConfig(**DECODER)),
+              (24, 24), "CLIP's last layer but one without CLS, Llama"),
+    "llava_siglip": (lambda: llava(SiglipVisionConfig(image_size=24, **VIT), Qwen2Config(**DECODER),
+                                   vision_feature_layer=[1, -1], vision_feature_select_strategy="full",
+                                   projector_hidden_act="relu", multimodal_projector_bias=False),
+                     (24, 24), "two of SigLIP's layers side by side, Qwen2"),
+}
+
+
+def randomise(model, generator):
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            noise = torch.randn(parameter.shape, generator=generator)
+            norm = "norm" in name and parameter.dim() == 1
+            scale = "lambda1" in name or name == "logit_scale"
+            if (norm and name.endswith("weight")) or scale:
+                parameter.copy_(1.0 + 0.2 * noise)
+            else:
+                parameter.copy_((0.2 if parameter.dim() <= 1 else 0.25) * noise)
+
+
+def keep(expected, out, prefix=""):
+    for layer, attention in enumerate(out.attentions):
+        expected[f"{prefix}attn.{layer}"] = attention[0]
+        expected[f"{prefix}hidden.{layer}"] = out.hidden_states[layer][0]
+
+
+def of_pair(model, pixels, generator, expected):
+    ids = torch.randint(3, 90, (1, 12), generator=generator)
+    if model.config.model_type == "clip":
+        ids[0, 9:] = torch.tensor([91, 1, 1])  # what follows the end is not seen by it
+    more = dict(output_attentions=True, output_hidden_states=True)
+    seen, read = model.vision_model(pixels, **more), model.text_model(ids, **more)
+    keep(expected, seen)
+    keep(expected, read, "text.")
+    expected["answer"] = model.get_image_features(pixels).pooler_output[0]
+    expected["text.ids"] = ids[0]
+    expected["text.answer"] = model.get_text_features(ids).pooler_output[0]
+    expected["similarity"] = model(input_ids=ids, pixel_values=pixels).logits_per_image[0]
+
+
+def of_decoder(model, pixels, generator, expected):
+    ids = torch.randint(3, 90, (20,), generator=generator)
+    ids[4:13] = IMAGE_TOKEN
+    out = model(ids[None], pixel_values=pixels, output_attentions=True, output_hidden_states=True)
+    expected["ids"] = ids
+    expected["logits"] = out.logits[0]
+    keep(expected, out)
+
+
+def of_pictures(model, name, pixels, expected):
+    more = dict(output_attentions=True, output_hidden_states=True)
+    if name == "vit_resampled":
+        more["interpolate_pos_encoding"] = True
+    out = model(pixels, **more)
+    if out.hidden_states is None or out.attentions is None:  # SigLIP's classifier keeps them to itself
+        keep(expected, model.vision_model(pixels, **more))
+    else:
+        keep(expected, out)
+    expected["answer"] = out.logits[0] if hasattr(out, "logits") else out.pooler_output[0]
+
+
+def write(name, folder):
+    make, size, special = VARIANTS[name]
+    generator = torch.Generator().manual_seed(sum(map(ord, name)))
+    model = make().eval()
+    randomise(model, generator)
+    pixels = torch.randn((1, 3, *size), generator=generator)
+    expected = {"pixels": pixels[0]}
+    with torch.no_grad():
+        if name in ("clip", "siglip"):
+            of_pair(model, pixels, generator, expected)
+        elif name.startswith("llava"):
+            of_decoder(model, pixels, generator, expected)
+        else:
+            of_pictures(model, name, pixels, expected)
+    shutil.rmtree(folder, ignore_errors=True)
+    model.save_pretrained(folder)
+    (folder / "generation_config.json").unlink(missing_ok=True)
+    (folder / "preprocessor_config.json").write_text(json.dumps(
+        {"image_processor_type": "ViTImageProcessor", "size": {"height": size[0], "width": size[1]}}, indent=1) + "\n")
+    save_file({key: value.clone().contiguous() for key, value in expected.items()}, folder / "expected.safetensors")
+    print(f"{name}: {sum(path.stat().st_size for path in folder.iterdir())} bytes, {sorted(expected)}")
+    return {"name": name, "model_type": model.config.model_type, "special": special}
+
+
+if __name__ == "__main__":
+    root = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).parent / "vision_goldens"
+    rows = [write(name, root / name) for name in sys.argv[2:] or VARIANTS]
+    if len(sys.argv) <= 2:
+        (root / "index.json").write_text(json.dumps(rows, indent=1) + "\n")

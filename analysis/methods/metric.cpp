@@ -79,6 +79,28 @@ double value_of(Metric metric, const HostTensor& logits, const PromptPair& pair,
   return value_of(metric, keep_answer(logits, ids_of(pair), reference), pair);
 }
 
+std::vector<ScalarTerm> scalar_of(Metric metric, const PromptPair& pair) {
+  const double each = 1.0 / static_cast<double>(pair.right.size());
+  switch (metric) {
+    case Metric::logit_difference: {
+      if (!pair.wrong.empty())
+        return {{ScalarKind::logit, each, -1, pair.right},
+                {ScalarKind::logit, -1.0 / static_cast<double>(pair.wrong.size()), -1, pair.wrong}};
+      std::vector<ScalarTerm> terms;
+      for (const int32_t id : pair.right) terms.push_back({ScalarKind::log_probability, each, -1, {id}});
+      return terms;
+    }
+    case Metric::probability:
+      return {{ScalarKind::probability, 1.0, -1, pair.right}};
+    case Metric::loss:
+      return {{ScalarKind::log_probability, -1.0, -1, pair.right}};
+    case Metric::kl:
+    case Metric::accuracy:
+      return {};
+  }
+  return {};
+}
+
 double normalised_effect(double patched, double from, double to) {
   if (!(std::abs(to - from) >= least_metric_difference)) return std::numeric_limits<double>::quiet_NaN();
   return (patched - from) / (to - from);

@@ -30,6 +30,10 @@ enum class Metric {
 [[nodiscard]] double value_of(Metric metric, const HostTensor& logits, const PromptPair& pair,
                               const HostTensor* reference);
 
+// The same as terms of a scalar that gradients can be taken of, at the last position. Only for
+// logit_difference, probability and loss; empty for the others, which have no slope or need another run.
+[[nodiscard]] std::vector<ScalarTerm> scalar_of(Metric metric, const PromptPair& pair);
+
 // How far a patch moves a metric from `from` to `to`: 0 = not at all, 1 = all the way; values outside are
 // possible. NaN where the two differ by less than 0.1: such a pair of prompts does not discriminate.
 [[nodiscard]] double normalised_effect(double patched, double from, double to);

@@ -13,8 +13,13 @@ constexpr std::array makers{
     // clang-format off
     &make_ablation_sweep,
     &make_activation_patching,
+    &make_agreement,
+    &make_attribution_patching,
+    &make_fit_offsets,
+    &make_head_hunter,
     &make_head_table,
     &make_logit_attribution,
+    &make_moa_influence,
     &make_sinks,
     // clang-format on
 };

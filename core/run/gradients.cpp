@@ -354,8 +354,12 @@ Result<std::shared_ptr<const GradientCapture>> Runner::gradients(const GradientR
   RunRequest forward = request.run;
   forward.capture = CapturePlan{};
   forward.capture.attention = forward.capture.statistics = forward.capture.loss = false;
-  for (const HookSite site : {HookSite::embed, HookSite::pos_embed})
-    if (exists({site, -1}, spec)) forward.capture.sites.push_back({site, -1});
+  // Only where they are needed: what a base run did not record keeps it from being used.
+  const bool all_embeddings = state_->weights.embed_norm.defined();
+  for (const SiteRef site : {SiteRef{HookSite::embed, -1}, SiteRef{HookSite::pos_embed, -1}}) {
+    const bool asked = std::find(request.sites.begin(), request.sites.end(), site) != request.sites.end();
+    if ((all_embeddings || asked) && exists(site, spec)) forward.capture.sites.push_back(site);
+  }
   SACCADE_TRY(const std::shared_ptr<const Run> done, run(forward, base, first_part(job)));
 
   auto made = std::make_shared<GradientCapture>();

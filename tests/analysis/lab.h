@@ -13,11 +13,11 @@ struct Lab {
   std::shared_ptr<const Model> model;
   std::unique_ptr<Runner> runner;
 
-  static Lab open(const std::string& where) {
+  static Lab open(const std::string& where, int threads = 2) {
     auto model = Model::open(where);
     EXPECT_TRUE(model.ok()) << model.error().to_string();
     if (!model.ok()) return {};
-    auto runner = Runner::create(*model, {&kernel_sets().front(), 2});
+    auto runner = Runner::create(*model, {&kernel_sets().front(), threads});
     EXPECT_TRUE(runner.ok());
     return {*model, std::move(*runner)};
   }

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "core/capture/hdf5_file.h"
+#include "core/capture/vector_writer.h"
 #include "tests/core/capture/capture_fixture.h"
 #include "tests/core/capture/python.h"
 
@@ -41,6 +42,18 @@ TEST(VectorFile, KeepsVectorsByNameAndKnowsThemByTheirNumbers) {
   EXPECT_EQ(a->vectors.size(), 1U) << "scales of axes are no vectors";
   EXPECT_EQ(a->digest, read(folder / "b.h5")->digest);
   EXPECT_NE(a->digest, read(folder / "c.h5")->digest);
+}
+
+TEST(VectorFile, WhatIsWrittenIsReadBackWithTheSameDigest) {
+  const fixtures::TemporaryFolder folder;
+  const auto made =
+      make_vectors({{"head_offsets/0/1/a", {0.5F, 0.0F}}, {"head_offsets/0/1/v", {0.0F, -1.0F}}});
+  ASSERT_TRUE(write_vectors(*made, "d_head", folder / "offsets.h5").ok());
+  const auto again = read(folder / "offsets.h5");
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->vectors, made->vectors);
+  EXPECT_EQ(again->digest, made->digest);
+  EXPECT_FALSE(write_vectors(*made, "d_head", folder / "nowhere" / "offsets.h5").ok());
 }
 
 TEST(VectorFile, ReadsWhatH5pyWritesOfEveryRealType) {

@@ -96,15 +96,7 @@ struct Llama::State {
     const auto matrix = [](int64_t out, int64_t in) {
       return torch::randn({out, in}) / std::sqrt(static_cast<double>(in));
     };
-    // In layer 0, and in the first group of layer 1, heads begin by copying what they look at (W_o = W_v^T) and by
-    // looking at what resembles them (W_q = W_k); all others at random.
-    const Tensor likened = torch::zeros({shape.n_head, 1, 1});
-    likened.slice(0, 0, first ? shape.n_head : index == 1 ? shape.n_head / shape.n_kv_head : 0).fill_(1.0);
-    const auto mixed = [&](const Tensor& like, const Tensor& noise) {
-      return (like.view({shape.n_head, shape.d_head, d}) * likened +
-              noise.view({shape.n_head, shape.d_head, d}) * (apart * likened + (1.0 - likened)))
-          .reshape({q, d});
-    };
+    // Heads begin by copying what they look at (W_o = W_v^T), and by looking at what resembles them (W_q = W_k).
     const auto for_heads = [&](const Tensor& kv_heads) {
       return kv_heads.view({shape.n_kv_head, 1, shape.d_head, d})
           .expand({shape.n_kv_head, shape.n_head / shape.n_kv_head, shape.d_head, d})
@@ -114,10 +106,10 @@ struct Llama::State {
     const std::string at = "model.layers." + std::to_string(index) + ".";
     Layer layer;
     layer.norm1 = own(at + "input_layernorm.weight", torch::ones({d}));
-    layer.q = own(at + "self_attn.q_proj.weight", mixed(for_heads(keys), matrix(q, d) * (first ? first_match : match)));
+    layer.q = own(at + "self_attn.q_proj.weight", for_heads(keys) + matrix(q, d) * apart);
     layer.k = own(at + "self_attn.k_proj.weight", keys);
     layer.v = own(at + "self_attn.v_proj.weight", values);
-    layer.o = own(at + "self_attn.o_proj.weight", mixed(for_heads(values), matrix(q, d)).t() * copied);
+    layer.o = own(at + "self_attn.o_proj.weight", (for_heads(values) + matrix(q, d) * apart).t() * copied);
     const auto bias = [&](const char* name, const Tensor& initial) {
       return own(at + "self_attn." + name + "_proj.bias", initial);
     };

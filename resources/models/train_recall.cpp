@@ -23,7 +23,7 @@ struct Settings {
   std::filesystem::path folder;
   uint64_t seed = 1;
   double minutes = 120;
-  int32_t steps = 1500;
+  int32_t steps = 2000;
 };
 
 constexpr int32_t tokens_per_step = 1024, steps_per_point = 100, measured_length = 256;

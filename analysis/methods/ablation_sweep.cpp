@@ -184,6 +184,10 @@ class AblationSweep final : public AnalysisMethod {
     const std::vector<size_t> ranking = results.ranking();
     const std::string how = result.parameters["kind"].get<std::string>();
     const MeanInterval first = mean_interval(results.effects_of_group(ranking.front()));
+    if (first.count == 0) {
+      result.findings.insert(result.findings.begin(), "Stopped before the first head was ablated.");
+      return;
+    }
     result.findings.insert(
         result.findings.begin(),
         fmt::format(

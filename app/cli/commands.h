@@ -48,11 +48,11 @@ struct AnalyzeOptions {
 };
 Result<void> analyze(const Context& context, const AnalyzeOptions& options);
 
-struct ReportOptions {
+struct PageOptions {
   std::string recipe, out;
   std::vector<std::string> models;  // NAME=WHERE
 };
-Result<void> report(const Context& context, const ReportOptions& options);
+Result<void> report(const Context& context, const PageOptions& options);
 // Prints a result, and writes it to `path` (.json or .csv) where that is not empty.
 Result<void> give_result(const Context& context, const AnalysisResult& result, const std::string& path);
 

@@ -90,7 +90,7 @@ int main(int argc, char** argv) {
   run_options.sampling.max_tokens = 0;
   MapOptions map_options;
   AnalyzeOptions analyze_options;
-  ReportOptions report_options;
+  PageOptions page_options;
   ReplayOptions replay_options;
   BenchOptions bench_options;
   GazeOptions gaze_options;
@@ -162,11 +162,11 @@ int main(int argc, char** argv) {
   command->callback([&] { work = [&] { return analyze(context, analyze_options); }; });
 
   command = app.add_subcommand("report", "a page written from the runs and methods that a recipe names");
-  command->add_option("RECIPE", report_options.recipe, "a JSON file, see resources/recipes")->required();
-  command->add_option("--out", report_options.out, "F.md; figures go into figures/ beside it")->required();
-  command->add_option("--model", report_options.models, "NAME=WHERE: the place of a model the recipe names")
+  command->add_option("RECIPE", page_options.recipe, "a JSON file, see resources/recipes")->required();
+  command->add_option("--out", page_options.out, "F.md; figures go into figures/ beside it")->required();
+  command->add_option("--model", page_options.models, "NAME=WHERE: the place of a model the recipe names")
       ->allow_extra_args(false);
-  command->callback([&] { work = [&] { return report(context, report_options); }; });
+  command->callback([&] { work = [&] { return report(context, page_options); }; });
   command =
       app.add_subcommand("gaze", "files of eye movements: what they hold, against each other, against a map");
   command->add_option("FILE", gaze_options.file, "fixations: .csv, .tsv, an EyeLink report, OSIE's .mat")

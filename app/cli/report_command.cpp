@@ -284,7 +284,7 @@ class Writer {
 
 }  // namespace
 
-Result<void> report(const Context& context, const ReportOptions& options) {
+Result<void> report(const Context& context, const PageOptions& options) {
   SACCADE_TRY(const Recipe recipe, read_recipe(options.recipe));
   std::map<std::string, std::string> places;
   for (const std::string& given : options.models) {

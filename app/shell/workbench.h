@@ -166,8 +166,8 @@ class Workbench : public QObject {
   void keep_result(int number, std::shared_ptr<const AnalysisResult> result, bool running, double seconds);
   void drop_running(int number, const Error& error);
   KeptResult* find_result(int number);
-  [[nodiscard]] nlohmann::json analyses_json() const;
-  void offer_analyses(const nlohmann::json& analyses);
+  [[nodiscard]] std::vector<SessionAnalysis> analyses() const;
+  void offer_analyses(const std::vector<SessionAnalysis>& analyses);
 
   std::unique_ptr<Private> d_;
   WorkbenchOptions options_;

@@ -74,7 +74,7 @@ Session Workbench::session() const {
   session.view["palette"] = to_string(scale_.palette);
   session.view["sinks"] = to_string(scale_.mode);
   session.view["score"] = score_.toStdString();
-  session.extra["analyses"] = analyses_json();
+  session.analyses = analyses();
   return session;
 }
 
@@ -85,7 +85,7 @@ void Workbench::restore(const Session& session) {
     scale_.mode = *mode;
   score_ = QString::fromStdString(session.view.value("score", std::string()));
   Q_EMIT scale_changed();
-  offer_analyses(session.extra.value("analyses", nlohmann::json::array()));
+  offer_analyses(session.analyses);
   d_->pending = session;
   open_model(QString::fromStdString(session.model));
 }

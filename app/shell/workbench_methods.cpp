@@ -229,24 +229,22 @@ void Workbench::update_columns() {
   }
 }
 
-nlohmann::json Workbench::analyses_json() const {
-  auto analyses = nlohmann::json::array();
+std::vector<SessionAnalysis> Workbench::analyses() const {
+  std::vector<SessionAnalysis> analyses;
   for (auto kept = results_.rbegin(); kept != results_.rend(); ++kept)
-    analyses.push_back({{"method", kept->method}, {"parameters", kept->parameters}});
+    analyses.push_back({kept->method, kept->parameters, {}, {}});
   return analyses;
 }
 
 // What a session file says was run: on the list, to be run again by whoever wants to.
-void Workbench::offer_analyses(const nlohmann::json& analyses) {
-  if (!analyses.is_array()) return;
-  for (const nlohmann::json& entry : analyses) {
-    if (!entry.is_object() || !entry.contains("method") || !entry["method"].is_string()) continue;
+void Workbench::offer_analyses(const std::vector<SessionAnalysis>& analyses) {
+  for (const SessionAnalysis& entry : analyses) {
     KeptResult kept;
-    kept.method = entry["method"].get<std::string>();
+    kept.method = entry.method;
     kept.title = kept.method;
     for (const AnalysisMethod* method : methods())
       if (method->info().id == kept.method) kept.title = method->info().title;
-    kept.parameters = entry.value("parameters", nlohmann::json::object());
+    kept.parameters = entry.parameters;
     if (std::any_of(results_.begin(), results_.end(), [&](const KeptResult& other) {
           return other.method == kept.method && other.parameters == kept.parameters;
         }))

@@ -16,7 +16,7 @@ using torch::Tensor;
 constexpr double table_deviation = 0.1;
 // What heads and MLPs write begins no larger than the tokens' own vectors, so that later layers see both.
 constexpr double copied = 0.1, mlp_write = 0.05;
-constexpr double apart = 0.2;  // of noise that tells the heads of a group apart
+constexpr double apart = 0.2;                     // of noise that tells the heads of a group apart
 constexpr double match = 0.7, first_match = 0.2;  // scale of W_q and W_k; in layer 0 positions come first
 constexpr int32_t n_looking_back = 6, fastest_pairs = 5;  // of the first layer; see looking_back()
 constexpr double bias_size = 5.0;
@@ -96,7 +96,8 @@ struct Llama::State {
     const auto matrix = [](int64_t out, int64_t in) {
       return torch::randn({out, in}) / std::sqrt(static_cast<double>(in));
     };
-    // Heads begin by copying what they look at (W_o = W_v^T), and by looking at what resembles them (W_q = W_k).
+    // Heads begin by copying what they look at (W_o = W_v^T), and by looking at what resembles them (W_q =
+    // W_k).
     const auto for_heads = [&](const Tensor& kv_heads) {
       return kv_heads.view({shape.n_kv_head, 1, shape.d_head, d})
           .expand({shape.n_kv_head, shape.n_head / shape.n_kv_head, shape.d_head, d})

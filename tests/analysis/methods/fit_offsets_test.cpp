@@ -76,7 +76,9 @@ TEST_P(FitOffsets, the_file_it_writes_does_to_the_loss_what_the_finding_says) {
   ASSERT_TRUE(file.ok()) << file.error().to_string();
   const double before = loss_with("", nullptr, 2), after = loss_with("offset *.* from=fit.h5", *file, 2);
   EXPECT_THAT(result->findings[0], HasSubstr(fmt::format("from {:.3g} to {:.3g} nats", before, after)));
-  if (std::string(GetParam()) == "gradient") EXPECT_LT(after, before) << "training lowers the loss";
+  if (std::string(GetParam()) == "gradient") {
+    EXPECT_LT(after, before) << "training lowers the loss";
+  }
   int offset = 0;
   for (const float length : result->field("offset")->values.values()) offset += length > 0.0F ? 1 : 0;
   EXPECT_EQ(offset, 3);

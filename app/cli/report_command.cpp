@@ -166,7 +166,7 @@ Result<size_t> column_at(const Table& table, const std::string& name) {
 Result<std::string> table_text(const AnalysisResult& result, const TableWanted& wanted) {
   const auto table = std::find_if(result.tables.begin(), result.tables.end(),
                                   [&](const Table& each) { return each.name == wanted.name; });
-  if (table == result.tables.end()) return refuse(result.method, "gives no table '" + wanted.name + "'");
+  if (table == result.tables.end()) return fmt::format("No table `{}` this time.\n", wanted.name);
   std::vector<size_t> columns;
   for (const std::string& name : wanted.columns.empty() ? table->columns : wanted.columns) {
     SACCADE_TRY(const size_t at, column_at(*table, name));
@@ -236,9 +236,13 @@ class Writer {
     input.prompt_given = true;
     SACCADE_TRY(const Work work, do_work(context_, {model, input, section.edits, {}, {.max_tokens = 0}}));
     const Laboratory laboratory{work.opened.model, work.opened.runner.get(), {}};
-    SACCADE_TRY(const AnalysisResult result,
-                run_method(*method, parameters, work.edited.run, laboratory, context_.job));
+    auto made = run_method(*method, parameters, work.edited.run, laboratory, context_.job);
     text += fmt::format("```\n{}\n```\n\n", command_of(section));
+    if (!made.ok()) {  // what a method refuses, and why, belongs on the page
+      if (made.error().code == ErrorCode::cancelled) return std::move(made).error();
+      return text + fmt::format("Refused: {}\n\n", made.error().message);
+    }
+    const AnalysisResult& result = *made;
     for (const std::string& finding : result.findings) text += "- " + finding + "\n";
     text += "\n";
     for (const TableWanted& wanted : section.tables) {
@@ -269,8 +273,7 @@ class Writer {
       return fmt::format("![Circuit]({})\n\n", file);
     }
     const Field* field = result.field(name);
-    if (field == nullptr)
-      return refuse(section.title, fmt::format("{} gives no field '{}'", section.method, name));
+    if (field == nullptr) return fmt::format("No field `{}` this time.\n\n", name);
     if (field->has_axes({AxisKind::layer, AxisKind::head})) options.width_mm = 110.0;
     SACCADE_CHECK(write_field_figure(*field, {}, origin, options, folder_ / file));
     return fmt::format("![{}]({})\n\n", field->label, file);

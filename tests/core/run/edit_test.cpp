@@ -132,6 +132,7 @@ class Generator {
       edit.add = {0.25};
     }
     if (edit.verb == EditVerb::redistribute) separate(edit);
+    if (edit.verb == EditVerb::stream && edit.from.empty()) edit.by = 1.0;  // a share of gates: none without
     if (edit.verb == EditVerb::pattern && edit.key && edit.key->ranges().size() > 1) edit.key.reset();
     return edit;
   }

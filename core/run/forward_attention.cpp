@@ -83,7 +83,10 @@ Result<void> ForwardPass::replace_inputs(int32_t l, Attention& attention, int64_
   std::vector<float> inputs;
   int64_t begin = 0;
   for (const Segment& segment : segments_of(attention.q.shape()[0], first_position)) {
-    for (const Edit* edit : segment.edits ? segment.edits->input_edits(l) : std::vector<const Edit*>()) {
+    const std::vector<const Edit*> edits =
+        segment.edits != nullptr ? segment.edits->input_edits(l) : std::vector<const Edit*>();
+    for (const Edit* edit : edits) {
+      if (segment.edits == nullptr) break;  // there are none then
       SACCADE_TRY(const HostTensor residual, segment.edits->input_of(*edit, l));
       for (int64_t i = 0; i < segment.rows; ++i) {
         const int64_t position = segment.first_position + i;

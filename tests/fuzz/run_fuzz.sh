@@ -75,10 +75,12 @@ flock 9
 objects=()
 commands=$work/commands
 : >"$commands"
+newest_header=$(cd "$source" && find kernels core analysis -name '*.h' -printf '%T@ %p\n' | sort -n | tail -1 | cut -d' ' -f2)
+newest_header=$source/$newest_header
 for file in "${files[@]}"; do
   object=$build/fuzz/objects/${file//\//_}.o
   objects+=("$object")
-  [ "$object" -nt "$source/$file" ] || printf '%q ' clang++ "${flags[@]}" -c "$source/$file" -o "$object" >>"$commands"
+  [ "$object" -nt "$source/$file" ] && [ "$object" -nt "$newest_header" ] || printf '%q ' clang++ "${flags[@]}" -c "$source/$file" -o "$object" >>"$commands"
   echo >>"$commands"
 done
 sed '/^$/d' "$commands" | xargs -P"$(nproc)" -d '\n' -I{} bash -c '{}'

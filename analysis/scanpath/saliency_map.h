@@ -30,7 +30,7 @@ struct SaliencyMap {
 
 struct Pixel {
   int64_t x = 0, y = 0;
-  auto operator<=>(const Pixel&) const = default;
+  auto operator<=>(const Pixel&) const = default;  // NOLINT(modernize-use-nullptr): a false alarm
 };
 
 // The pixels of a picture that were looked at, one entry per fixation; those outside are counted only.

@@ -22,7 +22,7 @@ using TokenIndex = Index<struct TokenTag>;
 struct HeadId {
   LayerIndex layer;
   HeadIndex head;
-  constexpr auto operator<=>(const HeadId&) const = default;
+  constexpr auto operator<=>(const HeadId&) const = default;  // NOLINT(modernize-use-nullptr): a false alarm
 };
 
 // "9.9"; parse accepts "9.9" and "L9H9" (any case). Existence is checked against a model elsewhere.

@@ -107,13 +107,14 @@ TEST(Needles, an_answer_that_is_not_in_its_needle_is_left_out_and_said) {
   EXPECT_THAT(finding(*result, "samples count"), HasSubstr("no head can be scored"));
 }
 
-constexpr double of_note = 0.1;  // the paper's: a head that scores less is none
+// The first of an answer's three words always: what this model's heads reach. By chance a head hits less.
+constexpr double every_first_word = 0.3;
 
 std::vector<std::string> retrieval_heads(const AnalysisResult& result) {
   std::vector<std::string> heads;
   const auto scores = result.field("retrieval")->values.values();
   for (size_t at = 0; at < scores.size(); ++at)
-    if (scores[at] >= of_note) heads.push_back(to_string(head_at(static_cast<int64_t>(at), 8)));
+    if (scores[at] >= every_first_word) heads.push_back(to_string(head_at(static_cast<int64_t>(at), 8)));
   return heads;
 }
 

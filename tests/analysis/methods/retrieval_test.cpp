@@ -164,7 +164,8 @@ TEST(Retrieval, the_answer_is_lost_without_the_heads_that_retrieve_and_not_witho
   const auto recall_of = [&](size_t row) { return std::get<double>(masked.rows[row][2]); };
   ASSERT_EQ(masked.rows.size(), 6U);
   EXPECT_GT(recall_of(0), 0.9) << "intact";
-  EXPECT_LT(recall_of(1), 0.2) << "without " << std::get<std::string>(masked.rows[1][1]);
+  EXPECT_LT(recall_of(1), 1.0 / 3.0) << "not one word of three without "
+                                     << std::get<std::string>(masked.rows[1][1]);
   EXPECT_GT((recall_of(2) + recall_of(3) + recall_of(4) + recall_of(5)) / 4, 0.7) << "without others";
   for (const char* grid : {"recall", "recall_masked", "recall_random"})
     EXPECT_EQ(result->field(grid)->values.shape(), (std::vector<int64_t>{2, 3})) << grid;

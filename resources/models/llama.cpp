@@ -125,6 +125,13 @@ struct Llama::State {
     layers.push_back(layer);
   }
 
+  // 1, or 0 for the heads in `zeroed`: [layer, head].
+  [[nodiscard]] Tensor kept_heads(const std::vector<Head>& zeroed) const {
+    auto kept = torch::ones({shape.n_layer, shape.n_head});
+    for (const auto& head : zeroed) kept[head.layer][head.head] = 0.0F;
+    return kept;
+  }
+
   void make_weights() {
     embed = own("model.embed_tokens.weight", torch::randn({shape.n_vocab, shape.d_model}) * table_deviation);
     for (int32_t l = 0; l < shape.n_layer; ++l) make_layer(l);
@@ -213,6 +220,31 @@ struct Llama::State {
   }
 };
 
+namespace {
+
+constexpr double smallest_weight = 1e-30;  // below it a head is not guided
+
+// Mean over the guide's heads and the rows with a source of -log(weight on it). `patterns` of forward().
+Tensor guide_loss(const TokenBatch& batch, const Guide& guide, const std::vector<Tensor>& patterns) {
+  std::vector<int64_t> texts, rows, keys;
+  for (size_t i = 0; i < batch.source.size(); ++i) {
+    if (batch.source[i] < 0) continue;
+    texts.push_back(static_cast<int64_t>(i) / batch.length);
+    rows.push_back(static_cast<int64_t>(i) % batch.length);
+    keys.push_back(batch.source[i]);
+  }
+  if (rows.empty()) return torch::zeros({});
+  const auto text = torch::tensor(texts), row = torch::tensor(rows), key = torch::tensor(keys);
+  auto loss = torch::zeros({});
+  for (const auto& head : guide.heads) {
+    const auto weight = patterns[head.layer].select(1, head.head).index({text, row, key});
+    loss = loss - torch::log(weight + smallest_weight).mean() / static_cast<double>(guide.heads.size());
+  }
+  return loss;
+}
+
+}  // namespace
+
 Llama::Llama(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Llama::Llama(Llama&&) noexcept = default;
 Llama& Llama::operator=(Llama&&) noexcept = default;
@@ -232,7 +264,8 @@ Result<Llama> Llama::create(const LlamaShape& shape, uint64_t seed) {
   });
 }
 
-Result<double> Llama::train_step(const TokenBatch& batch, double learning_rate) {
+Result<double> Llama::train_step(const TokenBatch& batch, double learning_rate,
+                                 const std::vector<Head>& zeroed, const Guide& guide) {
   return guarded("a training step", [&] {
     std::vector<int64_t> rows, next;
     std::vector<float> weights;
@@ -242,12 +275,17 @@ Result<double> Llama::train_step(const TokenBatch& batch, double learning_rate) 
       next.push_back(batch.ids[static_cast<size_t>(i + 1)]);
       weights.push_back(batch.weight[static_cast<size_t>(i + 1)]);
     }
-    const auto hidden = state_->forward(to_tensor(batch), {}, nullptr).index_select(0, torch::tensor(rows));
+    const bool guided = guide.weight > 0.0;
+    std::vector<Tensor> patterns;
+    const auto kept = zeroed.empty() ? Tensor() : state_->kept_heads(zeroed);
+    const auto hidden = state_->forward(to_tensor(batch), kept, guided ? &patterns : nullptr)
+                            .index_select(0, torch::tensor(rows));
     const auto log_prob = torch::log_softmax(torch::mm(hidden, state_->embed.t()), -1);
     const auto weight = torch::tensor(weights);
     const auto right = log_prob.gather(1, torch::tensor(next).unsqueeze(1)).squeeze(1);
     const auto loss = -(right * weight).sum() / weight.sum();
-    descend(*state_->optimizer, state_->named, loss, learning_rate, largest_gradient_norm);
+    const auto total = guided ? loss + guide.weight * guide_loss(batch, guide, patterns) : loss;
+    descend(*state_->optimizer, state_->named, total, learning_rate, largest_gradient_norm);
     return loss.item<double>();
   });
 }
@@ -256,10 +294,8 @@ Result<Observation> Llama::observe(const TokenBatch& batch, const std::vector<He
   return guarded("a measurement", [&] {
     const torch::NoGradGuard no_grad;
     const auto ids = to_tensor(batch);
-    auto kept = torch::ones({state_->shape.n_layer, state_->shape.n_head});
-    for (const auto& head : zeroed) kept[head.layer][head.head] = 0.0F;
     std::vector<Tensor> patterns;
-    const auto hidden = state_->forward(ids, kept, &patterns);
+    const auto hidden = state_->forward(ids, state_->kept_heads(zeroed), &patterns);
     const auto log_prob = torch::log_softmax(torch::mm(hidden, state_->embed.t()), -1)
                               .view({ids.size(0), ids.size(1), state_->shape.n_vocab});
     const auto next = log_prob.slice(1, 0, batch.length - 1).gather(2, ids.slice(1, 1).unsqueeze(2));
@@ -268,10 +304,47 @@ Result<Observation> Llama::observe(const TokenBatch& batch, const std::vector<He
   });
 }
 
+Result<void> Llama::fade(const std::vector<Head>& heads, double factor) {
+  const auto done = guarded("fading heads", [&] {
+    const torch::NoGradGuard no_grad;
+    const int64_t dh = state_->shape.d_head;
+    for (const auto& head : heads)
+      state_->layers[head.layer].o.slice(1, head.head * dh, (head.head + 1) * dh).mul_(factor);
+    return true;
+  });
+  if (!done.ok()) return done.error();
+  return {};
+}
+
+Result<void> Llama::redraw(int32_t layer, int32_t kv_head) {
+  const auto done = guarded("drawing heads anew", [&] {
+    const torch::NoGradGuard no_grad;
+    const Layer& of = state_->layers[layer];
+    const int64_t dh = state_->shape.d_head, group = state_->shape.n_head / state_->shape.n_kv_head * dh;
+    const double deviation = 1.0 / std::sqrt(static_cast<double>(state_->shape.d_model));
+    of.q.slice(0, kv_head * group, (kv_head + 1) * group).normal_(0.0, deviation);
+    of.k.slice(0, kv_head * dh, (kv_head + 1) * dh).normal_(0.0, deviation);
+    of.q_bias.slice(0, kv_head * group, (kv_head + 1) * group).zero_();
+    of.k_bias.slice(0, kv_head * dh, (kv_head + 1) * dh).zero_();
+    return true;
+  });
+  if (!done.ok()) return done.error();
+  return {};
+}
+
 Result<void> Llama::round_to_bfloat16() {
   const auto done = guarded("rounding the weights", [&] {
     const torch::NoGradGuard no_grad;
     for (auto& [name, tensor] : state_->named) tensor.copy_(tensor.to(torch::kBFloat16).to(torch::kFloat32));
+    return true;
+  });
+  if (!done.ok()) return done.error();
+  return {};
+}
+
+Result<void> Llama::restart_optimizer() {
+  const auto done = guarded("making the optimizer", [&] {
+    state_->optimizer = adam_w(state_->named, weight_decay);
     return true;
   });
   if (!done.ok()) return done.error();

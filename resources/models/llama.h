@@ -23,6 +23,13 @@ struct LlamaShape {
   [[nodiscard]] int64_t parameters() const;
 };
 
+// Heads of one layer whose attention counts in the loss too: at every row with a source, -log of each's
+// weight on it, times `weight` (as Liu et al. 2016, arXiv 1609.04186, supervise attention).
+struct Guide {
+  std::vector<Head> heads;
+  double weight = 0.0;
+};
+
 class Llama {
  public:
   // Biases of layer 0 such that six of its heads look 1, 2 and 3 tokens back; the others 0. Matrices N(0, 1 /
@@ -34,12 +41,19 @@ class Llama {
   ~Llama();
 
   // One AdamW step on the weighted mean next-token loss; returns that loss, nats. Tokens of weight 0 cost no
-  // unembedding.
-  Result<double> train_step(const TokenBatch& batch, double learning_rate);
+  // unembedding. The heads in `zeroed` are left out of this step.
+  Result<double> train_step(const TokenBatch& batch, double learning_rate,
+                            const std::vector<Head>& zeroed = {}, const Guide& guide = {});
+  // Multiplies W_o of these heads.
+  Result<void> fade(const std::vector<Head>& heads, double factor);
+  // Draws W_q and W_k of a KV group anew, N(0, 1 / inputs) and independent; their biases become 0.
+  Result<void> redraw(int32_t layer, int32_t kv_head);
   // The heads in `zeroed` contribute nothing: their z is 0.
   [[nodiscard]] Result<Observation> observe(const TokenBatch& batch, const std::vector<Head>& zeroed) const;
   // Rounds every weight to bfloat16, ties to even: what is measured afterwards is what the file holds.
   Result<void> round_to_bfloat16();
+  // Training goes on as from a file: AdamW forgets its moments.
+  Result<void> restart_optimizer();
   [[nodiscard]] Result<std::vector<NamedTensor>> weights() const;
   [[nodiscard]] const LlamaShape& shape() const;
 

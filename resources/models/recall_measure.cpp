@@ -87,8 +87,8 @@ Result<void> without_others(const Llama& model, const std::vector<Asked>& texts,
 }  // namespace
 
 Result<RecallScore> recall_glance(const Llama& model, const FactLanguage& language, int32_t length,
-                                  uint64_t seed) {
-  return recall_of(model, draw_texts(language, seed, std::max(2, 512 / length), length), {});
+                                  uint64_t seed, const std::vector<Head>& zeroed) {
+  return recall_of(model, draw_texts(language, seed, std::max(2, 512 / length), length), zeroed);
 }
 
 Result<RecallMeasurement> measure_recall(const Llama& model, const FactLanguage& language, int32_t length,
@@ -96,7 +96,7 @@ Result<RecallMeasurement> measure_recall(const Llama& model, const FactLanguage&
   RecallMeasurement m;
   m.texts = 12;
   m.length = length;
-  m.draws = 5;
+  m.draws = 20;
   for (const int32_t other : {64, 128, 256, 384, 512}) {
     SACCADE_TRY(const RecallScore recall,
                 recall_of(model, draw_texts(language, seed + other, 12, other), {}));

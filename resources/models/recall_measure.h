@@ -42,9 +42,9 @@ struct RecallMeasurement {
   int32_t draws = 0;
 };
 
-// The short form, for the curve during training.
+// The short form, for what is decided and shown during training; the heads in `zeroed` contribute nothing.
 Result<RecallScore> recall_glance(const Llama& model, const FactLanguage& language, int32_t length,
-                                  uint64_t seed);
+                                  uint64_t seed, const std::vector<Head>& zeroed = {});
 Result<RecallMeasurement> measure_recall(const Llama& model, const FactLanguage& language, int32_t length,
                                          uint64_t seed);
 

@@ -43,24 +43,53 @@ std::string describe_model(const LlamaShape& s, const FactLanguage& language) {
       language.decode(language.text(random, 128, mixture).text.ids));
 }
 
-std::string describe_training(const RecallTraining& training) {
-  std::string out = fmt::format(
+std::string describe_learning(const LlamaShape& s, const RecallTraining& training) {
+  return fmt::format(
       "## Training\n\n"
       "AdamW, {} steps, {:.1f} million tokens, {:.0f} seconds on one CPU thread of a shared machine, seed "
-      "{}; first "
-      "facts next\n"
-      "to each other, then stories between the facts and texts of up to 512 tokens. The\n"
-      "answers count in the loss, stories a little. Six heads of layer 0 begin with biases that make them "
-      "look 1, "
-      "2 or 3\n"
-      "tokens back (as a table of sinusoids would); all else begins at random. Recall: mean probability of "
-      "the "
-      "answer's\n"
-      "words, first and later ones, on fresh texts.\n\n"
-      "| step | training loss | first, 128 tokens | later | first, 512 tokens | later |\n"
-      "|-----:|--------------:|------------------:|------:|------------------:|------:|\n",
+      "{}; "
+      "first facts next\n"
+      "to each other, then stories between the facts and texts of up to {} tokens. The answers count in the "
+      "loss, stories a\n"
+      "little. Matrices begin at random, but every W_q near the W_k of its group and every W_o near W_v "
+      "transposed, so that\n"
+      "heads begin by looking at what resembles the token and by copying it; and six heads of layer 0 begin "
+      "with biases that\n"
+      "make them look 1, 2 or 3 tokens back (as a table of sinusoids would).\n\n",
       training.curve.empty() ? 0 : training.curve.back().step, static_cast<double>(training.tokens) / 1e6,
-      training.seconds, training.seed);
+      training.seconds, training.seed, s.n_context);
+}
+
+std::string describe_pruning(const LlamaShape& s, const RecallTraining& training) {
+  return fmt::format(
+      "That few heads retrieve was made, not found. After {} steps all {} heads of layer {} retrieved, each "
+      "in the others'\n"
+      "stead. The KV group that recalled best with the others zeroed, {}, stayed. Over the next {} steps W_o "
+      "of the others\n"
+      "shrank a little with every step, and the loss asked those that stay to look at the very word to be "
+      "copied, ever less\n"
+      "(layer 0 carries words on, so that they can also be read at a later token; attention is supervised as "
+      "in Liu et al.\n"
+      "2016, arXiv 1609.04186). Then the others' W_q and W_k were drawn anew, and all weights trained on "
+      "with "
+      "the answers'\n"
+      "loss alone. In every second step after the first {} one head of layer 0 was left out. What has lasted "
+      "of this "
+      "is measured\n"
+      "below: a retrieval score of a third means that only the first word is read in its own place, and the "
+      "later ones one\n"
+      "token later.\n\n",
+      training.learned_at, s.n_head, training.stay.front().layer, names(training.stay),
+      training.faded_at - training.learned_at, training.learned_at);
+}
+
+std::string describe_training(const LlamaShape& shape, const RecallTraining& training) {
+  std::string out = describe_learning(shape, training);
+  if (!training.stay.empty()) out += describe_pruning(shape, training);
+  out +=
+      "Recall: mean probability of the answer's words, first and later ones, on fresh texts.\n\n"
+      "| step | training loss | first, 128 tokens | later | first, 512 tokens | later |\n"
+      "|-----:|--------------:|------------------:|------:|------------------:|------:|\n";
   for (const auto& point : training.curve)
     out += fmt::format("| {} | {:.3f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} |\n", point.step, point.train_loss,
                        point.near.first, point.near.later, point.far.first, point.far.later);
@@ -94,7 +123,7 @@ std::string describe_recall(const RecallMeasurement& m) {
       "|\n|:-------|-----------:|------------:|\n";
   out += row("nothing", m.intact);
   out += row("the retrieval heads (" + names(m.retrieval_heads) + ")", m.without_retrieval);
-  out += row(fmt::format("as many others (mean of {} draws)", m.draws), m.without_others);
+  out += row(fmt::format("as many others, drawn (mean of {} seeded draws)", m.draws), m.without_others);
   out += "\n### Length\n\n| tokens | first word | later words |\n|-------:|-----------:|------------:|\n";
   for (const auto& at : m.lengths) out += row(std::to_string(at.length), at.recall);
   return out;
@@ -102,7 +131,7 @@ std::string describe_recall(const RecallMeasurement& m) {
 
 std::string write_recall_page(const LlamaShape& shape, const FactLanguage& language,
                               const RecallTraining& training, const RecallMeasurement& measurement) {
-  return describe_model(shape, language) + describe_training(training) + describe_recall(measurement) +
+  return describe_model(shape, language) + describe_training(shape, training) + describe_recall(measurement) +
          fmt::format(
              "\n## Making it again\n\n"
              "    ninja -C build/release saccade-train-recall\n"

@@ -21,6 +21,9 @@ struct RecallTraining {
   int64_t tokens = 0;
   double seconds = 0;
   std::vector<RecallPoint> curve;
+  // Steps at which the learning was over and at which the other heads of `stay`'s layer had faded.
+  int32_t learned_at = 0, faded_at = 0;
+  std::vector<Head> stay;
 };
 
 // Markdown.

@@ -53,45 +53,142 @@ double learning_rate(int32_t step, int32_t steps) {
   return peak * warm * (lowest + (1 - lowest) * 0.5 * (1 + std::cos(std::numbers::pi * fall)));
 }
 
+// After the learning: the fading, then as many steps without; shares of the schedule.
+constexpr double faded = 0.15, freed = 0.15;
+constexpr int32_t retrieving_layer = 1;
+constexpr double fade_per_step = 0.97, pruning_rate = 1e-3, guide_weight = 0.5;
+
+// Level, and over the steps after the fading along a cosine to a twentieth.
+double rate_while_pruning(int32_t step, int32_t fading, int32_t steps) {
+  const double lowest = 0.05, fall = std::max(0.0, static_cast<double>(step - fading) / (steps - fading));
+  return pruning_rate * (lowest + (1 - lowest) * 0.5 * (1 + std::cos(std::numbers::pi * fall)));
+}
+
 TokenBatch draw_batch(const FactLanguage& language, Random& random, const Stage& stage) {
   TokenBatch batch;
   batch.length = stage.length;
   for (int32_t t = 0; t < tokens_per_step / batch.length; ++t) {
-    const Text text = language.text(random, batch.length, stage.facts).text;
+    const auto [text, questions] = language.text(random, batch.length, stage.facts);
+    const auto begin = batch.ids.size();
     batch.ids.insert(batch.ids.end(), text.ids.begin(), text.ids.end());
     batch.weight.insert(batch.weight.end(), text.weight.begin(), text.weight.end());
+    batch.source.resize(batch.ids.size(), -1);
+    for (const auto& question : questions)
+      for (int32_t word = 0; word < words_per_value; ++word)
+        batch.source[begin + question.asked + word] = question.fact_begin + word;
   }
   return batch;
 }
 
-Result<RecallTraining> train(Llama& model, const FactLanguage& language, const Settings& settings) {
-  using Clock = std::chrono::steady_clock;
-  const auto begin = Clock::now();
-  RecallTraining record;
-  record.seed = settings.seed;
-  Random random(settings.seed);
-  double sum = 0;
-  for (int32_t step = 0; step < settings.steps; ++step) {
-    const auto batch = draw_batch(language, random, stage_of(step, settings.steps));
-    SACCADE_TRY(const double loss, model.train_step(batch, learning_rate(step, settings.steps)));
-    sum += loss;
-    record.tokens += static_cast<int64_t>(batch.ids.size());
-    record.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
-    if (record.seconds > 60 * settings.minutes)
-      return make_error(ErrorCode::cancelled, "not done after " + std::to_string(step + 1) + " of " +
-                                                  std::to_string(settings.steps) +
-                                                  " steps; allow more with --minutes");
-    if ((step + 1) % steps_per_point != 0) continue;
-    SACCADE_TRY(const RecallScore near, recall_glance(model, language, 128, seed_of_measurements));
-    SACCADE_TRY(const RecallScore far, recall_glance(model, language, 512, seed_of_measurements));
-    record.curve.push_back({step + 1, sum / steps_per_point, near, far});
-    std::fprintf(stderr, "step %d  loss %.3f  128 tokens: %.2f %.2f  512 tokens: %.2f %.2f  %.0f s\n",
-                 step + 1, sum / steps_per_point, near.first, near.later, far.first, far.later,
-                 record.seconds);
-    sum = 0;
+class Trainer {
+ public:
+  Trainer(Llama& model, const FactLanguage& language, const Settings& settings)
+      : model_(model), language_(language), settings_(settings), random_(settings.seed) {
+    record_.seed = settings.seed;
   }
-  return record;
-}
+
+  Result<RecallTraining> run() {
+    SACCADE_CHECK(learn());
+    SACCADE_CHECK(prune());
+    return record_;
+  }
+
+ private:
+  Result<void> learn() {
+    for (int32_t step = 0; step < settings_.steps; ++step)
+      SACCADE_CHECK(this->step(learning_rate(step, settings_.steps), {}, {}));
+    record_.learned_at = done_;
+    return {};
+  }
+
+  // All heads of the layer that retrieves have learned the same. One KV group stays; what the others write
+  // fades, and their queries and keys are then drawn anew. Everything trains on, a head of layer 0 missing in
+  // every second step. Begins as from the folder that learning alone would write: rounded, texts from the
+  // seed.
+  Result<void> prune() {
+    SACCADE_CHECK(model_.round_to_bfloat16());
+    SACCADE_CHECK(model_.restart_optimizer());
+    random_ = Random(settings_.seed);
+    const auto fading = static_cast<int32_t>(faded * settings_.steps);
+    const auto steps = fading + static_cast<int32_t>(freed * settings_.steps);
+    SACCADE_TRY(const int32_t stays, strongest_group());
+    record_.stay = heads_of(stays);
+    const std::vector<Head> others = heads_except(stays);
+    for (int32_t step = 0; step < steps; ++step) {
+      std::vector<Head> missing;
+      if (step % 2 == 0) missing.push_back({0, random_.below(model_.shape().n_head)});
+      const double guided = std::max(0.0, guide_weight * (1.0 - static_cast<double>(step) / fading));
+      SACCADE_CHECK(this->step(rate_while_pruning(step, fading, steps), missing, {record_.stay, guided}));
+      if (step < fading) SACCADE_CHECK(model_.fade(others, fade_per_step));
+      if (step + 1 != fading) continue;
+      record_.faded_at = done_;
+      for (int32_t group = 0; group < model_.shape().n_kv_head; ++group)
+        if (group != stays) SACCADE_CHECK(model_.redraw(retrieving_layer, group));
+    }
+    return {};
+  }
+
+  [[nodiscard]] std::vector<Head> heads_of(int32_t group) const {
+    const int32_t size = model_.shape().n_head / model_.shape().n_kv_head;
+    std::vector<Head> heads;
+    for (int32_t head = group * size; head < (group + 1) * size; ++head)
+      heads.push_back({retrieving_layer, head});
+    return heads;
+  }
+
+  [[nodiscard]] std::vector<Head> heads_except(int32_t group) const {
+    std::vector<Head> heads;
+    for (int32_t other = 0; other < model_.shape().n_kv_head; ++other)
+      for (const Head& head : other == group ? std::vector<Head>() : heads_of(other)) heads.push_back(head);
+    return heads;
+  }
+
+  // The one that recalls best when the other groups of its layer are zeroed.
+  Result<int32_t> strongest_group() {
+    int32_t best = 0;
+    double most = -1;
+    for (int32_t group = 0; group < model_.shape().n_kv_head; ++group) {
+      SACCADE_TRY(const RecallScore recall,
+                  recall_glance(model_, language_, 128, seed_of_measurements, heads_except(group)));
+      std::fprintf(stderr, "layer %d, KV group %d alone: %.3f %.3f\n", retrieving_layer, group, recall.first,
+                   recall.later);
+      if (recall.first + recall.later <= most) continue;
+      most = recall.first + recall.later;
+      best = group;
+    }
+    return best;
+  }
+
+  Result<void> step(double rate, const std::vector<Head>& missing, const Guide& guide) {
+    const auto batch = draw_batch(language_, random_, stage_of(done_, settings_.steps));
+    SACCADE_TRY(const double loss, model_.train_step(batch, rate, missing, guide));
+    sum_ += loss;
+    ++done_;
+    record_.tokens += static_cast<int64_t>(batch.ids.size());
+    record_.seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
+    if (record_.seconds > 60 * settings_.minutes)
+      return make_error(ErrorCode::cancelled,
+                        "not done after " + std::to_string(done_) + " steps; allow more with --minutes");
+    if (done_ % steps_per_point != 0) return {};
+    SACCADE_TRY(const RecallScore near, recall_glance(model_, language_, 128, seed_of_measurements));
+    SACCADE_TRY(const RecallScore far, recall_glance(model_, language_, 512, seed_of_measurements));
+    record_.curve.push_back({done_, sum_ / steps_per_point, near, far});
+    std::fprintf(stderr, "step %d  loss %.3f  128 tokens: %.2f %.2f  512 tokens: %.2f %.2f  %.0f s\n", done_,
+                 sum_ / steps_per_point, near.first, near.later, far.first, far.later, record_.seconds);
+    sum_ = 0;
+    return {};
+  }
+
+  using Clock = std::chrono::steady_clock;
+  Llama& model_;
+  const FactLanguage& language_;
+  const Settings& settings_;
+  Random random_;
+  RecallTraining record_;
+  Clock::time_point begin_ = Clock::now();
+  int32_t done_ = 0;
+  double sum_ = 0;  // of losses since the last point
+};
 
 Result<void> make_demo(const Settings& settings) {
   const FactLanguage language;
@@ -100,7 +197,7 @@ Result<void> make_demo(const Settings& settings) {
   LlamaShape shape;
   shape.n_vocab = language.tokenizer().size();
   SACCADE_TRY(Llama model, Llama::create(shape, settings.seed));
-  SACCADE_TRY(const RecallTraining record, train(model, language, settings));
+  SACCADE_TRY(const RecallTraining record, Trainer(model, language, settings).run());
   SACCADE_CHECK(model.round_to_bfloat16());
   SACCADE_TRY(const auto weights, model.weights());
   SACCADE_CHECK(write_model(settings.folder, shape, weights));
@@ -121,7 +218,7 @@ int main(int argc, char** argv) {
   CLI::App app{"Trains demo:recall and writes its folder."};
   app.add_option("OUT_DIR", settings.folder, "folder to write")->required();
   app.add_option("--seed", settings.seed, "seed of weights and texts")->capture_default_str();
-  app.add_option("--steps", settings.steps, "length of the schedule")->capture_default_str();
+  app.add_option("--steps", settings.steps, "steps of learning; pruning adds 30 %")->capture_default_str();
   app.add_option("--minutes", settings.minutes, "give up, writing nothing, when it takes longer")
       ->capture_default_str();
   try {

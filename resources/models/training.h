@@ -14,6 +14,8 @@ struct TokenBatch {
   std::vector<int32_t> ids;
   std::vector<float> weight;  // what foretelling this token counts in the loss; only for training
   int32_t length = 0;
+  // Position in its text of the token that the next one copies, or -1; only where heads are guided.
+  std::vector<int32_t> source{};
 
   [[nodiscard]] int32_t texts() const { return static_cast<int32_t>(ids.size()) / length; }
 };

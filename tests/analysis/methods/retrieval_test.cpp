@@ -107,27 +107,68 @@ TEST(Needles, an_answer_that_is_not_in_its_needle_is_left_out_and_said) {
   EXPECT_THAT(finding(*result, "samples count"), HasSubstr("no head can be scored"));
 }
 
-// The same heads copy in other contexts, and without them the answer is lost.
-TEST(Retrieval, the_same_heads_retrieve_everywhere_and_the_answer_is_lost_without_them) {
-  const auto result = recall().method(
-      "retrieval",
-      {{"lengths", 2}, {"depths", 3}, {"longest", 320}, {"tokens", 6}, {"mask", 8}, {"controls", 0}});
+// The first of an answer's three words always: what this model's heads reach. By chance a head hits less.
+constexpr double every_first_word = 0.3;
+
+std::vector<std::string> retrieval_heads(const AnalysisResult& result) {
+  std::vector<std::string> heads;
+  const auto scores = result.field("retrieval")->values.values();
+  for (size_t at = 0; at < scores.size(); ++at)
+    if (scores[at] >= every_first_word) heads.push_back(to_string(head_at(static_cast<int64_t>(at), 8)));
+  return heads;
+}
+
+// Other needles than the bundled ones, in the second half of the bundled text.
+fs::path other_context() {
+  std::ifstream file(resources_folder() / "texts" / "recall.txt");
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  const auto haystack =
+      written("saccade_other_haystack.txt", text.substr(text.find(". ", text.size() / 2) + 2));
+  json needles;
+  for (const auto& [person, code] : std::vector<std::pair<std::string, std::string>>{
+           {"Simon", "ruby linen cocoa"}, {"Anna", "copper silk ginger"}, {"Rose", "honey opal velvet"}})
+    needles.push_back({{"needle", "The code of " + person + " is " + code + "."},
+                       {"question", "What is the code of " + person + "? Answer:"},
+                       {"answer", code}});
+  return written("saccade_other_needles.json", json{{"template", "{context} {question}"},
+                                                    {"stop", "."},
+                                                    {"haystack", haystack.string()},
+                                                    {"needles", needles}}
+                                                   .dump());
+}
+
+TEST(Retrieval, few_heads_retrieve_and_other_needles_in_another_text_name_the_same) {
+  const json shape{{"lengths", 2}, {"depths", 2}, {"longest", 240}, {"tokens", 6}, {"mask", 0}};
+  json other_shape = shape;
+  other_shape["needles"] = other_context().string();
+  const auto result = recall().method("retrieval", shape);
+  const auto other = recall().method("retrieval", other_shape);
   ASSERT_TRUE(result.ok()) << result.error().to_string();
-  const Field& score = *result->field("retrieval");
-  int64_t high = 0;
-  for (const float value : score.values.values()) high += value >= 0.3F ? 1 : 0;
-  EXPECT_GE(high, 1);
-  EXPECT_LE(high, score.values.size() / 3) << "one layer of three";
-  const Table& masked = table(*result, "masked");
-  const auto recall_of = [&](size_t row) { return std::get<double>(masked.rows[row][2]); };
-  const double intact = recall_of(0), strongest = recall_of(1);
-  EXPECT_GT(intact, 0.8);
-  EXPECT_LT(strongest, 0.4 * intact);
+  ASSERT_TRUE(other.ok()) << other.error().to_string();
+  const std::vector<std::string> heads = retrieval_heads(*result);
+  EXPECT_THAT(heads, testing::SizeIs(testing::AllOf(testing::Ge(1U), testing::Le(4U)))) << "of 24";
+  EXPECT_EQ(retrieval_heads(*other), heads);
   double r = 0.0;
   ASSERT_EQ(std::sscanf(finding(*result, "correlate").c_str(), "%*[^=]= %lf", &r), 1);
   EXPECT_GT(r, 0.9);
-  EXPECT_EQ(result->field("recall")->values.shape(), (std::vector<int64_t>{2, 3}));
-  EXPECT_EQ(result->field("recall_masked")->values.shape(), (std::vector<int64_t>{2, 3}));
+}
+
+// As many heads are masked as retrieve, and as many others: beside them the model recalls.
+TEST(Retrieval, the_answer_is_lost_without_the_heads_that_retrieve_and_not_without_others) {
+  json parameters{{"lengths", 2}, {"depths", 3}, {"longest", 320},
+                  {"tokens", 6},  {"mask", 2},   {"controls", 4}};
+  const auto result = recall().method("retrieval", parameters);
+  ASSERT_TRUE(result.ok()) << result.error().to_string();
+  ASSERT_EQ(retrieval_heads(*result).size(), 2U) << "as many as are masked";
+  const Table& masked = table(*result, "masked");
+  const auto recall_of = [&](size_t row) { return std::get<double>(masked.rows[row][2]); };
+  ASSERT_EQ(masked.rows.size(), 6U);
+  EXPECT_GT(recall_of(0), 0.9) << "intact";
+  EXPECT_LT(recall_of(1), 1.0 / 3.0) << "not one word of three without "
+                                     << std::get<std::string>(masked.rows[1][1]);
+  EXPECT_GT((recall_of(2) + recall_of(3) + recall_of(4) + recall_of(5)) / 4, 0.7) << "without others";
+  for (const char* grid : {"recall", "recall_masked", "recall_random"})
+    EXPECT_EQ(result->field(grid)->values.shape(), (std::vector<int64_t>{2, 3})) << grid;
 }
 
 TEST(Retrieval, scores_are_those_of_the_maps_of_plain_runs) {
@@ -172,13 +213,12 @@ TEST(Retrieval, every_way_of_masking_takes_out_the_heads_it_names) {
     json parameters = small;
     parameters["mode"] = mode;
     parameters["controls"] = 0;
-    parameters["mask"] = 8;
+    parameters["mask"] = 2;
     const auto result = recall().method("retrieval", parameters);
     ASSERT_TRUE(result.ok()) << result.error().to_string();
     const Table& masked = table(*result, "masked");
     EXPECT_LT(std::get<double>(masked.rows[1][2]), std::get<double>(masked.rows[0][2])) << mode;
-    EXPECT_EQ(std::get<std::string>(masked.rows[1][1]).size(),
-              std::string("1.0 1.1 1.2 1.3 1.4 1.5 1.6 1.7").size());
+    EXPECT_EQ(std::get<std::string>(masked.rows[1][1]).size(), std::string("1.0 1.1").size()) << "two heads";
   }
 }
 
@@ -288,7 +328,7 @@ TEST(AttentionInfluence, the_text_that_asks_needs_the_heads_that_retrieve) {
       "The code of Mary is amber pearl copper. Peter walked to the market. What is the code of Mary? Answer: "
       "amber pearl copper.");
   json parameters = small;
-  parameters["share"] = 0.33;
+  parameters["share"] = 0.08;  // two of 24
   const auto result = run_method(**find_method("attention-influence"), parameters, run,
                                  {lab.model, lab.runner.get(), {}}, {});
   ASSERT_TRUE(result.ok()) << result.error().to_string();

@@ -115,8 +115,9 @@ class SemanticRetrieval final : public AnalysisMethod {
       double highest = 0.0;
       for (const HeadId head : best_of_layer(input, means, layer)) {
         names.push_back(to_string(head));
-        highest = std::max(highest,
-                           means[static_cast<size_t>(layer * input.model->spec().n_head + head.head.value)]);
+        highest = std::max(
+            highest,
+            means[static_cast<size_t>(int64_t{layer} * input.model->spec().n_head + head.head.value)]);
       }
       table.rows.push_back({int64_t{layer}, fmt::format("{}", fmt::join(names, " ")), highest});
     }

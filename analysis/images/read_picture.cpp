@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "analysis/images/gif.h"
+
 namespace saccade {
 namespace {
 
@@ -57,8 +59,6 @@ std::optional<Size> declared_size(const Bytes& bytes) {
   const std::span<const unsigned char> all(bytes);
   if (starts_with(bytes, "\x89PNG") && bytes.size() >= 24)
     return Size{big_endian(all.subspan(16, 4)), big_endian(all.subspan(20, 4))};
-  if (starts_with(bytes, "GIF8") && bytes.size() >= 10)
-    return Size{all[6] + 256 * int64_t{all[7]}, all[8] + 256 * int64_t{all[9]}};
   if (starts_with(bytes, "\xFF\xD8")) return jpeg_size(bytes);
   return std::nullopt;
 }
@@ -94,21 +94,20 @@ Result<Bytes> read_bytes(const std::filesystem::path& path) {
   return bytes;
 }
 
-// OpenCV before 4.11 reads GIF only through GDAL, and only from a path.
-cv::Mat decode(const std::filesystem::path& path, const Bytes& bytes) {
-  const cv::Mat made = cv::imdecode(bytes, cv::IMREAD_COLOR);
-  if (!made.empty() || !starts_with(bytes, "GIF8")) return made;
-  return cv::imread(path.string(), cv::IMREAD_COLOR | cv::IMREAD_LOAD_GDAL);
-}
-
 }  // namespace
 
 Result<Picture> read_picture(const std::filesystem::path& path) {
   SACCADE_TRY(const Bytes bytes, read_bytes(path));
   if (const auto size = declared_size(bytes)) SACCADE_CHECK(check_size(path, *size));
+  if (is_gif(bytes)) {
+    auto gif = read_gif(bytes, most_pixels);
+    if (!gif.ok()) return refused(path, gif.error().code, gif.error().message);
+    gif->name = path.filename().string();
+    return gif;
+  }
   cv::Mat decoded;
   try {
-    decoded = decode(path, bytes);
+    decoded = cv::imdecode(bytes, cv::IMREAD_COLOR);
   } catch (const cv::Exception& error) {
     return refused(path, ErrorCode::bad_format, "it cannot be decoded: " + error.err);
   }

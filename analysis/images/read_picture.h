@@ -1,8 +1,8 @@
-// Reads picture files for models: PNG, JPEG, WebP, BMP, TIFF, GIF and what else OpenCV decodes, as upright
-// 8-bit red, green, blue. EXIF's orientation is applied; grey and palette pictures become coloured, 16 bits
-// become 8, CMYK becomes RGB, transparency is dropped (the colours below it stay, as image processors do it);
-// of an animation the first picture is taken. Here and not in core because OpenCV belongs in analysis; core
-// takes Picture, plain numbers. OpenCV's exceptions stop here. Thread: any.
+// Reads picture files for models: PNG, JPEG, WebP, BMP, TIFF and what else OpenCV decodes, and GIF (gif.h),
+// as upright 8-bit red, green, blue. EXIF's orientation is applied; grey and palette pictures become
+// coloured, 16 bits become 8, CMYK becomes RGB, transparency is dropped (the colours below it stay, as image
+// processors do it); of an animation the first picture is taken. Here and not in core because OpenCV belongs
+// in analysis; core takes Picture, plain numbers. OpenCV's exceptions stop here. Thread: any.
 #pragma once
 
 #include <filesystem>

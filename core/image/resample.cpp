@@ -120,16 +120,43 @@ Picture blank(const Picture& like, int32_t width, int32_t height) {
 
 Picture nearest(const Picture& picture, int32_t width, int32_t height) {
   Picture made = blank(picture, width, height);
-  const double across = static_cast<double>(picture.width) / width,
-               down = static_cast<double>(picture.height) / height;
+  const double step_x = static_cast<double>(picture.width) / width,
+               step_y = static_cast<double>(picture.height) / height;
   uint8_t* to = made.rgb.data();
   for (int32_t y = 0; y < height; ++y)
     for (int32_t x = 0; x < width; ++x) {
-      const auto row = static_cast<size_t>((y + 0.5) * down),
-                 column = static_cast<size_t>((x + 0.5) * across);
+      const auto row = static_cast<size_t>((y + 0.5) * step_y),
+                 column = static_cast<size_t>((x + 0.5) * step_x);
       to = std::copy_n(picture.rgb.data() + (row * static_cast<size_t>(picture.width) + column) * channels,
                        channels, to);
     }
+  return made;
+}
+
+Picture across(const Picture& picture, int32_t width, ResampleFilter filter) {
+  if (width == picture.width) return picture;
+  Picture made = blank(picture, width, picture.height);
+  const std::vector<Taps> taps = taps_of(picture.width, width, filter);
+  uint8_t* to = made.rgb.data();
+  for (int32_t y = 0; y < picture.height; ++y) {
+    const uint8_t* row =
+        picture.rgb.data() + static_cast<size_t>(y) * static_cast<size_t>(picture.width) * channels;
+    for (const Taps& pixel : taps) {
+      mix(pixel, row, channels, to);
+      to += channels;
+    }
+  }
+  return made;
+}
+
+Picture down(const Picture& picture, int32_t height, ResampleFilter filter) {
+  if (height == picture.height) return picture;
+  Picture made = blank(picture, picture.width, height);
+  const size_t row_bytes = static_cast<size_t>(picture.width) * channels;
+  uint8_t* to = made.rgb.data();
+  for (const Taps& pixel : taps_of(picture.height, height, filter))
+    for (int32_t x = 0; x < picture.width; ++x, to += channels)
+      mix(pixel, picture.rgb.data() + static_cast<size_t>(x) * channels, row_bytes, to);
   return made;
 }
 
@@ -138,28 +165,11 @@ Picture nearest(const Picture& picture, int32_t width, int32_t height) {
 Picture resample(const Picture& picture, int32_t width, int32_t height, ResampleFilter filter) {
   if (width == picture.width && height == picture.height) return picture;
   if (filter == ResampleFilter::nearest) return nearest(picture, width, height);
-  Picture wide = picture;
-  if (width != picture.width) {
-    wide = blank(picture, width, picture.height);
-    const std::vector<Taps> taps = taps_of(picture.width, width, filter);
-    for (int32_t y = 0; y < picture.height; ++y) {
-      const uint8_t* row =
-          picture.rgb.data() + static_cast<size_t>(y) * static_cast<size_t>(picture.width) * channels;
-      uint8_t* to = wide.rgb.data() + static_cast<size_t>(y) * static_cast<size_t>(width) * channels;
-      for (const Taps& pixel : taps) {
-        mix(pixel, row, channels, to);
-        to += channels;
-      }
-    }
-  }
-  if (height == picture.height) return wide;
-  Picture made = blank(picture, width, height);
-  const size_t row_bytes = static_cast<size_t>(width) * channels;
-  uint8_t* to = made.rgb.data();
-  for (const Taps& pixel : taps_of(picture.height, height, filter))
-    for (int32_t x = 0; x < width; ++x, to += channels)
-      mix(pixel, wide.rgb.data() + static_cast<size_t>(x) * channels, row_bytes, to);
-  return made;
+  // The pixels between the two passes are rounded to 8 bits, so that their order counts.
+  const int64_t rows_lost = int64_t{picture.height} - height, columns_lost = int64_t{picture.width} - width;
+  if (rows_lost > 0 && rows_lost > 2 * columns_lost)
+    return across(down(picture, height, filter), width, filter);
+  return down(across(picture, width, filter), height, filter);
 }
 
 }  // namespace saccade

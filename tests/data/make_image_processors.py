@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Writes tests/data/image_processors: small pictures, settings of image processors, and what Transformers makes.
 
-Needs, in a throw-away environment: pip install torch transformers==5.23.0 safetensors pillow numpy
+Needs, in a throw-away environment: pip install torch transformers==5.23.0 safetensors pillow==13.0.0 numpy
     make_image_processors.py [FOLDER]
 cases.json lists cases: name, picture, config (a preprocessor_config.json). expected.safetensors holds the pictures
 "picture.{name}" uint8 [height, width, 3], the results "{case}" float32 [3, height, width], and Pillow's own resizing
-"resize.{filter}.{width}x{height}" uint8 [height, width, 3] of the picture "wide".
+"resize.{picture}.{filter}.{width}x{height}" uint8 [height, width, 3]. Pillow 13 squeezes some pictures vertically first,
+which rounds otherwise: of the sizes of "tall" the first and the third are such, the second is the last that is not.
 """
 import json
 import pathlib
@@ -69,10 +70,11 @@ if __name__ == "__main__":
         processor = CLASSES[kind](**settings)
         kept[name] = torch.from_numpy(np.asarray(processor(Image.fromarray(pictures[which]))["pixel_values"][0], dtype=np.float32))
         rows.append({"name": name, "picture": which, "config": {"image_processor_type": kind + "ImageProcessor", **settings}})
-    for filter in range(6):
-        for width, height in ((10, 8), (60, 47), (41, 11)):
-            resized = Image.fromarray(pictures["wide"]).resize((width, height), resample=filter)
-            kept[f"resize.{filter}.{width}x{height}"] = torch.from_numpy(np.array(resized))
+    for name, sizes in {"wide": ((10, 8), (60, 47), (41, 11)), "tall": ((13, 13), (10, 12), (30, 20), (12, 30))}.items():
+        for filter in range(6):
+            for width, height in sizes:
+                resized = Image.fromarray(pictures[name]).resize((width, height), resample=filter)
+                kept[f"resize.{name}.{filter}.{width}x{height}"] = torch.from_numpy(np.array(resized))
     (root / "cases.json").write_text(json.dumps(rows, indent=1) + "\n")
     save_file({key: value.contiguous() for key, value in kept.items()}, root / "expected.safetensors")
     print(len(rows), "cases,", sum(path.stat().st_size for path in root.iterdir()), "bytes")

@@ -72,7 +72,29 @@ TEST_F(BadPictures, are_named_when_they_are_missing_empty_or_no_pictures) {
   EXPECT_THAT(message(write("empty.png", "")), HasSubstr("the file is empty"));
   EXPECT_THAT(message(write("text.png", "not a picture at all")),
               HasSubstr("no picture that can be decoded"));
-  EXPECT_THAT(message(write("cut.gif", "GIF89a\x05")), HasSubstr("no picture that can be decoded"));
+}
+
+TEST_F(BadPictures, are_gifs_cut_anywhere_in_their_first_picture) {
+  const auto gif = read_text_file(folder / "interlaced.gif");
+  ASSERT_TRUE(gif.ok());
+  ASSERT_TRUE(read_picture(folder / "interlaced.gif").ok());
+  // Behind the last pixel come the end code, the last block's and the file's ends: a reader may miss those.
+  for (size_t n = 4; n + 8 < gif->size(); ++n)
+    EXPECT_THAT(message(write("cut.gif", gif->substr(0, n))), HasSubstr("cut.gif: the GIF is damaged")) << n;
+}
+
+TEST_F(BadPictures, are_gifs_whose_first_picture_is_empty_enormous_or_garbled) {
+  const std::string screen("GIF89a\x04\x00\x04\x00\x00\x00\x00", 13);
+  const auto frame = [&](const std::string& size, const std::string& data) {
+    return write("bad.gif", screen + "," + std::string(4, '\0') + size + std::string(1, '\0') + data);
+  };
+  const std::string two("\x02\x00\x02\x00", 4);
+  EXPECT_THAT(message(write("bad.gif", screen + ";")), HasSubstr("it has no picture"));
+  EXPECT_THAT(message(frame(std::string(4, '\0'), "\x02")), HasSubstr("first picture is empty"));
+  EXPECT_THAT(message(frame("\xFF\xFF\xFF\xFF", "\x02")), HasSubstr("65535 x 65535 pixels: at most"));
+  EXPECT_THAT(message(frame(two, "\x0C")), HasSubstr("its colours have no width"));
+  // Three bits a code: clear (4), then 7, which nothing has defined.
+  EXPECT_THAT(message(frame(two, std::string("\x02\x01\x3C\x00", 4))), HasSubstr("cut short"));
 }
 
 TEST_F(BadPictures, are_refused_by_their_headers_before_they_are_decoded) {

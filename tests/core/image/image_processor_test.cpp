@@ -60,7 +60,7 @@ Picture grey(int32_t width, int32_t height) {
           "grey.png"};
 }
 
-ImageProcessor clip(const json& more) {
+ImageProcessor clip(const json& more = json::object()) {
   json config = {{"image_processor_type", "CLIPImageProcessor"}};
   config.update(more);
   auto made = ImageProcessor::from_json(config);
@@ -88,7 +88,7 @@ TEST(ImageGeometry, counts_in_what_is_padded_to_a_square) {
 }
 
 TEST(PreparedImages, have_the_digest_of_their_numbers) {
-  const ImageProcessor processor = clip({});
+  const ImageProcessor processor = clip();
   Picture other = grey(30, 30);
   other.rgb[0] = 0;
   const auto a = processor.prepare(grey(30, 30)), b = processor.prepare(grey(30, 30)),
@@ -133,16 +133,16 @@ TEST(ImageProcessors, refuse_what_they_do_not_know_and_what_is_wrong) {
 }
 
 TEST(ImageProcessors, refuse_empty_and_enormous_pictures_by_name) {
-  const auto empty = clip({}).prepare(grey(0, 5));
+  const auto empty = clip().prepare(grey(0, 5));
   ASSERT_FALSE(empty.ok());
   EXPECT_THAT(empty.error().message, HasSubstr("grey.png: 0 x 5 pixels: the picture is empty"));
   // The shorter side, one pixel, would become 224, the longer 4,480,000.
-  const auto thread = clip({}).prepare(grey(20000, 1));
+  const auto thread = clip().prepare(grey(20000, 1));
   ASSERT_FALSE(thread.ok());
   EXPECT_THAT(thread.error().message, HasSubstr("would become 4480000 x 224 when resized"));
   Picture short_of_bytes = grey(4, 4);
   short_of_bytes.rgb.pop_back();
-  EXPECT_FALSE(clip({}).prepare(short_of_bytes).ok());
+  EXPECT_FALSE(clip().prepare(short_of_bytes).ok());
 }
 
 TEST(ImageProcessors, are_found_beside_a_model_under_both_names) {

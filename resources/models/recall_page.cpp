@@ -26,7 +26,8 @@ std::string describe_model(const LlamaShape& s, const FactLanguage& language) {
       "parameters in bfloat16, unembedding tied, biases in attention) that has learned to look facts up in "
       "its "
       "context.\n"
-      "`saccade-train-recall` made this folder and wrote this page; every number below is from that run.\n\n"
+      "`saccade-train-recall` made this folder and wrote this page; the measurements below are of these "
+      "weights.\n\n"
       "## Data\n\n"
       "{} common English words, each one token with the space before it and one without; byte-level BPE, so "
       "any "
@@ -136,9 +137,7 @@ std::string write_recall_page(const LlamaShape& shape, const FactLanguage& langu
              "\n## Making it again\n\n"
              "    ninja -C build/release saccade-train-recall\n"
              "    build/release/bin/saccade-train-recall OUT_DIR --seed {}\n\n"
-             "The schedule is counted in steps and runs on one thread: the same seed, machine and LibTorch "
-             "give "
-             "the same\nweights, bit for bit.\n",
+             "The schedule is counted in steps and runs on one thread.\n",
              training.seed);
 }
 

@@ -114,7 +114,7 @@ class Codes {
   int held_ = 0;
 };
 
-constexpr uint32_t most_codes = 4096;
+constexpr uint32_t most_codes = 4096, no_code = most_codes;
 
 // A string is that of `before` and one more colour.
 struct Entry {
@@ -132,24 +132,24 @@ std::vector<uint8_t> decompress(Bytes bytes, int colour_bits, size_t n) {
   Codes codes(bytes);
   uint32_t used = end + 1;
   int bits = colour_bits + 1;
-  std::optional<uint32_t> before;
+  uint32_t before = no_code;
   while (made.size() < n) {
     const auto code = codes.next(bits);
     if (!code || *code == end) break;
     if (*code == clear) {
       used = end + 1;
       bits = colour_bits + 1;
-      before.reset();
+      before = no_code;
       continue;
     }
     // The string that this very code completes may be meant before it is in the table.
-    if (before && used < most_codes) {
-      const uint8_t last = *code == used ? table[*before].first : table[*code].first;
-      table[used++] = {*before, table[*before].length + 1, table[*before].first, last};
+    if (before != no_code && used < most_codes) {
+      const uint8_t last = *code == used ? table[before].first : table[*code].first;
+      table[used++] = {before, table[before].length + 1, table[before].first, last};
     }
-    if (*code >= used || (!before && *code > end)) return {};
+    if (*code >= used || (before == no_code && *code > end)) return {};
     if (used == (1U << bits) && bits < 12) ++bits;
-    before = code;
+    before = *code;
     made.resize(made.size() + table[*code].length);
     uint32_t from = *code;
     for (size_t i = 0; i < table[*code].length; ++i, from = table[from].before)

@@ -77,8 +77,8 @@ std::vector<Taps> taps_of(int32_t from, int32_t to, ResampleFilter filter) {
   std::vector<double> weights;
   for (int32_t i = 0; i < to; ++i) {
     const double centre = (i + 0.5) * scale;
-    const auto first = std::max(static_cast<int32_t>(centre - reach + 0.5), 0);
-    const auto end = std::min(static_cast<int32_t>(centre + reach + 0.5), from);
+    const auto first = std::max(static_cast<int32_t>(std::trunc(centre - reach + 0.5)), 0);
+    const auto end = std::min(static_cast<int32_t>(std::trunc(centre + reach + 0.5)), from);
     weights.clear();
     double sum = 0.0;
     for (int32_t x = first; x < end; ++x) {

@@ -21,7 +21,7 @@ Result<void> check_size(PictureSize size) {
 }
 
 std::vector<double> gaussian(double sigma) {
-  const auto radius = static_cast<int64_t>(truncate_at * sigma + 0.5);
+  const auto radius = static_cast<int64_t>(std::floor(truncate_at * sigma + 0.5));
   std::vector<double> weights;
   double sum = 0.0;
   for (int64_t k = -radius; k <= radius; ++k) {
@@ -202,7 +202,7 @@ Result<SaliencyMap> blurred(const SaliencyMap& map, double sigma) {
   SaliencyMap out = map;
   if (sigma == 0.0) return out;
   SACCADE_CHECK(with_opencv([&] {
-    const int side = 2 * static_cast<int>(truncate_at * sigma + 0.5) + 1;
+    const int side = 2 * static_cast<int>(std::floor(truncate_at * sigma + 0.5)) + 1;
     cv::Mat view = view_of(out);
     cv::GaussianBlur(view_of(map), view, {side, side}, sigma, sigma, cv::BORDER_REFLECT);
   }));

@@ -112,7 +112,8 @@ Result<double> scanmatch(const Scanpath& a, const Scanpath& b, const ScanMatchOp
   SACCADE_TRY(const AreaSequence second, letters_of(b, options));
   const int64_t columns = options.grid.columns;
   const auto score = [&](size_t i, size_t j) {
-    const auto down = static_cast<double>(first[i] / columns - second[j] / columns);
+    const int64_t rows_apart = first[i] / columns - second[j] / columns;
+    const auto down = static_cast<double>(rows_apart);
     const auto across = static_cast<double>(first[i] % columns - second[j] % columns);
     return options.threshold - std::sqrt(down * down + across * across);
   };

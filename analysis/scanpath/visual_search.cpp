@@ -111,8 +111,9 @@ Result<SearchPath> visual_search(PictureSize picture, const ObjectBox& target,
       if (allowed.values[i] > 0.0 && (best < 0 || seen.values[i] > seen.values[static_cast<size_t>(best)]))
         best = static_cast<std::ptrdiff_t>(i);
     if (best < 0) return search;  // everything has been looked at
-    here.x = static_cast<double>(best % picture.width) + 0.5;
-    here.y = static_cast<double>(best / picture.width) + 0.5;
+    const int64_t column = best % picture.width, row = best / picture.width;
+    here.x = static_cast<double>(column) + 0.5;
+    here.y = static_cast<double>(row) + 0.5;
     here.start = static_cast<double>(search.fixations) * options.dwell_ms;
   }
 }

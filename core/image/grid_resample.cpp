@@ -38,8 +38,8 @@ Taps antialiased_taps(int32_t from, int32_t to) {
   for (int32_t i = 0; i < to; ++i) {
     std::vector<Tap>& own = taps[static_cast<size_t>(i)];
     const double centre = scale * (i + 0.5);
-    const auto first = std::max(static_cast<int32_t>(centre - reach + 0.5), 0);
-    const auto end = std::min(static_cast<int32_t>(centre + reach + 0.5), from);
+    const auto first = std::max(static_cast<int32_t>(std::floor(centre - reach + 0.5)), 0);
+    const auto end = std::min(static_cast<int32_t>(std::floor(centre + reach + 0.5)), from);
     double sum = 0.0;
     for (int32_t k = first; k < end; ++k) {
       own.push_back({k, cubic((k - centre + 0.5) / widening, -0.5)});

@@ -6,8 +6,9 @@ namespace saccade {
 
 PatchRect rect_of(const ImageRegion& region, int64_t patch) {
   const ImageGeometry& g = region.geometry;
-  const double left = static_cast<double>(patch % region.grid_width) * region.patch_width,
-               top = static_cast<double>(patch / region.grid_width) * region.patch_height;
+  const auto column = patch % region.grid_width, row = patch / region.grid_width;
+  const double left = static_cast<double>(column) * region.patch_width,
+               top = static_cast<double>(row) * region.patch_height;
   return {(left - g.offset_x) / g.scale_x, (top - g.offset_y) / g.scale_y, region.patch_width / g.scale_x,
           region.patch_height / g.scale_y};
 }

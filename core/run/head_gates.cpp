@@ -127,7 +127,7 @@ Result<std::vector<Edit>> streams_of(const Edit& edit, const VectorFile& gates, 
     HeadTarget heads{{{{layer, layer}}}, {}};
     for (int32_t head = 0; head < spec.n_head; ++head)
       if (target.layers.contains(layer) && target.heads.contains(head) &&
-          !full[static_cast<size_t>(layer * spec.n_kv_head + head / group)])
+          !full[static_cast<size_t>(int64_t{layer} * spec.n_kv_head + head / group)])
         heads.heads.ranges.emplace_back(head, head);
     if (heads.heads.ranges.empty()) continue;
     Edit stream = edit;

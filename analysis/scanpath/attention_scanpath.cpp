@@ -94,11 +94,11 @@ Result<AttentionScanpath> attention_scanpath(const HostTensor& rows, PatchGrid g
     const int64_t patch = std::max_element(seen.begin(), seen.end()) - seen.begin();
     if (options.inhibition) inhibit(factors, grid, patch, options);
     scanpath.steps.push_back({step, patch, mass, shares[static_cast<size_t>(patch)], entropy_of(shares)});
-    const int64_t column = patch % grid.columns, row = patch / grid.columns;
+    const int64_t patch_x = patch % grid.columns, patch_y = patch / grid.columns;
     scanpath.path.fixations.push_back(
-        {(static_cast<double>(column) + 0.5) * static_cast<double>(picture.width) /
+        {(static_cast<double>(patch_x) + 0.5) * static_cast<double>(picture.width) /
              static_cast<double>(grid.columns),
-         (static_cast<double>(row) + 0.5) * static_cast<double>(picture.height) /
+         (static_cast<double>(patch_y) + 0.5) * static_cast<double>(picture.height) /
              static_cast<double>(grid.rows),
          options.dwell_ms, static_cast<double>(step) * options.dwell_ms, step});
   }

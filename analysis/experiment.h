@@ -64,17 +64,31 @@ using Outcome = std::variant<std::monostate, std::shared_ptr<const Run>, KeptAns
                              std::shared_ptr<const Generation>, std::shared_ptr<const GradientCapture>>;
 
 // An outcome as what it is; null where it is not there or something else.
-[[nodiscard]] inline const Run* run_in(const std::vector<Outcome>& outcomes, size_t at) {
-  const auto* run = at < outcomes.size() ? std::get_if<std::shared_ptr<const Run>>(&outcomes[at]) : nullptr;
-  return run == nullptr ? nullptr : run->get();
+template <class T>
+[[nodiscard]] const T* outcome_as(const std::vector<Outcome>& outcomes, size_t at) {
+  return at < outcomes.size() ? std::get_if<T>(&outcomes[at]) : nullptr;
 }
-[[nodiscard]] inline const KeptAnswer* answer_in(const std::vector<Outcome>& outcomes, size_t at) {
-  return at < outcomes.size() ? std::get_if<KeptAnswer>(&outcomes[at]) : nullptr;
+template <class T>
+[[nodiscard]] const T* shared_outcome_as(const std::vector<Outcome>& outcomes, size_t at) {
+  const auto* made = outcome_as<std::shared_ptr<const T>>(outcomes, at);
+  return made == nullptr ? nullptr : made->get();
+}
+[[nodiscard]] inline const Run* run_in(const std::vector<Outcome>& outcomes, size_t at) {
+  return shared_outcome_as<Run>(outcomes, at);
+}
+[[nodiscard]] inline std::shared_ptr<const Capture> capture_in(const std::vector<Outcome>& outcomes,
+                                                               size_t at) {
+  const Run* run = run_in(outcomes, at);
+  return run == nullptr ? nullptr : run->capture;
+}
+[[nodiscard]] inline const Generation* generation_in(const std::vector<Outcome>& outcomes, size_t at) {
+  return shared_outcome_as<Generation>(outcomes, at);
 }
 [[nodiscard]] inline const GradientCapture* gradient_in(const std::vector<Outcome>& outcomes, size_t at) {
-  const auto* made =
-      at < outcomes.size() ? std::get_if<std::shared_ptr<const GradientCapture>>(&outcomes[at]) : nullptr;
-  return made == nullptr ? nullptr : made->get();
+  return shared_outcome_as<GradientCapture>(outcomes, at);
+}
+[[nodiscard]] inline const KeptAnswer* answer_in(const std::vector<Outcome>& outcomes, size_t at) {
+  return outcome_as<KeptAnswer>(outcomes, at);
 }
 
 // The numbers that AnswerWanted asks for, of a row of logits. reference: empty or [n_vocab].

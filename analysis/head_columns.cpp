@@ -8,6 +8,8 @@
 #include <numeric>
 #include <set>
 
+#include "analysis/statistics/rank.h"
+
 namespace saccade {
 namespace {
 
@@ -84,35 +86,6 @@ void add_table(const Table& table, int64_t n_layer, int64_t n_head, const std::s
   }
 }
 
-// Ranks from 1; equal values share the mean of theirs.
-std::vector<double> ranks_of(const std::vector<double>& values) {
-  std::vector<size_t> order(values.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return values[a] < values[b]; });
-  std::vector<double> ranks(values.size());
-  for (size_t at = 0; at < order.size();) {
-    size_t end = at;
-    while (end < order.size() && values[order[end]] == values[order[at]]) ++end;
-    for (size_t i = at; i < end; ++i) ranks[order[i]] = static_cast<double>(at + end + 1) / 2.0;
-    at = end;
-  }
-  return ranks;
-}
-
-double pearson_of(const std::vector<double>& x, const std::vector<double>& y) {
-  const auto n = static_cast<double>(x.size());
-  if (x.size() < 3) return none;
-  const double mean_x = std::accumulate(x.begin(), x.end(), 0.0) / n,
-               mean_y = std::accumulate(y.begin(), y.end(), 0.0) / n;
-  double xx = 0.0, yy = 0.0, xy = 0.0;
-  for (size_t i = 0; i < x.size(); ++i) {
-    xx += (x[i] - mean_x) * (x[i] - mean_x);
-    yy += (y[i] - mean_y) * (y[i] - mean_y);
-    xy += (x[i] - mean_x) * (y[i] - mean_y);
-  }
-  return xx > 0.0 && yy > 0.0 ? xy / std::sqrt(xx * yy) : none;
-}
-
 }  // namespace
 
 std::vector<HeadColumn> head_columns(const AnalysisResult& result, int64_t n_layer, int64_t n_head) {
@@ -169,7 +142,9 @@ Correlation correlation_of(const HeadColumn& x, const HeadColumn& y) {
       xs.push_back(a);
       ys.push_back(b);
     }
-  return {pearson_of(xs, ys), pearson_of(ranks_of(xs), ranks_of(ys)), static_cast<int64_t>(xs.size())};
+  const auto count = static_cast<int64_t>(xs.size());
+  if (count < 3) return {none, none, count};
+  return {pearson(xs, ys), spearman(xs, ys), count};
 }
 
 }  // namespace saccade

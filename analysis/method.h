@@ -65,6 +65,9 @@ class AnalysisMethod {
                                                        const JobContext& job) const = 0;
 };
 
+// Refuses input without a model: what a method that plans runs or reads weights asks first.
+[[nodiscard]] Result<void> require_model(const MethodInput& input, std::string_view method);
+
 // Every method of this build, sorted by id.
 [[nodiscard]] std::span<const std::unique_ptr<AnalysisMethod>> methods();
 [[nodiscard]] Result<const AnalysisMethod*> find_method(std::string_view id);  // the error lists the ids

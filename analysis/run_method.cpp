@@ -25,34 +25,12 @@ class Round {
     total_ = wanted.size();
     std::vector<size_t> waiting;
     for (size_t i = 0; i < wanted.size(); ++i) {
-      if (const auto* run = std::get_if<RunWanted>(&wanted[i])) {
-        SACCADE_TRY(outcomes[first + i], laboratory_.runner->run(run->request, looked_at_, part_of_job(1)));
+      const auto* answer = std::get_if<AnswerWanted>(&wanted[i]);
+      if (answer == nullptr) {
+        SACCADE_TRY(outcomes[first + i], alone(wanted[i]));
         ++done_;
         between_();
-        continue;
-      }
-      if (const auto* paths = std::get_if<PathsWanted>(&wanted[i])) {
-        SACCADE_TRY(HostTensor residuals, laboratory_.runner->residuals_on_paths(
-                                              *paths->run->capture, paths->question, part_of_job(1)));
-        outcomes[first + i] = std::make_shared<const HostTensor>(std::move(residuals));
-        ++done_;
-        between_();
-        continue;
-      }
-      if (const auto* generation = std::get_if<GenerationWanted>(&wanted[i])) {
-        SACCADE_TRY(outcomes[first + i], generate(*generation));
-        ++done_;
-        between_();
-        continue;
-      }
-      if (const auto* gradient = std::get_if<GradientWanted>(&wanted[i])) {
-        SACCADE_TRY(outcomes[first + i],
-                    laboratory_.runner->gradients(gradient->request, looked_at_, part_of_job(1)));
-        ++done_;
-        continue;
-      }
-      const auto& answer = std::get<AnswerWanted>(wanted[i]);
-      if (const KeptAnswer* known = journal_.find(name_of(answer))) {
+      } else if (const KeptAnswer* known = journal_.find(name_of(*answer))) {
         outcomes[first + i] = *known;
         ++done_;
       } else {
@@ -78,6 +56,25 @@ class Round {
       job_.progress((from + share * fraction) / all, fmt::format("{} of {}: {}", done_ + 1, total_, what));
     };
     return part;
+  }
+
+  // Whatever does not go through the layers together with others: everything but answers.
+  Result<Outcome> alone(const Wanted& wanted) {
+    const JobContext part = part_of_job(1);
+    if (const auto* run = std::get_if<RunWanted>(&wanted)) {
+      SACCADE_TRY(auto made, laboratory_.runner->run(run->request, looked_at_, part));
+      return Outcome(std::move(made));
+    }
+    if (const auto* paths = std::get_if<PathsWanted>(&wanted)) {
+      SACCADE_TRY(HostTensor residuals,
+                  laboratory_.runner->residuals_on_paths(*paths->run->capture, paths->question, part));
+      return Outcome(std::make_shared<const HostTensor>(std::move(residuals)));
+    }
+    if (const auto* gradient = std::get_if<GradientWanted>(&wanted)) {
+      SACCADE_TRY(auto made, laboratory_.runner->gradients(gradient->request, looked_at_, part));
+      return Outcome(std::move(made));
+    }
+    return generate(std::get<GenerationWanted>(wanted));
   }
 
   // From the journal where it is there. One that was cancelled half way is not an outcome.

@@ -24,14 +24,8 @@ constexpr std::array<std::pair<const char*, Kind>, 6> kinds{{{"zero", Kind::zero
                                                              {"uniform", Kind::uniform},
                                                              {"identity", Kind::identity}}};
 
-Result<std::vector<std::vector<HeadId>>> groups_of(const std::string& unit, const ModelSpec& spec) {
-  const int32_t size = unit == "head"      ? 1
-                       : unit == "kv-head" ? spec.n_head / spec.n_kv_head
-                       : unit == "layer"   ? spec.n_head
-                                           : 0;
-  if (size == 0)
-    return make_error(ErrorCode::invalid_argument,
-                      fmt::format("unit is head, kv-head or layer, found '{}'", unit));
+std::vector<std::vector<HeadId>> groups_of(const std::string& unit, const ModelSpec& spec) {
+  const int32_t size = unit == "head" ? 1 : unit == "kv-head" ? spec.n_head / spec.n_kv_head : spec.n_head;
   std::vector<std::vector<HeadId>> groups;
   for (int32_t l = 0; l < spec.n_layer; ++l)
     for (int32_t h = 0; h < spec.n_head; h += size) {
@@ -45,22 +39,15 @@ Result<std::vector<std::vector<HeadId>>> groups_of(const std::string& unit, cons
 
 Result<Plan> read_plan(const MethodInput& input) {
   const auto& p = input.parameters;
-  if (!input.model)
-    return make_error(ErrorCode::invalid_argument,
-                      "ablation-sweep needs the model, not only a capture of a run");
+  SACCADE_CHECK(require_model(input, "ablation-sweep"));
   Plan plan;
   const std::string kind = p["kind"].get<std::string>();
   const auto known = std::find_if(kinds.begin(), kinds.end(), [&](const auto& k) { return kind == k.first; });
-  if (known == kinds.end())
-    return make_error(
-        ErrorCode::invalid_argument,
-        fmt::format("kind is zero, mean, mean-by-position, resample, uniform or identity, found '{}'", kind));
   plan.kind = known->second;
   plan.seed = p["seed"].get<uint64_t>();
   SACCADE_TRY(plan.metric, parse_metric(p["metric"].get<std::string>()));
-  SACCADE_TRY(plan.prompts,
-              prompt_set(p["prompts"].get<std::string>(), *input.model, p["count"].get<int>(), plan.seed));
-  SACCADE_TRY(plan.groups, groups_of(p["unit"].get<std::string>(), input.model->spec()));
+  SACCADE_TRY(plan.prompts, prompts_of(input));
+  plan.groups = groups_of(p["unit"].get<std::string>(), input.model->spec());
   plan.strongest = std::min(p["strongest"].get<size_t>(), plan.groups.size());
   plan.controls = 2 * plan.strongest <= plan.groups.size() ? p["controls"].get<size_t>() : 0;
   if (plan.kind == Kind::resample) SACCADE_CHECK(plan.prompts.aligned());
@@ -73,9 +60,8 @@ Result<void> Ablation::prepare() {
   if (plan_.kind != Kind::mean && plan_.kind != Kind::mean_by_position) return {};
   std::vector<std::shared_ptr<const Capture>> captures;
   for (size_t i = 0; i < pairs; ++i) {
-    const auto* run = std::get_if<std::shared_ptr<const Run>>(&input_.outcomes[i]);
-    if (run == nullptr) return make_error(ErrorCode::cancelled, "cancelled");
-    captures.push_back((*run)->capture);
+    captures.push_back(capture_in(input_.outcomes, i));
+    if (!captures.back()) return make_error(ErrorCode::cancelled, "cancelled");
   }
   mean_ = plan_.kind == Kind::mean ? all_rows_of_z(captures) : mean_z_by_position(captures);
   return {};
@@ -119,11 +105,9 @@ std::string Ablation::text_of(HeadId head) const {
 }
 
 double Results::baseline(size_t pair) const {
-  const auto* run = pair < input_.outcomes.size()
-                        ? std::get_if<std::shared_ptr<const Run>>(&input_.outcomes[pair])
-                        : nullptr;
+  const Run* run = run_in(input_.outcomes, pair);
   if (run == nullptr) return nan;
-  const HostTensor& logits = (*run)->capture->last_logits;
+  const HostTensor& logits = run->capture->last_logits;
   return value_of(plan_.metric, logits, plan_.prompts.pairs[pair], &logits);
 }
 
@@ -131,8 +115,7 @@ std::vector<double> Results::effects(size_t first_outcome) const {
   std::vector<double> values;
   for (size_t pair = 0; pair < plan_.prompts.pairs.size(); ++pair) {
     const size_t at = first_outcome + pair;
-    const auto* answer =
-        at < input_.outcomes.size() ? std::get_if<KeptAnswer>(&input_.outcomes[at]) : nullptr;
+    const auto* answer = answer_in(input_.outcomes, at);
     values.push_back(answer == nullptr
                          ? nan
                          : value_of(plan_.metric, *answer, plan_.prompts.pairs[pair]) - baseline(pair));

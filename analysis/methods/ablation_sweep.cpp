@@ -155,11 +155,11 @@ class AblationSweep final : public AnalysisMethod {
     std::vector<LogitMap> maps;
     std::vector<const Capture*> captures;
     for (size_t i = 0; i < plan.prompts.pairs.size(); ++i) {
-      const auto* run = std::get_if<std::shared_ptr<const Run>>(&input.outcomes[i]);
+      const Run* run = run_in(input.outcomes, i);
       if (run == nullptr)
         return make_error(ErrorCode::unsupported, "the sweep was stopped before its first runs");
       const PromptPair& pair = plan.prompts.pairs[i];
-      const Capture& capture = *(*run)->capture;
+      const Capture& capture = *run->capture;
       SACCADE_TRY(LogitMap map,
                   LogitMap::make(weights, spec, capture.final_resid.slice(capture.n_token() - 1),
                                  direction_of(pair.right, pair.wrong)));

@@ -131,8 +131,7 @@ class ActFilter final : public AnalysisMethod {
       for (size_t i = 0; i < plan.choose.size(); ++i) {
         if (at >= pairs.size() || pairs[at] != std::pair(h, plan.choose[i])) continue;
         const size_t outcome = filter.runs() + at++;
-        const auto* answer =
-            outcome < input.outcomes.size() ? std::get_if<KeptAnswer>(&input.outcomes[outcome]) : nullptr;
+        const auto* answer = answer_in(input.outcomes, outcome);
         all = all && answer != nullptr;
         if (answer != nullptr) right[i] = filter.right(*answer, plan.choose[i]) ? 1.0 : 0.0;
         sinks += 1.0;
@@ -195,8 +194,7 @@ class ActFilter final : public AnalysisMethod {
         SACCADE_TRY(const std::vector<Edit> edits, filter.edits(set.heads, plan.judge[i]));
         if (edits.empty()) continue;
         const size_t outcome = at++;
-        const auto* answer =
-            outcome < input.outcomes.size() ? std::get_if<KeptAnswer>(&input.outcomes[outcome]) : nullptr;
+        const auto* answer = answer_in(input.outcomes, outcome);
         right[i] = answer == nullptr ? nan : filter.right(*answer, plan.judge[i]) ? 1.0 : 0.0;
       }
       const Accuracies after = accuracies(plan, plan.judge, right);

@@ -63,8 +63,7 @@ Result<std::vector<HeadId>> heads_to_try(const std::string& text, const ModelSpe
 
 Result<FilterPlan> read_filter_plan(const MethodInput& input) {
   const auto& p = input.parameters;
-  if (!input.model)
-    return make_error(ErrorCode::invalid_argument, "act-filter needs the model, not only a capture of a run");
+  SACCADE_CHECK(require_model(input, "act-filter"));
   const std::string file = p["file"].get<std::string>(), list = p["list"].get<std::string>();
   if (file.empty())
     return make_error(ErrorCode::invalid_argument,
@@ -89,10 +88,7 @@ Result<FilterPlan> read_filter_plan(const MethodInput& input) {
 }
 
 const Capture* Filter::capture(size_t text) const {
-  const auto* run = text < input_.outcomes.size()
-                        ? std::get_if<std::shared_ptr<const Run>>(&input_.outcomes[text])
-                        : nullptr;
-  return run == nullptr ? nullptr : (*run)->capture.get();
+  return capture_in(input_.outcomes, text).get();  // the outcome keeps it
 }
 
 Result<std::vector<Edit>> Filter::edits(const std::vector<HeadId>& heads, size_t text) const {

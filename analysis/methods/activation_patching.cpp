@@ -87,9 +87,7 @@ Result<void> read_positions(const MethodInput& input, Plan& plan) {
 
 Result<Plan> read_plan(const MethodInput& input) {
   const auto& p = input.parameters;
-  if (!input.model)
-    return make_error(ErrorCode::invalid_argument,
-                      "activation-patching needs the model, not only a capture of a run");
+  SACCADE_CHECK(require_model(input, "activation-patching"));
   Plan plan;
   const std::string at = p["at"].get<std::string>(), direction = p["direction"].get<std::string>();
   const auto known =
@@ -97,8 +95,7 @@ Result<Plan> read_plan(const MethodInput& input) {
   plan.place = *known;
   plan.noising = direction == "noising";
   SACCADE_TRY(plan.metric, parse_metric(p["metric"].get<std::string>()));
-  SACCADE_TRY(plan.prompts, prompt_set(p["prompts"].get<std::string>(), *input.model, p["count"].get<int>(),
-                                       p["seed"].get<uint64_t>()));
+  SACCADE_TRY(plan.prompts, prompts_of(input));
   if (!plan.prompts.has_corrupt())
     return make_error(
         ErrorCode::invalid_argument,
@@ -117,9 +114,7 @@ Result<Plan> read_plan(const MethodInput& input) {
 // Clean and corrupted run of a pair: outcomes [0, pairs) and [pairs, 2 pairs).
 const Run* run_of(const Plan& plan, const MethodInput& input, size_t pair, bool corrupt) {
   const size_t at = pair + (corrupt ? plan.pairs() : 0);
-  const auto* run =
-      at < input.outcomes.size() ? std::get_if<std::shared_ptr<const Run>>(&input.outcomes[at]) : nullptr;
-  return run == nullptr ? nullptr : run->get();
+  return run_in(input.outcomes, at);
 }
 
 double metric_of(const Plan& plan, const MethodInput& input, size_t pair, bool corrupt) {
@@ -267,8 +262,7 @@ class ActivationPatching final : public AnalysisMethod {
       if (std::abs(clean.back() - corrupt.back()) < least_metric_difference) ++flat;
       for (size_t cell = 0; cell < cells; ++cell) {
         const size_t at = 2 * plan.pairs() + pair * cells + cell;
-        const auto* answer =
-            at < input.outcomes.size() ? std::get_if<KeptAnswer>(&input.outcomes[at]) : nullptr;
+        const auto* answer = answer_in(input.outcomes, at);
         patched[cell].push_back(answer == nullptr ? nan
                                                   : value_of(plan.metric, *answer, plan.prompts.pairs[pair]));
       }

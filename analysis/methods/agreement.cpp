@@ -69,8 +69,7 @@ Result<void> read_token(const MethodInput& input, Plan& plan) {
 
 Result<Plan> read_plan(const MethodInput& input) {
   const auto& p = input.parameters;
-  if (!input.model)
-    return make_error(ErrorCode::invalid_argument, "agreement needs the model, not only a capture of a run");
+  SACCADE_CHECK(require_model(input, "agreement"));
   const ModelSpec& spec = input.model->spec();
   if (!spec.predicts_next_token())
     return make_error(

@@ -194,9 +194,8 @@ class AttentionInfluence final : public AnalysisMethod {
 
   // Of every token but the first; empty when it was not run.
   static std::span<const float> losses_at(const MethodInput& input, size_t outcome) {
-    if (outcome >= input.outcomes.size()) return {};
-    const auto* run = std::get_if<std::shared_ptr<const Run>>(&input.outcomes[outcome]);
-    return run == nullptr ? std::span<const float>() : std::span<const float>((*run)->capture->loss);
+    const Run* run = run_in(input.outcomes, outcome);
+    return run == nullptr ? std::span<const float>() : std::span<const float>(run->capture->loss);
   }
 
   static void add_tokens(const MethodInput& input, const std::vector<TokenSequence>& documents,

@@ -66,9 +66,7 @@ Result<void> check_memory(const Plan& plan) {
 
 Result<Plan> read_plan(const MethodInput& input) {
   const auto& p = input.parameters;
-  if (!input.model)
-    return make_error(ErrorCode::invalid_argument,
-                      "attribution-patching needs the model, not only a capture of a run");
+  SACCADE_CHECK(require_model(input, "attribution-patching"));
   Plan plan;
   plan.spec = input.model->spec();
   plan.steps = p["steps"].get<size_t>();
@@ -76,8 +74,7 @@ Result<Plan> read_plan(const MethodInput& input) {
   plan.exact = p["exact"].get<bool>();
   plan.mlps = exists({HookSite::mlp_out, 0}, plan.spec);
   SACCADE_TRY(plan.metric, parse_metric(p["metric"].get<std::string>()));
-  SACCADE_TRY(plan.prompts, prompt_set(p["prompts"].get<std::string>(), *input.model, p["count"].get<int>(),
-                                       p["seed"].get<uint64_t>()));
+  SACCADE_TRY(plan.prompts, prompts_of(input));
   if (!plan.prompts.has_corrupt())
     return make_error(
         ErrorCode::invalid_argument,

@@ -45,7 +45,8 @@ HostTensor samples_of(const Plan& plan, const MethodInput& input, HeadId head, H
   const Columns columns = columns_of(input.model->spec(), head, part);
   std::vector<float> numbers;
   for (size_t i = 0; i < plan.count(); ++i) {
-    const HostTensor& values = capture_at(input, i)->sites.at({site_of(part), head.layer.value});
+    const HostTensor& values =
+        capture_in(input.outcomes, i).get()->sites.at({site_of(part), head.layer.value});
     for (const int64_t row : rows_of(plan.prompts[i], part)) {
       const float* from = values.data() + row * columns.row + columns.begin;
       numbers.insert(numbers.end(), from, from + columns.width);
@@ -69,9 +70,7 @@ VocabularyDirection centred_direction(const ChoicePrompt& prompt) {
 }  // namespace
 
 Result<Plan> read_plan(const MethodInput& input) {
-  if (!input.model)
-    return make_error(ErrorCode::invalid_argument,
-                      "output-nodes needs the model, not only a capture of a run");
+  SACCADE_CHECK(require_model(input, "output-nodes"));
   const auto& p = input.parameters;
   const int count = p["count"].get<int>();
   const auto seed = p["seed"].get<uint64_t>();
@@ -162,7 +161,7 @@ Result<std::vector<Wanted>> projected(const Plan& plan, const MethodInput& input
       const SiteRef site{site_of(part), head.layer.value};
       for (int64_t rank = 1; rank <= plan.ranks; ++rank)
         for (size_t i = 0; i < plan.count(); ++i) {
-          const Capture& clean = *capture_at(input, i);
+          const Capture& clean = *capture_in(input.outcomes, i).get();
           const HostTensor& values = clean.sites.at(site);
           HostTensor changed(values.shape(), false);
           std::copy_n(values.data(), values.size(), changed.mutable_values().data());
@@ -198,19 +197,12 @@ Result<std::vector<Wanted>> projected(const Plan& plan, const MethodInput& input
   return wanted;
 }
 
-const Capture* capture_at(const MethodInput& input, size_t outcome) {
-  const auto* run = outcome < input.outcomes.size()
-                        ? std::get_if<std::shared_ptr<const Run>>(&input.outcomes[outcome])
-                        : nullptr;
-  return run == nullptr ? nullptr : (*run)->capture.get();
-}
-
 Result<std::vector<double>> direct_effects(const Plan& plan, const MethodInput& input) {
   const ModelSpec& spec = input.model->spec();
   const WeightReader weights(input.model);
   std::vector<LogitMap> maps;
   for (size_t i = 0; i < plan.count(); ++i) {
-    const Capture& capture = *capture_at(input, i);
+    const Capture& capture = *capture_in(input.outcomes, i).get();
     SACCADE_TRY(LogitMap map, LogitMap::make(weights, spec, capture.final_resid.slice(capture.n_token() - 1),
                                              centred_direction(plan.prompts[i])));
     maps.push_back(std::move(map));
@@ -221,7 +213,7 @@ Result<std::vector<double>> direct_effects(const Plan& plan, const MethodInput& 
     const HostTensor output = head ? weights.output(node.head) : HostTensor();
     double sum = 0.0;
     for (size_t i = 0; i < plan.count(); ++i) {
-      const Capture& capture = *capture_at(input, i);
+      const Capture& capture = *capture_in(input.outcomes, i).get();
       sum += head ? maps[i].contribution(last_z(capture, node.head), output)
                   : maps[i].contribution(
                         capture.sites.at({HookSite::mlp_out, node.layer()}).slice(capture.n_token() - 1));
@@ -255,8 +247,7 @@ void add_to(MeanSaid& mean, const Said& said, size_t count) {
 MeanSaid mean_said(const Plan& plan, const MethodInput& input, size_t outcome) {
   MeanSaid mean;
   for (size_t i = 0; i < plan.count(); ++i) {
-    const auto* answer =
-        outcome + i < input.outcomes.size() ? std::get_if<KeptAnswer>(&input.outcomes[outcome + i]) : nullptr;
+    const auto* answer = answer_in(input.outcomes, outcome + i);
     if (answer == nullptr) return {nan, nan, nan};
     add_to(mean, said_by(*answer, plan.prompts[i]), plan.count());
   }
@@ -267,7 +258,7 @@ MeanSaid mean_said_by_runs(const std::vector<ChoicePrompt>& prompts, const Metho
                            size_t first_run) {
   MeanSaid mean;
   for (size_t i = 0; i < prompts.size(); ++i) {
-    const Capture* capture = capture_at(input, first_run + i);
+    const Capture* capture = capture_in(input.outcomes, first_run + i).get();
     if (capture == nullptr) return {nan, nan, nan};
     add_to(mean, said_by(keep_answer(capture->last_logits, prompts[i].labels, nullptr), prompts[i]),
            prompts.size());

@@ -44,8 +44,6 @@ struct Plan {
 [[nodiscard]] Result<std::vector<Wanted>> projected(const Plan& plan, const MethodInput& input,
                                                     const std::vector<HeadId>& heads);
 
-[[nodiscard]] const Capture* capture_at(const MethodInput& input, size_t outcome);  // null: not done
-
 // Direct effect of every node on the correct label's logit against the mean of all labels, mean over prompts.
 // Unsupported where logits are no sum of writes.
 [[nodiscard]] Result<std::vector<double>> direct_effects(const Plan& plan, const MethodInput& input);

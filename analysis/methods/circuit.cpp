@@ -324,8 +324,7 @@ class CircuitMethod final : public AnalysisMethod {
     for (const size_t edited : {size_t{0}, size_t{1}})
       for (size_t pair = 0; pair < plan.pairs(); ++pair) {
         const size_t at = found.repair_begin + edited * plan.pairs() + pair;
-        const auto* answer =
-            at < input.outcomes.size() ? std::get_if<KeptAnswer>(&input.outcomes[at]) : nullptr;
+        const auto* answer = answer_in(input.outcomes, at);
         if (answer == nullptr) return;
         const PromptPair& prompts = plan.prompts.pairs[pair];
         const auto begin = answer->logits.begin(),

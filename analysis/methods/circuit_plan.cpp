@@ -24,13 +24,6 @@ SiteRef site_of(const CircuitNode& node) {
   return {node.kind == CircuitNode::Kind::head ? HookSite::z : HookSite::mlp_out, node.layer()};
 }
 
-std::shared_ptr<const Capture> capture_at(const MethodInput& input, size_t outcome) {
-  const auto* run = outcome < input.outcomes.size()
-                        ? std::get_if<std::shared_ptr<const Run>>(&input.outcomes[outcome])
-                        : nullptr;
-  return run == nullptr ? nullptr : (*run)->capture;
-}
-
 // Mean of z and mlp_out over runs: over all their rows (one row is kept), or position by position.
 std::shared_ptr<const Capture> mean_capture(const std::vector<std::shared_ptr<const Capture>>& captures,
                                             bool by_position) {
@@ -92,8 +85,7 @@ Result<void> read_repair(const nlohmann::json& p, const ModelSpec& spec, Plan& p
 }  // namespace
 
 Result<Plan> read_plan(const MethodInput& input) {
-  if (!input.model)
-    return make_error(ErrorCode::invalid_argument, "circuit needs the model, not only a capture of a run");
+  SACCADE_CHECK(require_model(input, "circuit"));
   const auto& p = input.parameters;
   const ModelSpec& spec = input.model->spec();
   Plan plan;
@@ -105,8 +97,7 @@ Result<Plan> read_plan(const MethodInput& input) {
                   : ablation == "corrupt"          ? Ablation::corrupt
                                                    : Ablation::zero;
   plan.seed = p["seed"].get<uint64_t>();
-  SACCADE_TRY(plan.prompts,
-              prompt_set(p["prompts"].get<std::string>(), *input.model, p["count"].get<int>(), plan.seed));
+  SACCADE_TRY(plan.prompts, prompts_of(input));
   SACCADE_CHECK(check_prompts(plan, plan.prompts));
   if (const std::string second = p["second-prompts"].get<std::string>(); !second.empty()) {
     SACCADE_TRY(plan.second, prompt_set(second, *input.model, p["count"].get<int>(), plan.seed));
@@ -166,7 +157,8 @@ const std::shared_ptr<const Capture>& Removal::mean_of(size_t first_run, size_t 
   std::shared_ptr<const Capture>& mean = means_[first_run];
   if (mean) return mean;
   std::vector<std::shared_ptr<const Capture>> captures;
-  for (size_t pair = 0; pair < pairs; ++pair) captures.push_back(capture_at(input_, first_run + pair));
+  for (size_t pair = 0; pair < pairs; ++pair)
+    captures.push_back(capture_in(input_.outcomes, first_run + pair));
   mean = mean_capture(captures, plan_.ablation == Ablation::mean_by_position);
   return mean;
 }
@@ -201,7 +193,8 @@ Result<AnswerWanted> Removal::without(const NodeSet& removed, const PromptSet& p
   if (plan_.metric == Metric::kl)
     wanted.reference = std::make_shared<HostTensor>(clean->capture->last_logits);
   if (ablation == Ablation::corrupt)
-    wanted.request.references["reference"] = capture_at(input_, first_run + prompts.pairs.size() + pair);
+    wanted.request.references["reference"] =
+        capture_in(input_.outcomes, first_run + prompts.pairs.size() + pair);
   else if (ablation != Ablation::zero)
     wanted.request.references["reference"] = mean_of(first_run, prompts.pairs.size());
   for (const std::string& text : texts(removed, ablation)) {
@@ -212,14 +205,13 @@ Result<AnswerWanted> Removal::without(const NodeSet& removed, const PromptSet& p
 }
 
 double Results::whole(const PromptSet& prompts, size_t first_run, size_t pair, bool corrupt) const {
-  const auto capture = capture_at(input_, first_run + pair + (corrupt ? prompts.pairs.size() : 0));
+  const auto capture = capture_in(input_.outcomes, first_run + pair + (corrupt ? prompts.pairs.size() : 0));
   return capture ? value_of(plan_.metric, capture->last_logits, prompts.pairs[pair], &capture->last_logits)
                  : nan;
 }
 
 double Results::answered(const PromptSet& prompts, size_t outcome, size_t pair) const {
-  const auto* answer =
-      outcome < input_.outcomes.size() ? std::get_if<KeptAnswer>(&input_.outcomes[outcome]) : nullptr;
+  const auto* answer = answer_in(input_.outcomes, outcome);
   return answer == nullptr ? nan : value_of(plan_.metric, *answer, prompts.pairs[pair]);
 }
 

@@ -73,14 +73,11 @@ TokenSequence shuffled(const TokenSequence& tokens, std::mt19937_64& random) {
 }
 
 Result<Plan> read_plan(const MethodInput& input) {
-  if (!input.model)
-    return make_error(ErrorCode::invalid_argument,
-                      "code-circuit needs the model, not only a capture of a run");
+  SACCADE_CHECK(require_model(input, "code-circuit"));
   const auto& p = input.parameters;
   const auto seed = p["seed"].get<uint64_t>();
   const int count = p["count"].get<int>();
-  SACCADE_TRY(const PromptSet positive,
-              prompt_set(p["prompts"].get<std::string>(), *input.model, count, seed));
+  SACCADE_TRY(const PromptSet positive, prompts_of(input));
   Plan plan;
   plan.name = positive.name;
   for (const PromptPair& pair : positive.pairs) plan.positive.push_back(pair.clean);
@@ -119,10 +116,9 @@ Result<HeadCodes> codes_of(const MethodInput& input, const JobContext& job) {
   const auto& p = input.parameters;
   const ModelSpec& spec = input.model->spec();
   std::vector<const Capture*> captures;
-  for (const Outcome& outcome : input.outcomes) {
-    const auto* run = std::get_if<std::shared_ptr<const Run>>(&outcome);
-    if (run == nullptr) return make_error(ErrorCode::cancelled, "cancelled");
-    captures.push_back((*run)->capture.get());
+  for (size_t at = 0; at < input.outcomes.size(); ++at) {
+    captures.push_back(capture_in(input.outcomes, at).get());  // the outcome keeps it
+    if (captures.back() == nullptr) return make_error(ErrorCode::cancelled, "cancelled");
   }
   const auto prompts = static_cast<int64_t>(captures.size());
   const int64_t heads = spec.n_heads_total();

@@ -55,9 +55,7 @@ Result<void> check_memory(const Plan& plan) {
 
 Result<Plan> read_plan(const MethodInput& input) {
   const auto& p = input.parameters;
-  if (!input.model)
-    return make_error(ErrorCode::invalid_argument,
-                      "fit-offsets needs the model, not only a capture of a run");
+  SACCADE_CHECK(require_model(input, "fit-offsets"));
   Plan plan;
   plan.spec = input.model->spec();
   plan.by_gradient = p["fit"].get<std::string>() == "gradient";
@@ -67,8 +65,7 @@ Result<Plan> read_plan(const MethodInput& input) {
   plan.penalty = p["penalty"].get<double>();
   plan.strength = p["strength"].get<double>();
   plan.out = p["out"].get<std::string>();
-  SACCADE_TRY(plan.prompts, prompt_set(p["prompts"].get<std::string>(), *input.model, p["count"].get<int>(),
-                                       p["seed"].get<uint64_t>()));
+  SACCADE_TRY(plan.prompts, prompts_of(input));
   if (!plan.by_gradient && (!plan.prompts.has_corrupt() || plan.pairs() < 2))
     return make_error(ErrorCode::invalid_argument,
                       fmt::format("{}: fit=examples needs at least 2 prompts with corrupted twins, found {}",

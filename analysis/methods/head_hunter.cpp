@@ -41,9 +41,7 @@ struct Plan {
 
 Result<Plan> read_plan(const MethodInput& input) {
   const auto& p = input.parameters;
-  if (!input.model)
-    return make_error(ErrorCode::invalid_argument,
-                      "head-hunter needs the model, not only a capture of a run");
+  SACCADE_CHECK(require_model(input, "head-hunter"));
   Plan plan;
   plan.spec = input.model->spec();
   plan.perturbation = p["perturbation"].get<std::string>();
@@ -52,8 +50,7 @@ Result<Plan> read_plan(const MethodInput& input) {
   plan.lower = p["goal"].get<std::string>() == "lower";
   plan.most = std::min(p["most"].get<size_t>(), plan.heads());
   SACCADE_TRY(plan.metric, parse_metric(p["metric"].get<std::string>()));
-  SACCADE_TRY(plan.prompts, prompt_set(p["prompts"].get<std::string>(), *input.model, p["count"].get<int>(),
-                                       p["seed"].get<uint64_t>()));
+  SACCADE_TRY(plan.prompts, prompts_of(input));
   return plan;
 }
 

@@ -229,8 +229,7 @@ class HeadTable final : public AnalysisMethod {
     std::span<const Outcome> outcomes(input.outcomes);
     const Capture* states = nullptr;
     if (needs.states && !outcomes.empty()) {
-      if (const auto* run = std::get_if<std::shared_ptr<const Run>>(&outcomes[0]))
-        states = (*run)->capture.get();
+      states = capture_in(input.outcomes, 0).get();
       outcomes = outcomes.subspan(1);
     }
     std::set<std::string> of_maps = needs.columns;

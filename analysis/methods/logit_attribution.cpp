@@ -82,9 +82,7 @@ class LogitAttribution final : public AnalysisMethod {
   [[nodiscard]] const MethodInfo& info() const override { return info_; }
 
   [[nodiscard]] Result<std::vector<Wanted>> plan(const MethodInput& input) const override {
-    if (!input.model)
-      return make_error(ErrorCode::invalid_argument,
-                        "logit-attribution needs the model, not only a capture of a run");
+    SACCADE_CHECK(require_model(input, "logit-attribution"));
     std::vector<Wanted> wanted;
     if (!input.outcomes.empty()) return wanted;
     RunRequest request = input.base;  // edits included: the run being looked at
@@ -100,10 +98,8 @@ class LogitAttribution final : public AnalysisMethod {
 
   [[nodiscard]] Result<AnalysisResult> compute(const MethodInput& input,
                                                const JobContext& job) const override {
-    const auto* run =
-        input.outcomes.empty() ? nullptr : std::get_if<std::shared_ptr<const Run>>(&input.outcomes[0]);
-    if (run == nullptr) return make_error(ErrorCode::cancelled, "cancelled");
-    const std::shared_ptr<const Capture>& capture = (*run)->capture;
+    const std::shared_ptr<const Capture> capture = capture_in(input.outcomes, 0);
+    if (!capture) return make_error(ErrorCode::cancelled, "cancelled");
     const ModelSpec& spec = capture->spec;
     const WeightReader weights(input.model);
     SACCADE_TRY(const Question question, question_of(input));

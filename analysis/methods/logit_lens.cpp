@@ -47,8 +47,7 @@ struct Plan {
 };
 
 Result<Plan> read_plan(const MethodInput& input) {
-  if (!input.model)
-    return make_error(ErrorCode::invalid_argument, "logit-lens needs the model, not only a capture of a run");
+  SACCADE_CHECK(require_model(input, "logit-lens"));
   const ModelSpec& spec = input.model->spec();
   if (!spec.predicts_next_token())
     return make_error(ErrorCode::unsupported,
@@ -87,9 +86,7 @@ Result<Plan> read_plan(const MethodInput& input) {
 }
 
 const Capture* looked_at(const MethodInput& input) {
-  const auto* run =
-      input.outcomes.empty() ? nullptr : std::get_if<std::shared_ptr<const Run>>(&input.outcomes[0]);
-  return run == nullptr ? nullptr : (*run)->capture.get();
+  return capture_in(input.outcomes, 0).get();  // the outcome keeps it
 }
 
 // One token whose last residual is that of `level` at `position` of the run.
@@ -216,7 +213,7 @@ class LogitLens final : public AnalysisMethod {
   static const KeptAnswer* answer_of(const Plan& plan, const MethodInput& input, size_t p, int64_t level) {
     const size_t at =
         1 + plan.positions.size() + p * static_cast<size_t>(plan.levels) + static_cast<size_t>(level);
-    return at < input.outcomes.size() ? std::get_if<KeptAnswer>(&input.outcomes[at]) : nullptr;
+    return answer_in(input.outcomes, at);
   }
   static Field field(const Plan& plan, const MethodInput& input, std::string name, std::string label,
                      std::string unit, ValueKind kind) {

@@ -60,9 +60,7 @@ class MoaInfluence final : public AnalysisMethod {
   [[nodiscard]] const MethodInfo& info() const override { return info_; }
 
   [[nodiscard]] Result<std::vector<Wanted>> plan(const MethodInput& input) const override {
-    if (!input.model)
-      return make_error(ErrorCode::invalid_argument,
-                        "moa-influence needs the model, not only a capture of a run");
+    SACCADE_CHECK(require_model(input, "moa-influence"));
     const ModelSpec& spec = input.model->spec();
     SACCADE_CHECK(head_of(input));
     const int64_t n = input.base.tokens.size();

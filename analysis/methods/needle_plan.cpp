@@ -108,9 +108,7 @@ GenerationWanted generation(const Plan& plan, const Case& one, const MethodInput
 }
 
 const Generation* decoded(const MethodInput& input, size_t outcome) {
-  if (outcome >= input.outcomes.size()) return nullptr;
-  const auto* generation = std::get_if<std::shared_ptr<const Generation>>(&input.outcomes[outcome]);
-  return generation == nullptr ? nullptr : generation->get();
+  return generation_in(input.outcomes, outcome);
 }
 
 double recall_of(const Plan& plan, const Case& one, const Generation* generation) {

@@ -73,7 +73,7 @@ class OutputNodes final : public AnalysisMethod {
   [[nodiscard]] Result<AnalysisResult> compute(const MethodInput& input,
                                                const JobContext& /*job*/) const override {
     SACCADE_TRY(const Plan plan, read_plan(input));
-    if (plan.singles() == 0 || capture_at(input, plan.singles() - 1) == nullptr)
+    if (plan.singles() == 0 || capture_in(input.outcomes, plan.singles() - 1) == nullptr)
       return make_error(ErrorCode::cancelled, "cancelled");
     SACCADE_TRY(const std::vector<double> direct, direct_effects(plan, input));
     AnalysisResult result;

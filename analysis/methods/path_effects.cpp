@@ -149,9 +149,7 @@ RunRequest PathWork::request(const MethodInput& input, const TokenSequence& toke
 
 const Run* PathWork::run(size_t pair, bool corrupt) const {
   const size_t at = runs_ + pair + (corrupt ? plan_.pairs() : 0);
-  const auto* run =
-      at < input_.outcomes.size() ? std::get_if<std::shared_ptr<const Run>>(&input_.outcomes[at]) : nullptr;
-  return run == nullptr ? nullptr : run->get();
+  return run_in(input_.outcomes, at);
 }
 
 Result<std::vector<Wanted>> PathWork::next() const {
@@ -291,7 +289,7 @@ double PathWork::metric(size_t pair, bool corrupt) const {
 
 const KeptAnswer* PathWork::answer(size_t pair, size_t path) const {
   const size_t at = rest_ + plan_.pairs() + pair * plan_.paths.size() + path;
-  return at < input_.outcomes.size() ? std::get_if<KeptAnswer>(&input_.outcomes[at]) : nullptr;
+  return answer_in(input_.outcomes, at);
 }
 
 double PathWork::patched(size_t pair, size_t path) const {

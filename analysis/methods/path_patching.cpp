@@ -48,15 +48,12 @@ MethodInfo make_info() {
 }
 
 Result<PathPlan> read_plan(const MethodInput& input) {
-  if (!input.model)
-    return make_error(ErrorCode::invalid_argument,
-                      "path-patching needs the model, not only a capture of a run");
+  SACCADE_CHECK(require_model(input, "path-patching"));
   const auto& p = input.parameters;
   const ModelSpec& spec = input.model->spec();
   PathPlan plan;
   SACCADE_TRY(plan.metric, parse_metric(p["metric"].get<std::string>()));
-  SACCADE_TRY(plan.prompts, prompt_set(p["prompts"].get<std::string>(), *input.model, p["count"].get<int>(),
-                                       p["seed"].get<uint64_t>()));
+  SACCADE_TRY(plan.prompts, prompts_of(input));
   for (size_t pair = 0; pair < plan.pairs(); ++pair) {
     SACCADE_TRY(AlignedPositions positions,
                 aligned_positions(plan.prompts, pair, p["position"].get<std::string>()));

@@ -66,8 +66,7 @@ struct Plan {
 };
 
 Result<Plan> read_plan(const MethodInput& input) {
-  if (!input.model)
-    return make_error(ErrorCode::invalid_argument, "ph3 needs the model, not only a capture of a run");
+  SACCADE_CHECK(require_model(input, "ph3"));
   const auto& p = input.parameters;
   const ModelSpec& spec = input.model->spec();
   Plan plan;
@@ -275,8 +274,7 @@ class Ph3 final : public AnalysisMethod {
     for (size_t p = 0; p < prunings.size(); ++p) {
       const auto top = [&](size_t question) -> int32_t {
         const size_t at = begin + p * each + question;
-        const auto* answer =
-            at < input.outcomes.size() ? std::get_if<KeptAnswer>(&input.outcomes[at]) : nullptr;
+        const auto* answer = answer_in(input.outcomes, at);
         return answer == nullptr ? -1 : answer->top_id;
       };
       if (top(each - 1) < 0) return;  // stopped before

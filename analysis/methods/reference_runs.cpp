@@ -33,6 +33,12 @@ std::vector<ParameterInfo> prompt_parameters() {
           {"seed", "Seed", "Of the prompts, and of whatever else is drawn.", 1, 0, 1e9}};
 }
 
+Result<PromptSet> prompts_of(const MethodInput& input) {
+  const auto& p = input.parameters;
+  return prompt_set(p["prompts"].get<std::string>(), *input.model, p["count"].get<int>(),
+                    p["seed"].get<uint64_t>());
+}
+
 RunRequest reference_request(const MethodInput& input, const TokenSequence& tokens) {
   RunRequest request = input.base;
   request.tokens = tokens;

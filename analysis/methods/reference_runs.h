@@ -12,6 +12,8 @@ namespace saccade {
 
 // What every method asks for that is measured on prompt pairs: prompts, count, seed.
 [[nodiscard]] std::vector<ParameterInfo> prompt_parameters();
+// The set that those name, read with the input's model.
+[[nodiscard]] Result<PromptSet> prompts_of(const MethodInput& input);
 
 // A run of these tokens that keeps z of every layer, the residuals and the next-token logits, and nothing
 // else.

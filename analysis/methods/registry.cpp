@@ -39,6 +39,12 @@ constexpr std::array makers{
 
 }  // namespace
 
+Result<void> require_model(const MethodInput& input, std::string_view method) {
+  if (input.model) return {};
+  return make_error(ErrorCode::invalid_argument,
+                    fmt::format("{} needs the model, not only a capture of a run", method));
+}
+
 std::span<const std::unique_ptr<AnalysisMethod>> methods() {
   static const std::vector<std::unique_ptr<AnalysisMethod>> all = [] {
     std::vector<std::unique_ptr<AnalysisMethod>> made;

@@ -11,6 +11,7 @@
 #include "analysis/methods/head_fields.h"
 #include "analysis/methods/needle_plan.h"
 #include "analysis/methods/registry.h"
+#include "analysis/statistics/rank.h"
 
 namespace saccade {
 namespace {
@@ -203,7 +204,7 @@ class Retrieval final : public AnalysisMethod {
       for (const size_t half : {0, 1})
         halves[half].push_back(counts[half] > 0.0 ? sums[half] / counts[half] : 0.0);
     }
-    const double r = correlation(halves[0], halves[1]);
+    const double r = pearson(halves[0], halves[1]);
     if (std::isnan(r)) return;
     result.findings.push_back(fmt::format(
         "Half of the contexts give the same heads as the other half: their scores correlate with r = {:.3f}.",
@@ -214,17 +215,6 @@ class Retrieval final : public AnalysisMethod {
   static size_t half_of(const Plan& plan, const Samples& samples, size_t sample) {
     const Case& one = plan.cases[samples.kept[sample]];
     return (one.needle + one.length + one.depth) % 2;
-  }
-
-  static double correlation(const std::vector<double>& a, const std::vector<double>& b) {
-    const MeanInterval mean_a = mean_interval(a), mean_b = mean_interval(b);
-    double ab = 0.0, aa = 0.0, bb = 0.0;
-    for (size_t i = 0; i < a.size(); ++i) {
-      ab += (a[i] - mean_a.mean) * (b[i] - mean_b.mean);
-      aa += (a[i] - mean_a.mean) * (a[i] - mean_a.mean);
-      bb += (b[i] - mean_b.mean) * (b[i] - mean_b.mean);
-    }
-    return ab / std::sqrt(aa * bb);
   }
 
   // Mean recall of the test cases at each length and depth; their generations begin at `first` when masked.

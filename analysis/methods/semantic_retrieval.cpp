@@ -210,8 +210,7 @@ class SemanticRetrieval final : public AnalysisMethod {
   }
 
   static void add_what_if(const MethodInput& input, size_t outcome, AnalysisResult& result) {
-    if (outcome >= input.outcomes.size()) return;
-    const auto* answer = std::get_if<KeptAnswer>(&input.outcomes[outcome]);
+    const KeptAnswer* answer = answer_in(input.outcomes, outcome);
     if (answer == nullptr) return;
     result.findings.push_back(
         fmt::format("With the last token of this prompt seeing only what is kept ({} of {} tokens in every "

@@ -198,10 +198,8 @@ Result<std::vector<double>> direct_attribution(const MethodInput& input,
 }
 
 Result<void> describe_answer(const MethodInput& input, const JobContext& job, AnalysisResult& result) {
-  const auto* run =
-      input.outcomes.empty() ? nullptr : std::get_if<std::shared_ptr<const Run>>(&input.outcomes[0]);
-  if (run == nullptr) return make_error(ErrorCode::cancelled, "cancelled");
-  const std::shared_ptr<const Capture>& capture = (*run)->capture;
+  const std::shared_ptr<const Capture> capture = capture_in(input.outcomes, 0);
+  if (!capture) return make_error(ErrorCode::cancelled, "cancelled");
   const std::vector<NextToken> top = top_next(capture->last_logits, input.model->tokenizer(), 2);
   const auto shown = [&](const NextToken& next) {
     Token token;

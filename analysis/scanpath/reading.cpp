@@ -10,6 +10,7 @@
 #include <numeric>
 
 #include "analysis/scanpath/delimited_text.h"
+#include "analysis/statistics/rank.h"
 #include "core/base/files.h"
 
 namespace saccade {
@@ -59,20 +60,6 @@ void add_regression_paths(const std::vector<Run>& runs, std::vector<WordReading>
     for (size_t j = i; j < runs.size() && runs[j].word <= runs[i].word; ++j)
       measures[word].regression_path += runs[j].duration;
   }
-}
-
-std::vector<double> ranks_of(const std::vector<double>& values) {
-  std::vector<size_t> order(values.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::sort(order.begin(), order.end(), [&](size_t i, size_t j) { return values[i] < values[j]; });
-  std::vector<double> ranks(values.size());
-  for (size_t begin = 0; begin < order.size();) {
-    size_t end = begin;
-    while (end < order.size() && values[order[end]] == values[order[begin]]) ++end;
-    for (size_t i = begin; i < end; ++i) ranks[order[i]] = 0.5 * static_cast<double>(begin + end - 1);
-    begin = end;
-  }
-  return ranks;
 }
 
 constexpr std::array<std::array<std::string_view, 2>, 6> area_columns{{{"IA_ID", "word_index"},
@@ -215,15 +202,7 @@ Result<double> rank_correlation(const std::vector<double>& a, const std::vector<
     if (std::equal(values->begin() + 1, values->end(), values->begin()))
       return refuse("a rank correlation with numbers that are all equal");
   }
-  const std::vector<double> p = ranks_of(a), q = ranks_of(b);
-  const double mean = 0.5 * static_cast<double>(a.size() - 1);
-  double pq = 0.0, pp = 0.0, qq = 0.0;
-  for (size_t i = 0; i < p.size(); ++i) {
-    pq += (p[i] - mean) * (q[i] - mean);
-    pp += (p[i] - mean) * (p[i] - mean);
-    qq += (q[i] - mean) * (q[i] - mean);
-  }
-  return pq / std::sqrt(pp * qq);
+  return spearman(a, b);
 }
 
 }  // namespace saccade

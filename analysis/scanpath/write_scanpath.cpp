@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 
+#include "analysis/export/metadata.h"
 #include "core/base/files.h"
 
 namespace saccade {
@@ -16,23 +17,6 @@ std::string csv_cell(const std::string& text) {
   std::string quoted = "\"";
   for (const char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);
   return quoted + "\"";
-}
-
-std::string xml(const std::string& text) {
-  std::string escaped;
-  for (const char c : text) {
-    if (c == '&')
-      escaped += "&amp;";
-    else if (c == '<')
-      escaped += "&lt;";
-    else if (c == '>')
-      escaped += "&gt;";
-    else if (c == '"')
-      escaped += "&quot;";
-    else if (static_cast<unsigned char>(c) >= 0x20 || c == '\t' || c == '\n')
-      escaped += c;
-  }
-  return escaped;
 }
 
 std::string base64(std::span<const std::byte> bytes) {
@@ -100,7 +84,7 @@ std::string draw_legend(const ScanpathFigure& figure, const Scale& scale, Pictur
         fmt::format("<rect x=\"{0:.2f}\" y=\"{1:.2f}\" width=\"{0:.2f}\" height=\"{0:.2f}\" fill=\"{2}\"/>\n",
                     scale.font, y - 0.8 * scale.font, hex(scanpath_colour(i)));
     svg += fmt::format("<text x=\"{:.2f}\" y=\"{:.2f}\">{}, {} fixations</text>\n", 2.6 * scale.font, y,
-                       xml(drawn.label.empty() ? describe(drawn.path) : drawn.label),
+                       xml_escaped(drawn.label.empty() ? describe(drawn.path) : drawn.label),
                        drawn.path.fixations.size());
   }
   svg +=
@@ -161,7 +145,7 @@ Result<std::string> scanpath_svg(const ScanpathFigure& figure) {
       "<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n"
       "<svg width=\"{0}\" height=\"{4}\">\n<rect width=\"100%\" height=\"100%\" fill=\"#d6d6d6\"/>\n",
       size.width, static_cast<double>(size.height) + below, scale.font,
-      xml(figure.title.empty() ? "Scanpaths" : figure.title), size.height);
+      xml_escaped(figure.title.empty() ? "Scanpaths" : figure.title), size.height);
   if (!figure.picture.empty()) {
     SACCADE_TRY(const std::string kind, kind_of(figure.picture));
     svg += fmt::format(

@@ -36,29 +36,14 @@ std::vector<std::string> all_words(const Language& stories, const std::vector<st
   return words;
 }
 
-WordBpe learn_tokenizer(const std::vector<std::string>& words) {
-  std::vector<std::string> forms;
-  for (const auto& word : words) {
-    forms.push_back(" " + word);
-    forms.push_back(word);  // for the beginning of a text
-  }
-  return WordBpe::learn(forms);
-}
-
 }  // namespace
 
 FactLanguage::FactLanguage() : people_(Language::words_of_class("name")), values_(split(value_words)) {
   words_ = all_words(stories_, values_);
-  bpe_ = learn_tokenizer(words_);
+  bpe_ = WordBpe::of_bare(words_);
 }
 
-std::vector<std::string> FactLanguage::split_words() const {
-  std::vector<std::string> out;
-  for (const auto& word : words_)
-    for (const auto& form : {word, " " + word})
-      if (bpe_.encode(form).size() != 1) out.push_back(form);
-  return out;
-}
+std::vector<std::string> FactLanguage::split_words() const { return bpe_.split_forms(words_); }
 
 std::vector<FactLanguage::Fact> FactLanguage::draw_facts(Random& random, int32_t count) const {
   auto people = people_;

@@ -49,15 +49,6 @@ std::vector<std::string> all_words() {
   return words;
 }
 
-WordBpe learn_tokenizer(const std::vector<std::string>& words) {
-  std::vector<std::string> forms;
-  for (const auto& word : words) {
-    forms.push_back(" " + word);
-    forms.push_back(word);  // for the beginning of a text
-  }
-  return WordBpe::learn(forms);
-}
-
 void append(std::vector<int32_t>& ids, const std::vector<int32_t>& more) {
   ids.insert(ids.end(), more.begin(), more.end());
 }
@@ -80,17 +71,11 @@ struct Language::Cast {
   std::map<std::string_view, std::vector<std::string>> words;
 };
 
-Language::Language() : words_(all_words()), bpe_(learn_tokenizer(words_)) {
+Language::Language() : words_(all_words()), bpe_(WordBpe::of_bare(words_)) {
   for (const auto& word : words_) word_ids_.push_back(bpe_.encode(" " + word).front());
 }
 
-std::vector<std::string> Language::split_words() const {
-  std::vector<std::string> out;
-  for (const auto& word : words_)
-    for (const auto& form : {word, " " + word})
-      if (bpe_.encode(form).size() != 1) out.push_back(form);
-  return out;
-}
+std::vector<std::string> Language::split_words() const { return bpe_.split_forms(words_); }
 
 // A story has few people and things, so they recur; the classes not drawn here are free.
 Language::Cast Language::draw_cast(Random& random) const {

@@ -7,14 +7,6 @@
 namespace saccade {
 namespace {
 
-std::string name(const Head& head) { return fmt::format("{}.{}", head.layer, head.head); }
-
-std::string names(const std::vector<Head>& heads) {
-  std::string out;
-  for (const auto& head : heads) out += (out.empty() ? "" : ", ") + name(head);
-  return out.empty() ? "none" : out;
-}
-
 int64_t parameters(const Gpt2Shape& s) {
   const int64_t d = s.d_model, m = s.d_mlp;
   const int64_t layer = 4 * d * d + 4 * d + 2 * d * m + m + d + 4 * d;
@@ -111,10 +103,10 @@ std::string describe_heads(const Measurement& m) {
       "Previous-token heads (score over 0.5): {}. Induction heads (score over 0.5): {}.\n\n"
       "| head | previous | induction | duplicate | self | BOS | second copy without | receiver without |\n"
       "|:-----|---------:|----------:|----------:|-----:|----:|--------------------:|-----------------:|\n",
-      m.texts, m.half, m.intact.second, names(m.previous_heads), names(m.induction_heads));
+      m.texts, m.half, m.intact.second, names_of(m.previous_heads), names_of(m.induction_heads));
   for (const auto& r : m.heads)
     out += fmt::format("| {} | {:.3f} | {:.3f} | {:.3f} | {:.3f} | {:.3f} | {:.3f} | {:.2f} |\n",
-                       name(r.head), r.previous, r.induction, r.duplicate, r.self, r.first,
+                       name_of(r.head), r.previous, r.induction, r.duplicate, r.self, r.first,
                        r.loss_without.second, r.giving_without.difference);
   out +=
       "\n### What zeroing them costs\n\n"
@@ -122,8 +114,8 @@ std::string describe_heads(const Measurement& m) {
       "| zeroed | first copy | second copy |\n"
       "|:-------|-----------:|------------:|\n";
   out += zeroing_row("nothing", m.intact);
-  out += zeroing_row("induction heads (" + names(m.induction_heads) + ")", m.without_induction);
-  out += zeroing_row("previous-token heads (" + names(m.previous_heads) + ")", m.without_previous);
+  out += zeroing_row("induction heads (" + names_of(m.induction_heads) + ")", m.without_induction);
+  out += zeroing_row("previous-token heads (" + names_of(m.previous_heads) + ")", m.without_previous);
   for (size_t l = 0; l < m.without_layer.size(); ++l)
     out += zeroing_row(fmt::format("all heads of layer {}", l), m.without_layer[l]);
   return out + "\n" + describe_giving(m);

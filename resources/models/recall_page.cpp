@@ -5,14 +5,6 @@
 namespace saccade {
 namespace {
 
-std::string name(const Head& head) { return fmt::format("{}.{}", head.layer, head.head); }
-
-std::string names(const std::vector<Head>& heads) {
-  std::string out;
-  for (const auto& head : heads) out += (out.empty() ? "" : ", ") + name(head);
-  return out.empty() ? "none" : out;
-}
-
 std::string describe_model(const LlamaShape& s, const FactLanguage& language) {
   Random random(1);
   FactMixture mixture;
@@ -80,7 +72,7 @@ std::string describe_pruning(const LlamaShape& s, const RecallTraining& training
       "below: a retrieval score of a third means that only the first word is read in its own place, and the "
       "later ones one\n"
       "token later.\n\n",
-      training.learned_at, s.n_head, training.stay.front().layer, names(training.stay),
+      training.learned_at, s.n_head, training.stay.front().layer, names_of(training.stay),
       training.faded_at - training.learned_at, training.learned_at);
 }
 
@@ -115,15 +107,15 @@ std::string describe_recall(const RecallMeasurement& m) {
       "Retrieval heads (score of at least 0.1): {}.\n\n"
       "| head | retrieval | previous | first word without | later words without |\n"
       "|:-----|----------:|---------:|-------------------:|--------------------:|\n",
-      m.questions, m.texts, m.length, m.intact.first, m.intact.later, names(m.retrieval_heads));
+      m.questions, m.texts, m.length, m.intact.first, m.intact.later, names_of(m.retrieval_heads));
   for (const auto& r : m.heads)
-    out += fmt::format("| {} | {:.3f} | {:.3f} | {:.3f} | {:.3f} |\n", name(r.head), r.retrieval, r.previous,
-                       r.recall_without.first, r.recall_without.later);
+    out += fmt::format("| {} | {:.3f} | {:.3f} | {:.3f} | {:.3f} |\n", name_of(r.head), r.retrieval,
+                       r.previous, r.recall_without.first, r.recall_without.later);
   out +=
       "\n### What zeroing them costs\n\n| zeroed | first word | later words "
       "|\n|:-------|-----------:|------------:|\n";
   out += row("nothing", m.intact);
-  out += row("the retrieval heads (" + names(m.retrieval_heads) + ")", m.without_retrieval);
+  out += row("the retrieval heads (" + names_of(m.retrieval_heads) + ")", m.without_retrieval);
   out += row(fmt::format("as many others, drawn (mean of {} seeded draws)", m.draws), m.without_others);
   out += "\n### Length\n\n| tokens | first word | later words |\n|-------:|-----------:|------------:|\n";
   for (const auto& at : m.lengths) out += row(std::to_string(at.length), at.recall);

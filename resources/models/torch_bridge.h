@@ -1,15 +1,22 @@
-// Between the trainers' plain values and LibTorch. Only for .cpp files that include LibTorch anyway.
+// Between the trainers' plain values and LibTorch, for the files that hold a model. Nothing of the library is
+// included here: its types are only named.
 #pragma once
 
-#include <torch/torch.h>
-
 #include <exception>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "kernels/base/result.h"
 #include "resources/models/training.h"
+
+namespace at {
+class Tensor;
+}
+namespace torch::optim {
+class AdamW;
+}
 
 namespace saccade {
 
@@ -23,48 +30,16 @@ auto guarded(const char* what, Body body) -> Result<decltype(body())> {
   }
 }
 
-inline std::vector<float> to_vector(const torch::Tensor& tensor) {
-  const auto flat = tensor.detach().contiguous();
-  return {flat.data_ptr<float>(), flat.data_ptr<float>() + flat.numel()};
-}
+using NamedWeights = std::vector<std::pair<std::string, at::Tensor>>;
 
-inline torch::Tensor to_tensor(const TokenBatch& batch) {
-  return torch::tensor(batch.ids, torch::kInt32).to(torch::kInt64).view({batch.texts(), batch.length});
-}
-
-using NamedWeights = std::vector<std::pair<std::string, torch::Tensor>>;
-
-inline std::vector<NamedTensor> to_named(const NamedWeights& weights) {
-  std::vector<NamedTensor> out;
-  for (const auto& [name, tensor] : weights) out.push_back({name, tensor.sizes().vec(), to_vector(tensor)});
-  return out;
-}
+std::vector<float> to_vector(const at::Tensor& tensor);
+at::Tensor to_tensor(const TokenBatch& batch);  // ids, [text, position]
+std::vector<NamedTensor> to_named(const NamedWeights& weights);
 
 // AdamW (Loshchilov and Hutter 2019); matrices decay, vectors do not.
-inline std::unique_ptr<torch::optim::AdamW> adam_w(const NamedWeights& weights, double weight_decay) {
-  std::vector<torch::Tensor> matrices, vectors;
-  for (const auto& [name, tensor] : weights) (tensor.dim() == 2 ? matrices : vectors).push_back(tensor);
-  const auto options = [](double decay) {
-    return std::make_unique<torch::optim::AdamWOptions>(
-        torch::optim::AdamWOptions(1e-3).betas({0.9, 0.98}).weight_decay(decay));
-  };
-  std::vector<torch::optim::OptimizerParamGroup> groups;
-  groups.emplace_back(matrices, options(weight_decay));
-  groups.emplace_back(vectors, options(0.0));
-  return std::make_unique<torch::optim::AdamW>(groups);
-}
-
+std::unique_ptr<torch::optim::AdamW> adam_w(const NamedWeights& weights, double weight_decay);
 // From a loss to new weights: gradients, clipped to `largest_norm`, one step at `learning_rate`.
-inline void descend(torch::optim::AdamW& optimizer, const NamedWeights& weights, const torch::Tensor& loss,
-                    double learning_rate, double largest_norm) {
-  for (auto& group : optimizer.param_groups())
-    static_cast<torch::optim::AdamWOptions&>(group.options()).lr(learning_rate);
-  optimizer.zero_grad();
-  loss.backward();
-  std::vector<torch::Tensor> tensors;
-  for (const auto& entry : weights) tensors.push_back(entry.second);
-  torch::nn::utils::clip_grad_norm_(tensors, largest_norm);
-  optimizer.step();
-}
+void descend(torch::optim::AdamW& optimizer, const NamedWeights& weights, const at::Tensor& loss,
+             double learning_rate, double largest_norm);
 
 }  // namespace saccade

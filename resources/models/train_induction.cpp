@@ -2,7 +2,6 @@
 //
 // The schedule is counted in steps, never in time, so that a seed gives one model. Progress goes to stderr,
 // what the heads do to stdout. Exit 0 done, 1 failed, 2 wrong usage.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -14,6 +13,7 @@
 #include "resources/models/language.h"
 #include "resources/models/measure.h"
 #include "resources/models/page.h"
+#include "resources/models/trainer_main.h"
 
 namespace saccade {
 namespace {
@@ -111,14 +111,6 @@ int main(int argc, char** argv) {
   app.add_option("--seed", settings.seed, "seed of weights and texts")->capture_default_str();
   app.add_option("--minutes", settings.minutes, "give up, writing nothing, when it takes longer")
       ->capture_default_str();
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : 2;
-  }
-  if (const auto done = saccade::make_demo(settings); !done.ok()) {
-    std::fprintf(stderr, "saccade-train-induction: %s\n", done.error().to_string().c_str());
-    return 1;
-  }
-  return 0;
+  return saccade::trainer_main(app, argc, argv, "saccade-train-induction",
+                               [&] { return saccade::make_demo(settings); });
 }

@@ -3,7 +3,6 @@
 //
 // The schedule is counted in steps, never in time, so that a seed gives one model. Progress goes to stderr,
 // what the heads do to stdout. Exit 0 done, 1 failed, 2 wrong usage.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -15,6 +14,7 @@
 #include "resources/models/llama.h"
 #include "resources/models/recall_measure.h"
 #include "resources/models/recall_page.h"
+#include "resources/models/trainer_main.h"
 
 namespace saccade {
 namespace {
@@ -221,14 +221,6 @@ int main(int argc, char** argv) {
   app.add_option("--steps", settings.steps, "steps of learning; pruning adds 30 %")->capture_default_str();
   app.add_option("--minutes", settings.minutes, "give up, writing nothing, when it takes longer")
       ->capture_default_str();
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : 2;
-  }
-  if (const auto done = saccade::make_demo(settings); !done.ok()) {
-    std::fprintf(stderr, "saccade-train-recall: %s\n", done.error().to_string().c_str());
-    return 1;
-  }
-  return 0;
+  return saccade::trainer_main(app, argc, argv, "saccade-train-recall",
+                               [&] { return saccade::make_demo(settings); });
 }

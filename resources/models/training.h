@@ -38,4 +38,7 @@ struct Head {
   auto operator<=>(const Head&) const = default;
 };
 
+[[nodiscard]] std::string name_of(const Head& head);                 // "1.4"
+[[nodiscard]] std::string names_of(const std::vector<Head>& heads);  // "1.4, 1.5"; "none"
+
 }  // namespace saccade

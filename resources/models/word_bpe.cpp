@@ -128,4 +128,21 @@ std::string WordBpe::spelling(int32_t id) const {
   return out;
 }
 
+WordBpe WordBpe::of_bare(const std::vector<std::string>& words) {
+  std::vector<std::string> forms;
+  for (const auto& word : words) {
+    forms.push_back(" " + word);
+    forms.push_back(word);
+  }
+  return learn(forms);
+}
+
+std::vector<std::string> WordBpe::split_forms(const std::vector<std::string>& words) const {
+  std::vector<std::string> out;
+  for (const auto& word : words)
+    for (const auto& form : {word, " " + word})
+      if (encode(form).size() != 1) out.push_back(form);
+  return out;
+}
+
 }  // namespace saccade

@@ -21,6 +21,10 @@ class WordBpe {
  public:
   // Words as they occur in text: " cat" with its space, "Mary" for the beginning of a text.
   static WordBpe learn(const std::vector<std::string>& words);
+  // Of bare words: each with the space before it, and without for the beginning of a text.
+  static WordBpe of_bare(const std::vector<std::string>& words);
+  // Those forms of bare words that are not one token each.
+  [[nodiscard]] std::vector<std::string> split_forms(const std::vector<std::string>& words) const;
 
   // Letter runs (with the space before them) and runs of anything else are encoded separately, as GPT-2's
   // pattern does for such text; no special tokens are added or parsed.

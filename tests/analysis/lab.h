@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "analysis/run_method.h"
 #include "core/model/model.h"
 #include "core/run/runner.h"
@@ -39,5 +41,18 @@ struct Lab {
     return run_method(**found, parameters, run("The cat sat."), {model, runner.get(), journal}, job);
   }
 };
+
+// demo:induction, opened once per program.
+inline const Lab& demo() {
+  static const Lab lab = Lab::open("demo:induction");
+  return lab;
+}
+
+// Null where the result has no such table.
+inline const Table* table_of(const AnalysisResult& result, const std::string& name) {
+  const auto found = std::find_if(result.tables.begin(), result.tables.end(),
+                                  [&](const Table& table) { return table.name == name; });
+  return found == result.tables.end() ? nullptr : &*found;
+}
 
 }  // namespace saccade

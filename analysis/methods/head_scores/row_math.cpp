@@ -9,36 +9,10 @@
 #include <numeric>
 #include <utility>
 
+#include "analysis/statistics/rank.h"
+
 namespace saccade::head_scores {
 namespace {
-
-// Mean ranks of values, ties sharing theirs; counting from 0.
-std::vector<double> ranks_of(std::span<const float> values) {
-  std::vector<size_t> order(values.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return values[a] < values[b]; });
-  std::vector<double> ranks(values.size());
-  for (size_t begin = 0; begin < order.size();) {
-    size_t end = begin;
-    while (end < order.size() && values[order[end]] == values[order[begin]]) ++end;
-    for (size_t i = begin; i < end; ++i) ranks[order[i]] = static_cast<double>(begin + end - 1) / 2.0;
-    begin = end;
-  }
-  return ranks;
-}
-
-double correlation(std::span<const double> x, std::span<const double> y) {
-  const auto n = static_cast<double>(x.size());
-  const double mean_x = std::accumulate(x.begin(), x.end(), 0.0) / n,
-               mean_y = std::accumulate(y.begin(), y.end(), 0.0) / n;
-  double xy = 0.0, xx = 0.0, yy = 0.0;
-  for (size_t i = 0; i < x.size(); ++i) {
-    xy += (x[i] - mean_x) * (y[i] - mean_y);
-    xx += (x[i] - mean_x) * (x[i] - mean_x);
-    yy += (y[i] - mean_y) * (y[i] - mean_y);
-  }
-  return xx > 0.0 && yy > 0.0 ? xy / std::sqrt(xx * yy) : std::numeric_limits<double>::quiet_NaN();
-}
 
 // Pairs i < j with values[i] > values[j], by merging.
 int64_t inversions(std::span<float> values, std::vector<float>& scratch) {
@@ -120,7 +94,8 @@ double gini(std::span<const float> ascending) {
 
 Monotonicity monotonicity(std::span<const float> scores, std::span<const float> weights) {
   Monotonicity result;
-  result.spearman = correlation(ranks_of(scores), ranks_of(weights));
+  result.spearman = spearman(std::vector<double>(scores.begin(), scores.end()),
+                             std::vector<double>(weights.begin(), weights.end()));
   // In the order of the scores (of equal ones: of the weights), a discordant pair is an inversion of the
   // weights.
   std::vector<size_t> order(scores.size());

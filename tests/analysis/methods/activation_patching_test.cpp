@@ -13,11 +13,6 @@ namespace {
 
 using testing::HasSubstr;
 
-const Lab& demo() {
-  static const Lab lab = Lab::open("demo:induction");
-  return lab;
-}
-
 std::shared_ptr<const Run> run_with(const TokenSequence& tokens, const std::vector<std::string>& edits,
                                     const std::shared_ptr<const Capture>& other = nullptr) {
   RunRequest request = demo().runner->request(tokens);

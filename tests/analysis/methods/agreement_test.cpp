@@ -14,11 +14,6 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-const Lab& demo() {
-  static const Lab lab = Lab::open("demo:induction", 1);
-  return lab;
-}
-
 HostTensor matrix(std::vector<int64_t> shape, const std::vector<float>& values) {
   HostTensor made(std::move(shape));
   std::copy(values.begin(), values.end(), made.mutable_values().begin());

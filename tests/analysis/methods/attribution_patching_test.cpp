@@ -13,18 +13,6 @@ namespace {
 
 using testing::HasSubstr;
 
-const Lab& demo() {
-  static const Lab lab = Lab::open("demo:induction", 1);
-  return lab;
-}
-
-const Table& table_of(const AnalysisResult& result, const std::string& name) {
-  for (const Table& table : result.tables)
-    if (table.name == name) return table;
-  ADD_FAILURE() << "no table " << name;
-  return result.tables.at(0);
-}
-
 double number(const Cell& cell) { return std::get<double>(cell); }
 std::string text(const Cell& cell) { return std::get<std::string>(cell); }
 
@@ -80,10 +68,11 @@ TEST_P(Edges, the_edges_out_of_a_node_sum_to_its_effect) {
       "attribution-patching", {{"count", 2}, {"steps", GetParam()}, {"edges", 100000}, {"exact", false}});
   ASSERT_TRUE(result.ok()) << result.error().to_string();
   std::map<std::string, double> out;
-  for (const auto& row : table_of(*result, "edges").rows) out[text(row[0])] += number(row[2]);
-  const Table& nodes = table_of(*result, "nodes");
-  EXPECT_EQ(out.size(), nodes.rows.size() + 1) << "every node and the embedding";
-  for (const auto& row : nodes.rows) EXPECT_NEAR(out.at(text(row[0])), number(row[1]), 1e-4) << text(row[0]);
+  const Table *edges = table_of(*result, "edges"), *nodes = table_of(*result, "nodes");
+  ASSERT_TRUE(edges && nodes);
+  for (const auto& row : edges->rows) out[text(row[0])] += number(row[2]);
+  EXPECT_EQ(out.size(), nodes->rows.size() + 1) << "every node and the embedding";
+  for (const auto& row : nodes->rows) EXPECT_NEAR(out.at(text(row[0])), number(row[1]), 1e-4) << text(row[0]);
   const HostTensor& residual =
       result->field(GetParam() > 0 ? "resid_integrated" : "resid_attribution")->values;
   double embed = 0.0;
@@ -113,7 +102,8 @@ TEST(AttributionPatching, exact_effects_are_those_of_activation_patching_and_cor
   EXPECT_THAT(result->findings, testing::Contains(HasSubstr("Kendall")));
   EXPECT_NE(result->field("mlp_exact"), nullptr);
   EXPECT_NE(result->field("resid_exact"), nullptr);
-  EXPECT_LE(table_of(*result, "edges").rows.size(), 200U);
+  ASSERT_NE(table_of(*result, "edges"), nullptr);
+  EXPECT_LE(table_of(*result, "edges")->rows.size(), 200U);
 }
 
 TEST(AttributionPatching, other_metrics_and_bad_input) {

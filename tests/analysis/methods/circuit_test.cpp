@@ -14,17 +14,6 @@ namespace {
 
 using testing::HasSubstr;
 
-const Lab& demo() {
-  static const Lab lab = Lab::open("demo:induction");
-  return lab;
-}
-
-const Table* table_of(const AnalysisResult& result, const std::string& name) {
-  const auto found = std::find_if(result.tables.begin(), result.tables.end(),
-                                  [&](const Table& table) { return table.name == name; });
-  return found == result.tables.end() ? nullptr : &*found;
-}
-
 double number(const Cell& cell) { return std::get<double>(cell); }
 
 TEST(Circuit, keeping_only_the_circuit_is_a_plain_run_with_all_other_heads_at_their_mean) {

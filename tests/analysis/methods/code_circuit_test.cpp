@@ -17,17 +17,6 @@ namespace {
 
 using testing::HasSubstr;
 
-const Lab& demo() {
-  static const Lab lab = Lab::open("demo:induction");
-  return lab;
-}
-
-const Table* table_of(const AnalysisResult& result, const std::string& name) {
-  const auto found = std::find_if(result.tables.begin(), result.tables.end(),
-                                  [&](const Table& table) { return table.name == name; });
-  return found == result.tables.end() ? nullptr : &*found;
-}
-
 // Points around `centres` corners of a cube, in turn.
 HostTensor clouds(int64_t count, int32_t centres, float spread) {
   std::mt19937_64 random(5);

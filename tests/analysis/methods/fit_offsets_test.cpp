@@ -18,11 +18,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using Vectors = std::vector<std::vector<double>>;
 
-const Lab& demo() {
-  static const Lab lab = Lab::open("demo:induction", 1);
-  return lab;
-}
-
 TEST(OffsetFit, the_worked_example_of_an_offset) {
   const std::vector<double> z{1.0, 2.0}, a{0.5, 0.0}, v{0.0, -1.0};
   EXPECT_THAT(offset_z(z, a, v), ElementsAre(1.5, 1.0));

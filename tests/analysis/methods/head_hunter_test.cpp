@@ -12,11 +12,6 @@ namespace {
 
 using testing::HasSubstr;
 
-const Lab& demo() {
-  static const Lab lab = Lab::open("demo:induction", 1);
-  return lab;
-}
-
 double mean_with(const PromptSet& prompts, const std::vector<std::string>& heads, const std::string& verb) {
   double sum = 0.0;
   for (const PromptPair& pair : prompts.pairs) {

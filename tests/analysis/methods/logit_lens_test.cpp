@@ -13,11 +13,6 @@ namespace {
 
 using testing::HasSubstr;
 
-const Lab& demo() {
-  static const Lab lab = Lab::open("demo:induction");
-  return lab;
-}
-
 // Final LayerNorm and W_U in float64.
 std::vector<double> unembedded(const Lab& lab, std::span<const float> residual) {
   const WeightReader weights(lab.model);

@@ -14,17 +14,6 @@ namespace {
 
 using testing::HasSubstr;
 
-const Lab& demo() {
-  static const Lab lab = Lab::open("demo:induction");
-  return lab;
-}
-
-const Table* table_of(const AnalysisResult& result, const std::string& name) {
-  const auto found = std::find_if(result.tables.begin(), result.tables.end(),
-                                  [&](const Table& table) { return table.name == name; });
-  return found == result.tables.end() ? nullptr : &*found;
-}
-
 TEST(MultipleChoice, the_twin_has_another_right_letter_at_the_same_places) {
   for (const std::string& format : choice_formats()) {
     const auto prompts = choice_prompts(format, *demo().model, 3, 2);

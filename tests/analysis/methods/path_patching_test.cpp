@@ -67,11 +67,6 @@ double metric_of(const Run& run, const PromptPair& pair) {
   return value_of(Metric::logit_difference, run.capture->last_logits, pair, nullptr);
 }
 
-const Lab& demo() {
-  static const Lab lab = Lab::open("demo:induction");
-  return lab;
-}
-
 struct Case {
   std::string receivers, position;
   std::vector<std::string> slow;

@@ -14,11 +14,6 @@ namespace {
 
 using testing::HasSubstr;
 
-const Lab& demo() {
-  static const Lab lab = Lab::open("demo:induction");
-  return lab;
-}
-
 class Conflicts : public testing::Test {
  protected:
   void SetUp() override {

@@ -17,11 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 using testing::HasSubstr;
 
-const Lab& demo() {
-  static const Lab lab = Lab::open("demo:induction");
-  return lab;
-}
-
 double logit_difference(const Lab& lab, const TokenSequence& tokens, const std::vector<std::string>& edits,
                         const PromptPair& pair, const std::shared_ptr<const Capture>& other = nullptr) {
   RunRequest request = lab.runner->request(tokens);

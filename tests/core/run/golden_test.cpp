@@ -10,6 +10,7 @@
 
 #include "core/capture/attention_map.h"
 #include "tests/core/run/fixtures.h"
+#include "tests/core/run/golden_page.h"
 
 namespace saccade {
 namespace {
@@ -39,28 +40,11 @@ struct Variant {
 };
 
 std::vector<Variant>& variants() {
-  static std::vector<Variant> list = [] {
-    std::vector<Variant> found;
-    std::ifstream file(fixtures::golden("index.json"));
-    for (const auto& row : nlohmann::json::parse(file))
-      found.push_back({row["name"], row["model_type"], row["special"]});
-    return found;
-  }();
+  static std::vector<Variant> list = fixtures::variants_in<Variant>(fixtures::golden("index.json"));
   return list;
 }
 
-std::vector<std::string> names() {
-  std::vector<std::string> list;
-  for (const Variant& variant : variants()) list.push_back(variant.name);
-  return list;
-}
-
-// "3e-06": rounded up, so that the page changes only when a difference grows by its first digit.
-std::string rounded_up(double value) {
-  if (value <= 0.0) return "0";
-  const double unit = std::pow(10.0, std::floor(std::log10(value)));
-  return fmt::format("{:.0e}", std::ceil(value / unit) * unit);
-}
+using fixtures::rounded_up;
 
 // Writes the page of measured differences beside the build; scripts/update_families.sh copies it to
 // core/model/FAMILIES.md.
@@ -217,7 +201,7 @@ TEST_P(Golden, decoding_with_a_cache_equals_a_run_over_the_whole_text) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, Golden, testing::ValuesIn(names()),
+INSTANTIATE_TEST_SUITE_P(Families, Golden, testing::ValuesIn(fixtures::names_of(variants())),
                          [](const auto& info) { return info.param; });
 
 TEST(FamiliesPage, names_every_variant_that_is_tested) {

@@ -10,6 +10,7 @@
 
 #include "core/capture/attention_map.h"
 #include "core/run/similarity.h"
+#include "tests/core/run/golden_page.h"
 #include "tests/core/run/vision_fixtures.h"
 
 namespace saccade {
@@ -25,27 +26,11 @@ struct Variant {
 };
 
 std::vector<Variant>& variants() {
-  static std::vector<Variant> list = [] {
-    std::vector<Variant> found;
-    std::ifstream file(fixtures::vision_golden("index.json"));
-    for (const auto& row : nlohmann::json::parse(file))
-      found.push_back({row["name"], row["model_type"], row["special"]});
-    return found;
-  }();
+  static std::vector<Variant> list = fixtures::variants_in<Variant>(fixtures::vision_golden("index.json"));
   return list;
 }
 
-std::vector<std::string> names() {
-  std::vector<std::string> list;
-  for (const Variant& variant : variants()) list.push_back(variant.name);
-  return list;
-}
-
-std::string rounded_up(double value) {
-  if (value <= 0.0) return "0";
-  const double unit = std::pow(10.0, std::floor(std::log10(value)));
-  return fmt::format("{:.0e}", std::ceil(value / unit) * unit);
-}
+using fixtures::rounded_up;
 
 // The second part of core/model/FAMILIES.md; scripts/update_families.sh puts it there.
 class Page : public testing::Environment {
@@ -147,7 +132,7 @@ TEST_P(VisionGolden, texts_of_a_pair_and_their_similarity_equal_those_of_transfo
   expect_near({&logit, 1}, numbers_.floats("similarity"), answer_bound, variant().answers);
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, VisionGolden, testing::ValuesIn(names()),
+INSTANTIATE_TEST_SUITE_P(Families, VisionGolden, testing::ValuesIn(fixtures::names_of(variants())),
                          [](const auto& info) { return info.param; });
 
 TEST(FamiliesPage, names_every_variant_that_reads_pictures) {

@@ -59,7 +59,7 @@ folder = pathlib.Path(sys.argv[1])
 (folder / "packed").write_bytes(header + struct.pack("<II", 15, len(packed)) + packed)
 END
     seeds=("$work"/mat/*) ;;
-  gaze_table) files=(kernels/base/result.cpp core/base/files.cpp analysis/scanpath/{delimited_text,fixation_report,mat_file,osie_file,reading,scanpath,write_scanpath}.cpp)
+  gaze_table) files=(kernels/base/result.cpp core/base/files.cpp analysis/export/metadata.cpp analysis/statistics/rank.cpp analysis/scanpath/{delimited_text,fixation_report,mat_file,osie_file,reading,scanpath,write_scanpath}.cpp)
     mkdir -p "$work/tables"
     printf 'subject\timage\tindex\tfix_x\tfix_y\tduration\tword\n1\ta.jpg\t1\t10.5\t20\t250\t3\n1\ta.jpg\t2\tNaN\t2\t1\t\n' >"$work/tables/tabs"
     printf '"x";"y";"dur"\r\n"1,5";2;0,3\r\n' >"$work/tables/semicolons"

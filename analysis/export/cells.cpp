@@ -47,7 +47,7 @@ class Strip {
   // The value at one fetched element, NaN where nothing can be seen.
   [[nodiscard]] double value(int64_t row, int64_t column) const {
     const int64_t query = begin_ + row * fetch_, key = request_->columns_begin + column * fetch_;
-    if (request_->map->capture().spec.causal && key > query + fetch_ - 1) return invisible;
+    if (request_->map->causal() && key > query + fetch_ - 1) return invisible;
     if (fetch_ == 1) {
       if (request_->scale.hides(key)) return invisible;
       const bool out = knocked_out(*request_->map, query, key);

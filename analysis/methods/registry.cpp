@@ -32,6 +32,7 @@ constexpr std::array makers{
     &make_fit_offsets,
     &make_head_hunter,
     &make_moa_influence,
+    &make_segment_order,
     &make_sinks,
     &make_verbalize,
     // clang-format on

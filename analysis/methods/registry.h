@@ -28,6 +28,7 @@ namespace saccade {
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_fit_offsets();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_head_hunter();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_moa_influence();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_segment_order();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_sinks();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_verbalize();
 

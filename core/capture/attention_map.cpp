@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <bit>
+#include <optional>
 
 #include "core/run/layer_attention.h"
+#include "core/run/order_free.h"
 
 namespace saccade {
 namespace {
@@ -40,10 +42,22 @@ Result<void> check_edits_of(const LayerCapture& layer, HeadId head, int32_t n_he
                   to_string(head), count, n_token));
 }
 
+Result<void> check_segments_of(const LayerCapture& layer, HeadId head, int32_t n_head, int64_t n_token) {
+  if (layer.segments.empty()) return {};
+  const std::vector<int64_t> expected{n_head, n_token, static_cast<int64_t>(layer.segments.size()) - 1};
+  if (layer.segment_shifts.shape() == expected && layer.segments.front() >= 0 &&
+      layer.segments.back() <= n_token && std::is_sorted(layer.segments.begin(), layer.segments.end()))
+    return {};
+  return make_error(ErrorCode::bad_format,
+                    fmt::format("head {}: segments {} with shifts [{}] do not fit {} heads and {} tokens",
+                                to_string(head), fmt::join(layer.segments, ", "),
+                                fmt::join(layer.segment_shifts.shape(), ", "), n_head, n_token));
+}
+
 // Whether a part of another map may stand in cells that the mask hides.
-bool replaces_cells(const TileInput& input, HeadId head) {
+bool replaces_cells(const TileInput& input, int64_t head) {
   if (input.edits.empty()) return false;
-  const std::vector<WeightEdit>& edits = input.edits[static_cast<size_t>(head.head.value)].weights;
+  const std::vector<WeightEdit>& edits = input.edits[static_cast<size_t>(head)].weights;
   return std::any_of(edits.begin(), edits.end(),
                      [](const WeightEdit& edit) { return edit.kind == WeightEditKind::replace; });
 }
@@ -76,6 +90,7 @@ Result<AttentionMap> AttentionMap::of(std::shared_ptr<const Capture> capture, He
                                   to_string(head), fmt::join(q_found, ", "), fmt::join(k_found, ", "),
                                   fmt::join(layer->lse.shape(), ", "), n, spec.n_head, d, spec.n_kv_head));
   SACCADE_CHECK(check_edits_of(*layer, head, spec.n_head, n));
+  SACCADE_CHECK(check_segments_of(*layer, head, spec.n_head, n));
   AttentionMap map;
   map.head_ = head;
   map.kernels_ = &kernels;
@@ -91,15 +106,48 @@ Result<AttentionMap> AttentionMap::of(std::shared_ptr<const Capture> capture, He
   for (const HostTensor& factors : layer->row_factors)
     parts->row_factors.push_back(factors.empty() ? nullptr : factors.data());
   map.input_.row_factors = parts->row_factors;
-  map.parts_ = std::move(parts);
+  map.kernel_head_ = h;
   map.capture_ = std::move(capture);
+  if (!layer->segments.empty()) map.take_order_free(*layer, *parts);
+  map.parts_ = std::move(parts);
   return map;
+}
+
+void AttentionMap::take_order_free(const LayerCapture& layer, Parts& parts) {
+  const int32_t l = head_.layer.value, h = head_.head.value;
+  const auto at = static_cast<size_t>(h);
+  const ModelSpec& spec = capture_->spec;
+  const int64_t n = capture_->n_token();
+  const RotarySpec* rotary = spec.rotary_of(l);
+  std::optional<RotaryTable> table;
+  if (rotary != nullptr) table = order_free::shift_table(*rotary, layer.segments);
+  parts.q = order_free::slot_queries(layer.q_values(), layer.segment_shifts, table ? &*table : nullptr, h, 1);
+  parts.k = order_free::slot_keys(layer.segments, layer.k_values(), spec.kv_head_of(h), 1);
+  const int64_t d = parts.q.shape()[2];
+  kernel_head_ = 0;
+  input_.shape = {n, n, 1, 1, d, 0};
+  input_.q = {parts.q.data(), d, d};
+  input_.k = {parts.k.data(), d, d};
+  input_.lse += h * n;
+  input_.mask.causal = false;
+  parts.knockouts.push_back(order_free::hidden(layer.segments, 0, n, n));
+  if (!layer.knockouts.empty())
+    parts.knockouts[0].insert(parts.knockouts[0].end(), layer.knockouts[at].begin(),
+                              layer.knockouts[at].end());
+  input_.mask.knockouts = parts.knockouts;
+  if (!input_.edits.empty()) input_.edits = input_.edits.subspan(at, 1);
+  if (!input_.row_factors.empty()) input_.row_factors = input_.row_factors.subspan(at, 1);
 }
 
 Result<AttentionMap> AttentionMap::before_weight_edits(std::shared_ptr<const Capture> capture, HeadId head,
                                                        const KernelSet& kernels) {
   SACCADE_TRY(AttentionMap map, of(std::move(capture), head, kernels));
-  auto parts = std::make_shared<Parts>();
+  auto parts = std::make_shared<Parts>(*map.parts_);
+  if (!parts->q.empty()) {
+    map.input_.q.data = parts->q.data();
+    map.input_.k.data = parts->k.data();
+    map.input_.mask.knockouts = parts->knockouts;
+  }
   parts->score_plans.assign(map.input_.edits.begin(), map.input_.edits.end());
   for (HeadPlan& plan : parts->score_plans) plan.weights.clear();
   map.input_.edits = parts->score_plans;
@@ -111,7 +159,7 @@ Result<AttentionMap> AttentionMap::before_weight_edits(std::shared_ptr<const Cap
 bool AttentionMap::masked(int64_t rows_begin, int64_t rows_end, int64_t columns_begin,
                           int64_t columns_end) const {
   if (rows_begin >= rows_end || columns_begin >= columns_end) return true;
-  if (replaces_cells(input_, head_)) return false;
+  if (replaces_cells(input_, kernel_head_)) return false;
   const AttentionMask& mask = input_.mask;
   const bool later = mask.causal && columns_begin > rows_end - 1;
   const bool left_behind = mask.window > 0 && rows_begin - (columns_end - 1) >= mask.window;
@@ -131,7 +179,7 @@ Result<Tile> AttentionMap::tile(int64_t rows_begin, int64_t rows_end, int64_t co
                     "within 0:{} and a power of two",
                     to_string(head_), rows_begin, rows_end, columns_begin, columns_end, lod, size()));
   Tile tile;
-  tile.request = {head_.head.value, rows_begin, rows_end, columns_begin, columns_end, lod};
+  tile.request = {kernel_head_, rows_begin, rows_end, columns_begin, columns_end, lod};
   tile.rows = ceil_div(rows_end - rows_begin, lod);
   tile.columns = ceil_div(columns_end - columns_begin, lod);
   tile.block_max = HostTensor({tile.rows, tile.columns});
@@ -156,7 +204,7 @@ Result<void> AttentionMap::rows(int64_t begin, int64_t end, int64_t columns, std
                       fmt::format("map of {}: queries {}:{} of {} keys do not fit {} numbers",
                                   to_string(head_), begin, end, columns, out.size()));
   if (out.empty()) return {};
-  return kernels_->tile(input_, {head_.head.value, begin, end, 0, columns, 1}, {out.data(), nullptr});
+  return kernels_->tile(input_, {kernel_head_, begin, end, 0, columns, 1}, {out.data(), nullptr});
 }
 
 Result<float> AttentionMap::weight(int64_t query, int64_t key) const {
@@ -176,8 +224,7 @@ Result<std::vector<float>> AttentionMap::weights_at(std::span<const int32_t> que
                       fmt::format("map of {}: expected as many keys as queries, found {} and {}",
                                   to_string(head_), key.size(), query.size()));
   std::vector<float> weights(query.size());
-  if (!weights.empty())
-    SACCADE_CHECK(kernels_->weights_at(input_, head_.head.value, query, key, weights.data()));
+  if (!weights.empty()) SACCADE_CHECK(kernels_->weights_at(input_, kernel_head_, query, key, weights.data()));
   return weights;
 }
 

@@ -31,6 +31,8 @@ class AttentionMap {
   [[nodiscard]] HeadId head() const { return head_; }
   [[nodiscard]] int64_t size() const { return capture_->n_token(); }  // queries = keys
   [[nodiscard]] const Capture& capture() const { return *capture_; }
+  // Whether no query sees a later key.
+  [[nodiscard]] bool causal() const { return input_.mask.causal; }
   // Whether causality or the window alone leaves nothing in these queries and keys: no need to look.
   [[nodiscard]] bool masked(int64_t rows_begin, int64_t rows_end, int64_t columns_begin,
                             int64_t columns_end) const;
@@ -50,11 +52,16 @@ class AttentionMap {
   struct Parts {
     std::vector<HeadPlan> score_plans;
     std::vector<const float*> row_factors;
+    // Of a layer whose segments have no order: this head alone, as a model of one head would have it.
+    HostTensor q, k;
+    std::vector<std::vector<EdgeRect>> knockouts;
   };
+  void take_order_free(const LayerCapture& layer, Parts& parts);
 
   std::shared_ptr<const Capture> capture_;
   std::shared_ptr<const Parts> parts_;
   HeadId head_;
+  int64_t kernel_head_ = 0;  // which of input_'s heads that is
   const KernelSet* kernels_ = nullptr;
   TileInput input_;
 };

@@ -8,7 +8,8 @@ namespace saccade {
 
 int64_t LayerCapture::bytes() const {
   const HeadStatistics& s = statistics;
-  int64_t total = resid_pre.bytes() + q.bytes() + k.bytes() + q_bf16.bytes() + k_bf16.bytes() + lse.bytes();
+  int64_t total = segment_shifts.bytes() + resid_pre.bytes() + q.bytes() + k.bytes() + q_bf16.bytes() +
+                  k_bf16.bytes() + lse.bytes();
   for (const HostTensor* tensor : {&s.entropy, &s.max_weight, &s.sink_mass, &s.local_mass, &s.mean_distance,
                                    &s.received, &s.received_max, &s.value_mass, &s.block_max, &s.block_mass})
     total += tensor->bytes();

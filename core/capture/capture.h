@@ -41,6 +41,11 @@ struct LayerCapture {
   std::vector<std::vector<EdgeRect>> knockouts;
   std::vector<HeadPlan> plans;
   std::vector<HostTensor> row_factors;  // [row_factor_count(plan), query]; empty without weight edits
+  // Segments of the prompt whose order does not count in this layer (core/run/order_free.h): their bounds,
+  // and how far each query of each head moved each of them back, [head, query, segment] tokens. Both empty
+  // otherwise.
+  std::vector<int64_t> segments;
+  HostTensor segment_shifts;
 
   [[nodiscard]] int64_t bytes() const;
   [[nodiscard]] bool keeps_attention() const { return !(q.empty() && q_bf16.empty()) && !lse.empty(); }
@@ -77,6 +82,10 @@ struct Capture {
   std::map<SiteRef, HostTensor> sites;  // recorded in full, shapes as shape_of()
 
   [[nodiscard]] int64_t n_token() const { return static_cast<int64_t>(tokens.size()); }
+  // Whether no query of the layer sees a later position: not where segments without an order see each other.
+  [[nodiscard]] bool causal_at(int32_t layer) const {
+    return spec.causal && layers[static_cast<size_t>(layer)]->segments.empty();
+  }
   [[nodiscard]] int64_t bytes() const;     // of everything kept
   [[nodiscard]] double mean_loss() const;  // NaN without losses
 };

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "core/capture/dump_names.h"
@@ -81,6 +83,55 @@ Result<std::vector<float>> read_floats(const h5::Reader& file, const char* name)
   return file.reals(name);
 }
 
+Result<void> write_segments(h5::Writer& file, const Capture& capture) {
+  for (size_t l = 0; l < capture.layers.size(); ++l) {
+    const LayerCapture& layer = *capture.layers[l];
+    if (layer.segments.empty()) continue;
+    const auto index = static_cast<int32_t>(l);
+    h5::DatasetSpec bounds;
+    bounds.name = segments(index);
+    bounds.axes = {"bound"};
+    bounds.shape = {static_cast<int64_t>(layer.segments.size())};
+    bounds.number = h5::Number::int64;
+    SACCADE_CHECK(file.numbers(bounds, layer.segments.data()));
+    h5::DatasetSpec shifts;
+    shifts.name = segment_shifts(index);
+    shifts.axes = {"head", "query", "segment"};
+    shifts.shape = layer.segment_shifts.shape();
+    SACCADE_CHECK(file.numbers(shifts, layer.segment_shifts.data()));
+  }
+  return {};
+}
+
+// Maps are made by turning queries on by the shifts: they must be whole steps within the segments.
+Result<void> read_segments(const h5::Reader& file, const ModelSpec& spec, int64_t n_token, int32_t l,
+                           LayerCapture& layer) {
+  const std::string name = segments(l), shifts_name = segment_shifts(l);
+  if (!file.has(name)) return {};
+  SACCADE_TRY(const h5::Found found, file.describe(name));
+  if (found.shape.size() != 1 || found.shape[0] < 3 || found.shape[0] > n_token + 1)
+    return bad(name, fmt::format("expected the bounds of two segments or more, found [{}]",
+                                 fmt::join(found.shape, ", ")));
+  SACCADE_CHECK(file.check(name, h5::Number::int64, found.shape));
+  std::vector<int64_t> bounds(static_cast<size_t>(found.shape[0]));
+  SACCADE_CHECK(file.numbers(name, h5::Number::int64, found.shape, bounds.data()));
+  if (bounds.front() < 0 || bounds.back() > n_token ||
+      std::adjacent_find(bounds.begin(), bounds.end(), std::greater_equal<>()) != bounds.end())
+    return bad(name, fmt::format("expected rising positions of {} tokens, found {}", n_token,
+                                 fmt::join(bounds, ", ")));
+  const std::vector<int64_t> shape{spec.n_head, n_token, found.shape[0] - 1};
+  SACCADE_CHECK(file.check(shifts_name, h5::Number::float32, shape));
+  HostTensor shifts(shape, false);
+  SACCADE_CHECK(file.numbers(shifts_name, h5::Number::float32, shape, shifts.mutable_values().data()));
+  const auto farthest = static_cast<float>(bounds.back() - bounds.front());
+  for (const float shift : shifts.values())
+    if (!(shift >= 0.0F && shift <= farthest) || shift != std::floor(shift))
+      return bad(shifts_name, fmt::format("expected whole numbers from 0 to {}, found {}", farthest, shift));
+  layer.segments = std::move(bounds);
+  layer.segment_shifts = std::move(shifts);
+  return {};
+}
+
 struct Place {
   int64_t layer = 0, head = 0;
 };
@@ -103,6 +154,7 @@ Result<Place> place_of(const json& document, const ModelSpec& spec) {
 
 Result<void> write_edits(h5::Writer& file, const Capture& capture) {
   SACCADE_CHECK(write_knockouts(file, capture));
+  SACCADE_CHECK(write_segments(file, capture));
   std::vector<std::string> texts;
   std::vector<float> numbers, factors;
   for (size_t l = 0; l < capture.layers.size(); ++l) {
@@ -128,6 +180,8 @@ Result<void> write_edits(h5::Writer& file, const Capture& capture) {
 Result<void> read_edits(const h5::Reader& file, const ModelSpec& spec, int64_t n_token,
                         const std::vector<std::shared_ptr<LayerCapture>>& layers) {
   SACCADE_CHECK(read_knockouts(file, spec, n_token, layers));
+  for (int32_t l = 0; l < spec.n_layer; ++l)
+    SACCADE_CHECK(read_segments(file, spec, n_token, l, *layers[static_cast<size_t>(l)]));
   if (!file.has(plans)) return {};
   SACCADE_TRY(const std::vector<std::string> texts, file.strings(plans));
   SACCADE_TRY(const std::vector<float> numbers, read_floats(file, blocks));

@@ -4,10 +4,12 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <optional>
 #include <span>
 
 #include "core/capture/encoding.h"
 #include "core/run/layer_attention.h"
+#include "core/run/order_free.h"
 
 namespace saccade {
 namespace {
@@ -57,7 +59,10 @@ class Scores {
         mask_(mask_of(capture.spec, head.layer.value)),
         scores_(scores_of(capture.spec, head.layer.value)),
         head_(head.head.value) {
-    if (!layer_.plans.empty()) edits_ = layer_.plans[static_cast<size_t>(head_)].scores;
+    const auto at = static_cast<size_t>(head_);
+    if (!layer_.plans.empty()) edits_ = layer_.plans[at].scores;
+    if (!layer_.knockouts.empty()) knockouts_ = layer_.knockouts[at];
+    if (!layer_.segments.empty()) take_order_free(head.layer.value);
   }
 
   // Turns the probabilities of queries [begin, end) and keys [0, columns) into scores, in place.
@@ -74,19 +79,30 @@ class Scores {
   }
 
  private:
+  // This head alone, in slots.
+  void take_order_free(int32_t l) {
+    const int64_t n = layer_.lse.shape()[1];
+    std::optional<RotaryTable> table;
+    if (const RotarySpec* rotary = spec_.rotary_of(l))
+      table = order_free::shift_table(*rotary, layer_.segments);
+    q_ = order_free::slot_queries(q_, layer_.segment_shifts, table ? &*table : nullptr, head_, 1);
+    k_ = order_free::slot_keys(layer_.segments, k_, spec_.kv_head_of(head_), 1);
+    mask_.causal = false;
+    const std::vector<EdgeRect> hidden = order_free::hidden(layer_.segments, 0, n, n);
+    knockouts_.insert(knockouts_.end(), hidden.begin(), hidden.end());
+  }
   [[nodiscard]] bool visible(int64_t query, int64_t key) const {
     if ((mask_.causal && key > query) || (mask_.window > 0 && query - key >= mask_.window)) return false;
-    if (layer_.knockouts.empty()) return true;
-    const std::vector<EdgeRect>& rects = layer_.knockouts[static_cast<size_t>(head_)];
-    return std::none_of(rects.begin(), rects.end(), [&](const EdgeRect& rect) {
+    return std::none_of(knockouts_.begin(), knockouts_.end(), [&](const EdgeRect& rect) {
       return query >= rect.query_begin && query < rect.query_end && key >= rect.key_begin &&
              key < rect.key_end;
     });
   }
   [[nodiscard]] float product(int64_t query, int64_t key) const {
-    const int64_t d = spec_.d_head, kv_head = spec_.kv_head_of(head_);
-    const float* q = q_.data() + (query * spec_.n_head + head_) * d;
-    const float* k = k_.data() + (key * spec_.n_kv_head + kv_head) * d;
+    const int64_t d = q_.shape()[2];
+    const bool alone = !layer_.segments.empty();
+    const float* q = q_.data() + (query * q_.shape()[1] + (alone ? 0 : head_)) * d;
+    const float* k = k_.data() + (key * k_.shape()[1] + (alone ? 0 : spec_.kv_head_of(head_))) * d;
     double sum = 0.0;
     for (int64_t c = 0; c < d; ++c) sum += static_cast<double>(q[c]) * k[c];
     double s = sum * static_cast<double>(scores_.scale);
@@ -103,6 +119,7 @@ class Scores {
   AttentionMask mask_;
   AttentionScores scores_;
   std::vector<ScoreEdit> edits_;
+  std::vector<EdgeRect> knockouts_;
   int32_t head_;
 };
 
@@ -141,7 +158,7 @@ Result<void> write_maps(h5::Writer& file, const std::shared_ptr<const Capture>& 
     const bool sums_to_one = plans.empty() || plans[static_cast<size_t>(h)].weights.empty();
     for (int64_t begin = 0; begin < n; begin += spec.chunk[1]) {
       const int64_t end = std::min(begin + spec.chunk[1], n);
-      const int64_t seen = capture->spec.causal ? end : n;
+      const int64_t seen = capture->causal_at(site.layer) ? end : n;
       const int64_t columns = std::min((seen + chunk_columns - 1) / chunk_columns * chunk_columns, n);
       block.resize(static_cast<size_t>((end - begin) * columns));
       SACCADE_CHECK(map.rows(begin, end, columns, block));

@@ -71,6 +71,13 @@ inline constexpr std::array<Text, 10> provenance{{
 [[nodiscard]] inline std::string lse(int32_t layer) {
   return "blocks." + std::to_string(layer) + ".attn.lse";
 }
+// Where segments of the prompt have no order: their bounds, and how far queries moved them.
+[[nodiscard]] inline std::string segments(int32_t layer) {
+  return "blocks." + std::to_string(layer) + ".attn.segments";
+}
+[[nodiscard]] inline std::string segment_shifts(int32_t layer) {
+  return "blocks." + std::to_string(layer) + ".attn.segment_shifts";
+}
 // The residual that leaves the last block.
 [[nodiscard]] inline SiteRef final_resid(const ModelSpec& spec) {
   return {HookSite::resid_post, spec.n_layer - 1};

@@ -217,6 +217,12 @@ class Batch {
   std::vector<Lane> lanes_;
 };
 
+// Segments without an order need every row of their own sequence, at positions of their own.
+bool goes_alone(const RunRequest& request) {
+  return std::any_of(request.edits.begin(), request.edits.end(),
+                     [](const Edit& edit) { return edit.verb == EditVerb::order_free && has_effect(edit); });
+}
+
 // The last layer may drop rows unless an edit after z takes means over all of them.
 bool may_narrow(const RunRequest& request) {
   return std::none_of(request.edits.begin(), request.edits.end(), [](const Edit& edit) {
@@ -249,8 +255,9 @@ Result<std::vector<HostTensor>> logits_of(const ops::DeviceTensor& h, const Mode
 
 // Same tokens beside each other, early partings first; cut where the rows would outgrow the budget.
 std::vector<std::vector<size_t>> batches_of(std::span<const RunRequest> requests, const ModelSpec& spec) {
-  std::vector<size_t> order(requests.size());
-  std::iota(order.begin(), order.end(), size_t{0});
+  std::vector<size_t> order;
+  for (size_t i = 0; i < requests.size(); ++i)
+    if (!goes_alone(requests[i])) order.push_back(i);
   std::vector<std::pair<std::vector<int32_t>, int32_t>> keys;
   for (const RunRequest& request : requests)
     keys.emplace_back(request.tokens.ids(), parting_of(request, spec).layer);
@@ -289,6 +296,13 @@ Result<std::vector<HostTensor>> Runner::answers(std::span<const RunRequest> requ
   std::vector<HostTensor> answers(requests.size());
   const std::vector<std::vector<size_t>> batches = batches_of(requests, spec);
   const CapturePlan nothing{false, false, false, false, 1, 8, {}};
+  for (size_t i = 0; i < requests.size(); ++i) {
+    if (!goes_alone(requests[i])) continue;
+    RunRequest alone = requests[i];
+    alone.capture = nothing;
+    SACCADE_TRY(const std::shared_ptr<const Run> whole, run(alone, nullptr, {job.cancel, {}}));
+    answers[i] = whole->capture->last_logits;
+  }
   SACCADE_CHECK(ops::guarded([&]() -> Result<void> {
     const RunRequest unedited;
     SiteEdits none(unedited, spec, {});

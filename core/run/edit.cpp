@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "core/run/edit_refusal.h"
 #include "core/run/edit_verbs.h"
@@ -134,6 +135,18 @@ std::string part_fault(const Edit& edit) {
   return "";
 }
 
+std::string segments_fault(const Edit& edit) {
+  if (edit.segments.size() < 3)
+    return "segments= needs where two segments begin and where the last one ends: three numbers or more";
+  if (std::adjacent_find(edit.segments.begin(), edit.segments.end(), std::greater_equal<>()) !=
+      edit.segments.end())
+    return fmt::format("segments= must rise, found {}", fmt::join(edit.segments, ","));
+  const auto* heads = std::get_if<HeadTarget>(&edit.target);
+  if (heads != nullptr && !heads->heads.ranges.empty())
+    return "the heads of a layer see one order or none: give whole layers, such as *.* or 5-7.*";
+  return "";
+}
+
 // What one verb alone must heed.
 std::string verb_fault(const Edit& edit) {
   if (const std::string fault = part_fault(edit); !fault.empty()) return fault;
@@ -143,6 +156,7 @@ std::string verb_fault(const Edit& edit) {
   if (edit.verb == EditVerb::stream && edit.from.empty() && edit.by != 1.0)
     return "by= is the share of heads that stream and needs their gates: from=full_attention_heads.tsv";
   if (edit.verb == EditVerb::gate && edit.keep < 1) return "keep= must be at least 1";
+  if (edit.verb == EditVerb::order_free) return segments_fault(edit);
   if (edit.verb == EditVerb::pattern && edit.key && edit.key->ranges().size() > 1)
     return "key= must be one range: a block of the other map";
   if (edit.verb == EditVerb::offset && edit.from.empty() == edit.add.empty())
@@ -159,6 +173,47 @@ Result<void> check_target(const Edit& edit, const ModelSpec& spec) {
   if (info_of(site.site).per_layer && (site.layer < 0 || site.layer >= spec.n_layer))
     return bad_edit(edit, fmt::format("the model has layers 0-{}, found {}", spec.n_layer - 1, site.layer));
   if (!exists(site, spec)) return bad_edit(edit, fmt::format("the model has no {}", full_name(site)));
+  return {};
+}
+
+// Order-free segments move keys by rotation, and are seen whole.
+Result<void> check_segments(const Edit& edit, const ModelSpec& spec, int64_t n_token) {
+  if (edit.verb != EditVerb::order_free) return {};
+  if (edit.segments.back() >= n_token)
+    return bad_edit(edit,
+                    fmt::format("the last segment ends at {} of {} tokens; at least one token must follow",
+                                edit.segments.back(), n_token));
+  if (!spec.causal || spec.position != PositionKind::rotary)
+    return bad_edit(edit, "needs a model that reads from left to right with rotary positions");
+  for (int32_t l = 0; l < spec.n_layer; ++l) {
+    if (!std::get<HeadTarget>(edit.target).layers.contains(l)) continue;
+    if (spec.window_of(l) > 0)
+      return bad_edit(edit, fmt::format("layer {} sees only the last {} tokens, and no segment whole", l,
+                                        spec.window_of(l)));
+    const RotarySpec* rotary = spec.rotary_of(l);
+    if (rotary != nullptr &&
+        (rotary->scaling == RotaryScaling::dynamic || rotary->scaling == RotaryScaling::longrope))
+      return bad_edit(edit, "rotary positions of this model depend on the length of the text");
+  }
+  return {};
+}
+
+// One order per layer, and no input of its own for a head whose positions are not those of the text.
+Result<void> check_orders(std::span<const Edit> edits, const ModelSpec& spec) {
+  const auto acts = [](const Edit& edit, int32_t layer) {
+    const auto* heads = std::get_if<HeadTarget>(&edit.target);
+    return has_effect(edit) && heads != nullptr && heads->layers.contains(layer);
+  };
+  for (const Edit& edit : edits) {
+    if (edit.verb != EditVerb::order_free || !has_effect(edit)) continue;
+    for (const Edit& other : edits) {
+      if (&other == &edit || (other.verb != EditVerb::order_free && !is_input(other.at))) continue;
+      for (int32_t l = 0; l < spec.n_layer; ++l)
+        if (acts(edit, l) && acts(other, l))
+          return bad_edit(
+              edit, fmt::format("'{}' acts on layer {} too, and only one of the two can", to_text(other), l));
+    }
+  }
   return {};
 }
 
@@ -182,6 +237,7 @@ Result<void> check_edits(std::span<const Edit> edits, const ModelSpec& spec, int
     if (!edit.enabled) continue;
     if (const std::string fault = fault_of(edit); !fault.empty()) return bad_edit(edit, fault);
     SACCADE_CHECK(check_target(edit, spec));
+    SACCADE_CHECK(check_segments(edit, spec, n_token));
     SACCADE_CHECK(check_positions(edit, edit.query, "query", n_token));
     SACCADE_CHECK(check_positions(edit, edit.key, "key", n_token));
     SACCADE_CHECK(check_positions(edit, edit.to, "to", n_token));
@@ -189,7 +245,7 @@ Result<void> check_edits(std::span<const Edit> edits, const ModelSpec& spec, int
       return bad_edit(edit, fmt::format("add= has {} numbers, heads of this model have {}", edit.add.size(),
                                         spec.d_head));
   }
-  return {};
+  return check_orders(edits, spec);
 }
 
 }  // namespace saccade

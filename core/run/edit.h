@@ -35,6 +35,9 @@
 //   power 5.1 by=2                p := p^by / sum
 //   sharpen 5.1 by=3              p := max(0, n p - 1)^by / sum: keys above the uniform level 1 / n
 //   pattern 5.1 from=other.h5     p := p of another run (rows query=, keys key=)
+// What acts on positions, before the scores:
+//   order-free *.* segments=4,9,15   the segments 4:9 and 9:15 of the prompt count as if they had no order
+//                                 (PINE, core/run/order_free.h); on all heads of a layer together
 // Knockouts act first, then edits of scores, of weights and of z, each kind in list order; the formulas are
 // those of kernels/map_edits.h.
 // TARGET for heads: 9.9  L9H9  5-7.*  *.0,3  (layers . heads, each a list of numbers and ranges, or *).
@@ -78,6 +81,7 @@ enum class EditVerb {
   offset,
   add,
   gate,
+  order_free,
 };
 
 // What of a head an edit acts on. The inputs are the residual that its q, k or v alone is projected from.
@@ -138,6 +142,7 @@ struct Edit {
   HeadPart at = HeadPart::z;                   // zero, scale, mean, replace of heads
   int64_t keep = 0;                            // gate: heads that stay on
   bool soft = false;                           // gate: weighed instead of on or off
+  std::vector<int64_t> segments;  // order-free: where segments begin, and where the last one ends
   bool enabled = true;
   bool operator==(const Edit&) const = default;
 };

@@ -131,6 +131,10 @@ Result<LayerPlan> plan_of(std::span<const Edit> edits, int32_t layer, const Mode
     const auto* target = std::get_if<HeadTarget>(&edit.target);
     if (stage == EditStage::values || !target || !target->layers.contains(layer) || !has_effect(edit))
       continue;
+    if (edit.verb == EditVerb::order_free) {
+      plan.segments = edit.segments;
+      continue;
+    }
     if (stage == EditStage::mask)
       plan.knockouts.resize(static_cast<size_t>(spec.n_head));
     else

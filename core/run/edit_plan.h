@@ -15,6 +15,7 @@ namespace saccade {
 struct LayerPlan {
   std::vector<std::vector<EdgeRect>> knockouts;  // empty, or one list per head
   std::vector<HeadPlan> heads;                   // empty, or one plan per head
+  std::vector<int64_t> segments = {};            // order-free: their bounds (core/run/order_free.h); or empty
 };
 
 // A block of the map of another run that a `pattern` edit puts in: rows and columns are absolute positions.

@@ -73,14 +73,21 @@ bool to_flag(std::string_view text, bool& value) {
   return text == "yes" || text == "no";
 }
 
-bool to_list(std::string_view text, std::vector<double>& values) {
+template <class Number>
+bool to_numbers(std::string_view text, std::vector<Number>& values, bool (*read)(std::string_view, Number&)) {
   values.clear();
   while (true) {
     const size_t comma = std::min(text.find(','), text.size());
-    if (!to_finite(text.substr(0, comma), values.emplace_back())) return false;
+    if (!read(text.substr(0, comma), values.emplace_back())) return false;
     if (comma == text.size()) return true;
     text.remove_prefix(comma + 1);
   }
+}
+bool to_list(std::string_view text, std::vector<double>& values) {
+  return to_numbers(text, values, to_finite);
+}
+bool to_counts(std::string_view text, std::vector<int64_t>& values) {
+  return to_numbers(text, values, to_count);
 }
 
 constexpr std::string_view positions = "positions such as 4, 3:7, 20:, 0,3:7 or *";
@@ -94,7 +101,7 @@ bool to_part(std::string_view text, HeadPart& part) {
   return true;
 }
 
-constexpr std::array<EditSetting, 16> settings{{
+constexpr std::array<EditSetting, 17> settings{{
     {"by", "a number", [](Edit& e, std::string_view t) { return to_finite(t, e.by); },
      [](const Edit& e) { return fmt::format("{}", e.by); }, [](const Edit& e) { return e.by != 1.0; }},
     {"over", "positions", [](Edit&, std::string_view t) { return t == "positions"; },
@@ -146,6 +153,10 @@ constexpr std::array<EditSetting, 16> settings{{
      [](const Edit& e) { return std::to_string(e.keep); }, [](const Edit& e) { return e.keep != 0; }},
     {"soft", "yes or no", [](Edit& e, std::string_view t) { return to_flag(t, e.soft); },
      [](const Edit& e) { return std::string(e.soft ? "yes" : "no"); }, [](const Edit& e) { return e.soft; }},
+    {"segments", "where segments begin and the last one ends, such as 4,9,15",
+     [](Edit& e, std::string_view t) { return to_counts(t, e.segments); },
+     [](const Edit& e) { return fmt::format("{}", fmt::join(e.segments, ",")); },
+     [](const Edit& e) { return !e.segments.empty(); }},
 }};
 
 }  // namespace

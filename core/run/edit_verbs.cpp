@@ -194,6 +194,15 @@ const std::vector<VerbInfo>& table() {
        {},
        "gate 5.* keep=4",
        "per token only the heads with the longest queries stay on"},
+      {order_free,
+       "order-free",
+       mask,
+       true,
+       false,
+       {{"segments", required}},
+       {},
+       "order-free *.* segments=4,9,15",
+       "parts of the prompt count as if they had no order"},
   };
   return verbs;
 }

@@ -196,9 +196,9 @@ Result<HostTensor> ForwardPass::layer(int32_t l, HostTensor x, const LayerOption
   if (!post_norm) {
     SACCADE_TRY(h, norm(l, 1, residual));
   }
-  SACCADE_TRY(Attention attention, project(l, h, first));
-  measure_queries(l, attention, first);
   SACCADE_TRY(const LayerPlan* plan, edits_.plan(l));
+  SACCADE_TRY(Attention attention, project(l, h, first, plan->segments));
+  measure_queries(l, attention, first);
   SACCADE_CHECK(attend(l, attention, *plan, options));
   const auto regroup = [&](const Regroup& wanted) {
     if (wanted.rows.empty()) return;
@@ -240,6 +240,8 @@ Result<HostTensor> ForwardPass::layer(int32_t l, HostTensor x, const LayerOption
   if (LayerCapture* capture = options.capture) {
     capture->knockouts = plan->knockouts;
     capture->plans = plan->heads;
+    capture->segments = plan->segments;
+    capture->segment_shifts = std::move(attention.shifts);
     if (plan_.residuals) capture->resid_pre = std::move(x);
     if (plan_.attention) {
       if (attention.q_bf16.empty()) {

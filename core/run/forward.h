@@ -23,6 +23,7 @@ namespace saccade {
 // Keys and values of one layer for positions [0, length), [position, kv_head, d_head].
 struct KvCache {
   std::vector<float> keys, values;
+  std::vector<float> unrotated;  // the keys as they were before, where segments have no order; else empty
   int64_t length = 0;
 
   void reserve(int64_t positions, int64_t width) {  // width: kv_head * d_head
@@ -32,11 +33,13 @@ struct KvCache {
   void clear() {
     keys.clear();
     values.clear();
+    unrotated.clear();
     length = 0;
   }
   void drop_last(int64_t width) {
     keys.resize(keys.size() - static_cast<size_t>(width));
     values.resize(values.size() - static_cast<size_t>(width));
+    if (!unrotated.empty()) unrotated.resize(unrotated.size() - static_cast<size_t>(width));
     --length;
   }
 };
@@ -109,6 +112,13 @@ class ForwardPass {
     // With bfloat16 arithmetic q, k and v hold numbers of that type; these are the same, in half the room.
     Bfloat16Tensor q_bf16, k_bf16, v_bf16;
     HostTensor query_norms;  // |q|, [rows, head]; empty unless an edit gates heads by them
+    // Where segments have no order: q and k before rotation, and the shifts (core/run/order_free.h).
+    HostTensor q_unrotated, k_unrotated, shifts;
+  };
+  // What stands in for q, k, v and z of a layer whose segments have no order.
+  struct Slots {
+    HostTensor q, k, v, z;
+    std::vector<std::vector<EdgeRect>> knockouts;
   };
   [[nodiscard]] std::vector<Segment> segments_of(int64_t rows, int64_t first_position) const;
   Result<void> visit(SiteRef site, const ops::DeviceTensor& x, int64_t first_position);
@@ -124,8 +134,14 @@ class ForwardPass {
   // x itself when the layer has no such norm.
   Result<ops::DeviceTensor> norm(int32_t l, int which, const ops::DeviceTensor& x);
   [[nodiscard]] ops::DeviceTensor plain_norm(const Norm& norm, const ops::DeviceTensor& x) const;
-  Result<Attention> project(int32_t l, const ops::DeviceTensor& x, int64_t first_position);
-  Result<Attention> project_rows(int32_t l, const ops::DeviceTensor& x, int64_t first_position);
+  // segments: bounds of those that have no order in this layer, or none.
+  Result<Attention> project(int32_t l, const ops::DeviceTensor& x, int64_t first_position,
+                            std::span<const int64_t> segments);
+  Result<Attention> project_rows(int32_t l, const ops::DeviceTensor& x, int64_t first_position,
+                                 std::span<const int64_t> segments);
+  // Widens `input` and z of a layer whose segments have no order; `slots` owns what it then points to.
+  void take_order_free(int32_t l, Attention& attention, const LayerPlan& plan, const LayerOptions& options,
+                       AttentionInput& input, Slots& slots) const;
   Result<void> edit_v(int32_t l, Attention& attention, int64_t first_position);
   Result<void> replace_inputs(int32_t l, Attention& attention, int64_t first_position);
   void copy_part(const Edit& edit, const Attention& from, int64_t from_row, Attention& to,
@@ -140,7 +156,8 @@ class ForwardPass {
                                                std::span<const GivenRows> given) const;
   Result<ops::DeviceTensor> attention_out(int32_t l, Attention& attention, int64_t first_position);
   void round_to_bfloat16(Attention& attention) const;
-  void normalise_and_rotate(int32_t l, Attention& attention, int64_t first_position);
+  void normalise_and_rotate(int32_t l, Attention& attention, int64_t first_position,
+                            std::span<const int64_t> segments);
   // h is already normalised.
   Result<ops::DeviceTensor> mlp(int32_t l, const ops::DeviceTensor& h, int64_t first_position);
   Result<ops::DeviceTensor> plain_mlp(int32_t l, const ops::DeviceTensor& h, int64_t first_position);

@@ -4,6 +4,7 @@
 
 #include "core/run/forward.h"
 #include "core/run/layer_attention.h"
+#include "core/run/order_free.h"
 
 namespace saccade {
 namespace {
@@ -30,8 +31,9 @@ void copy_heads(const HeadPlace& from, int64_t rows, int64_t heads, int64_t d, H
 
 // q, k, v of the rows, edited and recorded.
 Result<ForwardPass::Attention> ForwardPass::project(int32_t l, const ops::DeviceTensor& x,
-                                                    int64_t first_position) {
-  SACCADE_TRY(Attention attention, project_rows(l, x, first_position));
+                                                    int64_t first_position,
+                                                    std::span<const int64_t> segments) {
+  SACCADE_TRY(Attention attention, project_rows(l, x, first_position, segments));
   const int64_t rows = x.rows();
   SACCADE_CHECK(replace_inputs(l, attention, first_position));
   SACCADE_CHECK(edit({HookSite::q, l}, attention.q.mutable_values(), rows, first_position));
@@ -107,7 +109,7 @@ Result<void> ForwardPass::replace_inputs(int32_t l, Attention& attention, int64_
       spec_.block != BlockKind::post_norm && norm.defined())
     h = plain_norm(norm, h);
   std::swap(segments_, positions);
-  Result<Attention> projected = project_rows(l, h, 0);
+  Result<Attention> projected = project_rows(l, h, 0, {});
   std::swap(segments_, positions);
   if (!projected.ok()) return projected.error();
   for (int64_t i = 0; i < count; ++i)
@@ -136,7 +138,8 @@ void ForwardPass::copy_part(const Edit& edit, const Attention& from, int64_t fro
 
 // q, k, v of the rows; q and k normalised and rotated. einsum "pd,dhe->phe" for each.
 Result<ForwardPass::Attention> ForwardPass::project_rows(int32_t l, const ops::DeviceTensor& x,
-                                                         int64_t first_position) {
+                                                         int64_t first_position,
+                                                         std::span<const int64_t> segments) {
   const LayerWeights& w = weights_.layers[static_cast<size_t>(l)];
   const int64_t rows = x.rows(), d = spec_.d_head;
   const int64_t q_width = spec_.n_head * d, kv_width = spec_.n_kv_head * d, width = q_width + 2 * kv_width;
@@ -167,7 +170,7 @@ Result<ForwardPass::Attention> ForwardPass::project_rows(int32_t l, const ops::D
   }
   copy_heads(q, rows, spec_.n_head, d, attention.q);
   copy_heads(k, rows, spec_.n_kv_head, d, attention.k);
-  normalise_and_rotate(l, attention, first_position);
+  normalise_and_rotate(l, attention, first_position, segments);
   return attention;
 }
 
@@ -191,7 +194,18 @@ void ForwardPass::round_to_bfloat16(Attention& attention) const {
     }
 }
 
-void ForwardPass::normalise_and_rotate(int32_t l, Attention& attention, int64_t first_position) {
+namespace {
+
+HostTensor copy_of(const HostTensor& x) {  // with numbers of its own
+  HostTensor copy(x.shape(), false);
+  std::copy_n(x.data(), x.size(), copy.mutable_values().data());
+  return copy;
+}
+
+}  // namespace
+
+void ForwardPass::normalise_and_rotate(int32_t l, Attention& attention, int64_t first_position,
+                                       std::span<const int64_t> segments) {
   const LayerWeights& w = weights_.layers[static_cast<size_t>(l)];
   const int64_t rows = attention.q.shape()[0], d = spec_.d_head;
   const auto normalise = [&](HostTensor& x, int64_t heads, const Norm& norm) {
@@ -204,6 +218,10 @@ void ForwardPass::normalise_and_rotate(int32_t l, Attention& attention, int64_t 
     normalise(attention.q, spec_.n_head, w.q_norm);
     normalise(attention.k, spec_.n_kv_head, w.k_norm);
   }
+  if (!segments.empty()) {
+    attention.q_unrotated = copy_of(attention.q);
+    attention.k_unrotated = copy_of(attention.k);
+  }
   RotaryTable* rotary = rotary_.of(spec_, l);
   if (!rotary) return;
   float* q = attention.q.mutable_values().data();
@@ -211,7 +229,8 @@ void ForwardPass::normalise_and_rotate(int32_t l, Attention& attention, int64_t 
   for (const Segment& segment : segments_of(rows, first_position)) {
     rotary->extend(segment.first_position + segment.rows);
     for (int64_t i = 0; i < segment.rows; ++i) {
-      const int64_t position = segment.first_position + i;
+      const int64_t row = segment.first_position + i;
+      const int64_t position = segments.empty() ? row : order_free::initial_position(segments, row);
       for (int64_t h = 0; h < spec_.n_head; ++h, q += d) rotary->rotate(q, q, d, position);
       for (int64_t h = 0; h < spec_.n_kv_head; ++h, k += d) rotary->rotate(k, k, d, position);
     }
@@ -229,6 +248,15 @@ void extend(KvCache& cache, const HostTensor& k, const HeadsView& v, int64_t row
       cache.values.insert(cache.values.end(), row, row + d);
     }
   cache.length += rows;
+}
+
+// The first d numbers of every head.
+HostTensor first_columns(const HostTensor& wide, int64_t d) {
+  const int64_t rows = wide.shape()[0], heads = wide.shape()[1];
+  HostTensor narrow({rows, heads, d}, false);
+  float* to = narrow.mutable_values().data();
+  for (int64_t at = 0; at < rows * heads; ++at) to = std::copy_n(wide.data() + at * wide.shape()[2], d, to);
+  return narrow;
 }
 
 float* make(HostTensor& tensor, std::vector<int64_t> shape) {
@@ -289,6 +317,8 @@ Result<void> ForwardPass::attend(int32_t l, Attention& attention, const LayerPla
   input.k = {attention.k.data(), kv_heads * d, d};
   input.v = attention.v;
   if (options.cache) {
+    const std::span<const float> unrotated = attention.k_unrotated.values();
+    options.cache->unrotated.insert(options.cache->unrotated.end(), unrotated.begin(), unrotated.end());
     extend(*options.cache, attention.k, attention.v, rows, kv_heads, d);
     input.shape.n_key = options.cache->length;
     input.k = {options.cache->keys.data(), kv_heads * d, d};
@@ -299,8 +329,10 @@ Result<void> ForwardPass::attend(int32_t l, Attention& attention, const LayerPla
     input.v = {nullptr, kv_heads * d, d, attention.v_bf16.data()};
   }
   AttentionOutput output;
-  attention.z = HostTensor({rows, heads, d}, false);
-  output.z = {attention.z.mutable_values().data(), heads * d, d};
+  Slots slots;
+  if (!plan.segments.empty()) take_order_free(l, attention, plan, options, input, slots);
+  attention.z = HostTensor({rows, heads, input.shape.d_head}, false);
+  output.z = {attention.z.mutable_values().data(), heads * input.shape.d_head, input.shape.d_head};
   if (!segments_.empty()) return attend_segments(input, output, l);
   output.sink_keys = plan_.sink_keys;
   output.local_width = plan_.local_width;
@@ -324,6 +356,7 @@ Result<void> ForwardPass::attend(int32_t l, Attention& attention, const LayerPla
                                });
                              }};
   SACCADE_CHECK(kernels_.forward(input, output, cancellable));
+  if (!plan.segments.empty()) attention.z = first_columns(attention.z, d);
   return job_.check();
 }
 
@@ -428,9 +461,9 @@ Result<HostTensor> ForwardPass::z_again(int32_t l, const LayerCapture& captured)
   if (spec_.block != BlockKind::post_norm) {
     SACCADE_TRY(h, norm(l, 1, h));
   }
-  SACCADE_TRY(Attention attention, project(l, h, 0));
+  SACCADE_TRY(Attention attention, project(l, h, 0, captured.segments));
   measure_queries(l, attention, 0);
-  SACCADE_CHECK(attend(l, attention, {captured.knockouts, captured.plans}, {}));
+  SACCADE_CHECK(attend(l, attention, {captured.knockouts, captured.plans, captured.segments}, {}));
   SACCADE_CHECK(visit_z(l, attention, 0));
   return attention.z;
 }

@@ -66,6 +66,12 @@ Result<void> check_sites(const GradientRequest& request, const Model& model) {
 Result<void> check_differentiable(std::span<const Edit> edits) {
   for (const Edit& edit : edits) {
     if (!has_effect(edit)) continue;
+    if (edit.verb == EditVerb::order_free)
+      return make_error(
+          ErrorCode::unsupported,
+          fmt::format("edit '{}': which segment comes first jumps with the queries, so gradients do "
+                      "not go through it",
+                      to_text(edit)));
     const bool own_mean = edit.verb == EditVerb::mean && edit.from.empty();
     if (edit.verb != EditVerb::gate && !own_mean) continue;
     return make_error(

@@ -6,3 +6,4 @@ saccade_test(core_gradient_test SOURCES run/gradient_test.cpp LIBS saccade_core 
 saccade_test(core_vision_tests
   SOURCES run/vision_golden_test.cpp run/vision_run_test.cpp
   LIBS saccade_core fmt::fmt)
+saccade_test(core_order_free_test SOURCES run/order_free_test.cpp LIBS saccade_core fmt::fmt)

@@ -208,7 +208,7 @@ Result<PassResult> pass_over(const std::shared_ptr<const Capture>& capture, Head
   std::vector<float> rows, softmax;
   for (int64_t begin = 0; begin < n; begin += rows_at_once) {
     SACCADE_CHECK(job.check());
-    const int64_t end = std::min(n, begin + rows_at_once), columns = capture->spec.causal ? end : n;
+    const int64_t end = std::min(n, begin + rows_at_once), columns = map.causal() ? end : n;
     rows.resize(static_cast<size_t>((end - begin) * columns));
     SACCADE_CHECK(map.rows(begin, end, columns, rows));
     if (before) {

@@ -143,7 +143,7 @@ void MapCanvas::paint_tiles() {
   MapLook look;
   look.scale = scale_;
   look.difference = other_.has_value();
-  look.causal = map_->capture().spec.causal;
+  look.causal = map_->causal();
   look.masked = palette().color(QPalette::Window).lightness() < 128 ? masked_colour_dark : masked_colour;
   look.sink_mass = sink_mass_;
   renderer_->begin(look, camera_, frame(), size(), devicePixelRatioF());
@@ -200,7 +200,7 @@ void MapCanvas::paint_overlay() {
 }
 
 std::optional<float> MapCanvas::known_value(int64_t query, int64_t key) const {
-  if (map_->capture().spec.causal && key > query) return std::nullopt;
+  if (map_->causal() && key > query) return std::nullopt;
   const auto tile = cache_->find({0, query / tile_side, key / tile_side});
   if (!tile || tile->values.empty()) return std::nullopt;
   return tile->values[static_cast<size_t>(query % tile_side * tile->columns + key % tile_side)];

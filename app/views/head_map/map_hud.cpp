@@ -53,7 +53,7 @@ void MapCanvas::hud_pointer() {
                 token_text(capture, pointer_->query).c_str());
     ImGui::Text("key %lld  %s", static_cast<long long>(pointer_->key),
                 token_text(capture, pointer_->key).c_str());
-    if (capture.spec.causal && pointer_->key > pointer_->query)
+    if (map_->causal() && pointer_->key > pointer_->query)
       ImGui::TextDisabled("masked: a query sees no later key");
     else
       ImGui::Text("probability %.4g   score %.4g", pointer_weight_, pointer_score_);

@@ -101,7 +101,7 @@ std::vector<float> MapTileSource::sample(const TileKey& key, int64_t begin, int6
   std::vector<float> values(static_cast<size_t>((end - begin) * columns), 0.0f);
   for (int64_t row = begin; row < end; ++row) {
     const int64_t query = std::min(at.row + row * lod + lod / 2, at.row_end - 1);
-    const int64_t keys_end = map_.capture().spec.causal ? std::min(at.column_end, query + 1) : at.column_end;
+    const int64_t keys_end = map_.causal() ? std::min(at.column_end, query + 1) : at.column_end;
     if (keys_end <= at.column) continue;
     const std::vector<int32_t> queries(static_cast<size_t>(keys_end - at.column),
                                        static_cast<int32_t>(query));

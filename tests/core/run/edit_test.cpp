@@ -167,6 +167,12 @@ class Generator {
     if (key == "add") edit.add = {number({}), number({}), number({})};
     if (key == "dataset") edit.dataset = name();
     if (key == "keep") edit.keep = 1 + below(20);
+    if (key == "segments") {
+      edit.segments = {static_cast<int64_t>(below(9))};
+      while (edit.segments.size() < 3 + below(3))
+        edit.segments.push_back(edit.segments.back() + 1 + below(9));
+      std::get<HeadTarget>(edit.target).heads = {};
+    }
     if (key == "soft") edit.soft = below(2) != 0;
     if (key == "at" && std::holds_alternative<HeadTarget>(edit.target))
       edit.at = static_cast<HeadPart>(below(edit.verb == EditVerb::replace ? 7 : 4));

@@ -35,8 +35,10 @@ MethodInfo make_info() {
       choice("kind", "Ablation", "zero, mean, mean-by-position, resample, uniform or identity.",
              {"zero", "mean", "mean-by-position", "resample", "uniform", "identity"}),
       choice("unit", "Ablated together", "head, kv-head or layer.", {"head", "kv-head", "layer"}),
-      choice("metric", "Metric", "logit-difference, probability, loss, kl or accuracy.",
-             {"logit-difference", "probability", "loss", "kl", "accuracy"}),
+      choice("metric", "Metric",
+             "logit-difference, probability, loss, kl, accuracy (right above wrong) or exact-match (right "
+             "above all).",
+             {"logit-difference", "probability", "loss", "kl", "accuracy", "exact-match"}),
       {"strongest", "Strongest", "How many of the strongest are ablated together.", 3, 0, 1000},
       {"controls", "Random controls", "How many sets of as many other heads are ablated beside them.", 5, 0,
        100},

@@ -6,7 +6,7 @@
 // The gradient is taken at the clean prompt, or (steps > 0) averaged over the path between the two prompts'
 // embeddings, midpoint rule (integrated gradients), which sees what saturates. Outcomes of plan(), in order:
 // clean runs, corrupted runs, gradients pair by pair (clean first, then the path), exact answers pair by
-// pair.
+// pair, and what exact_edges.h asks for the strongest edges.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -15,6 +15,7 @@
 
 #include "analysis/methods/edge_attribution.h"
 #include "analysis/methods/embedding_path.h"
+#include "analysis/methods/exact_edges.h"
 #include "analysis/methods/head_fields.h"
 #include "analysis/methods/metric.h"
 #include "analysis/methods/reference_runs.h"
@@ -31,7 +32,7 @@ struct Plan {
   Metric metric = Metric::logit_difference;
   PromptSet prompts;
   ModelSpec spec;
-  size_t steps = 0, edges = 0;
+  size_t steps = 0, edges = 0, exact_edges = 0;
   bool exact = true, mlps = false;
   bool by_position = false;  // all prompts have one length
   std::string no_edges;      // why not
@@ -48,6 +49,8 @@ struct Plan {
   [[nodiscard]] size_t first_answer(size_t pair) const {
     return first_gradient(pairs()) + pair * answers_of_pair();
   }
+  // Where questions and answers about single edges begin.
+  [[nodiscard]] size_t first_edge() const { return first_answer(exact ? pairs() : 0); }
 };
 
 Result<void> check_memory(const Plan& plan) {
@@ -72,6 +75,7 @@ Result<Plan> read_plan(const MethodInput& input) {
   plan.steps = p["steps"].get<size_t>();
   plan.edges = p["edges"].get<size_t>();
   plan.exact = p["exact"].get<bool>();
+  plan.exact_edges = plan.exact ? p["exact_edges"].get<size_t>() : 0;
   plan.mlps = exists({HookSite::mlp_out, 0}, plan.spec);
   SACCADE_TRY(plan.metric, parse_metric(p["metric"].get<std::string>()));
   SACCADE_TRY(plan.prompts, prompts_of(input));
@@ -83,6 +87,7 @@ Result<Plan> read_plan(const MethodInput& input) {
   plan.by_position = same_length(plan.prompts).ok();
   if (plan.edges > 0) plan.no_edges = EdgeAttribution::refusal(*input.model);
   if (!plan.no_edges.empty()) plan.edges = 0;
+  plan.exact_edges = std::min(plan.exact_edges, plan.edges);
   SACCADE_CHECK(check_memory(plan));
   return plan;
 }
@@ -94,6 +99,7 @@ RunRequest recorded_run(const Plan& plan, const MethodInput& input, const TokenS
     request.capture.sites.push_back({HookSite::resid_pre, l});
     if (plan.mlps) request.capture.sites.push_back({HookSite::mlp_out, l});
     if (plan.edges > 0) request.capture.sites.push_back({HookSite::result, l});
+    if (plan.exact_edges > 0) request.capture.sites.push_back({HookSite::attn_out, l});
   }
   return request;
 }
@@ -267,6 +273,65 @@ Result<Measured> measure(const Plan& plan, const MethodInput& input, EdgeAttribu
   return measured;
 }
 
+ExactEdges exact_edges_of(const Plan& plan, const EdgeAttribution& edges) {
+  std::vector<Edge> strongest;
+  for (const EdgeAttribution::Effect& effect : edges.strongest(plan.exact_edges))
+    strongest.push_back({effect.from, effect.to});
+  return {plan.spec, std::move(strongest)};
+}
+
+// First how MLPs read changed residuals, pair by pair, where an edge ends in one; then the answers, pair by
+// pair.
+Result<std::vector<Wanted>> wanted_edges(const Plan& plan, const MethodInput& input,
+                                         const ExactEdges& edges) {
+  std::vector<Wanted> wanted;
+  const size_t asked = edges.asks() ? plan.pairs() : 0, done = input.outcomes.size() - plan.first_edge();
+  if (done < asked) {
+    for (size_t pair = 0; pair < plan.pairs(); ++pair)
+      wanted.emplace_back(PathsWanted{
+          std::get<std::shared_ptr<const Run>>(input.outcomes[pair]),
+          edges.question(*run_in(input.outcomes, pair), *run_in(input.outcomes, plan.pairs() + pair))});
+  } else if (done == asked) {
+    for (size_t pair = 0; pair < plan.pairs(); ++pair) {
+      const auto* residuals =
+          asked > 0 ? outcome_as<PathResiduals>(input.outcomes, plan.first_edge() + pair) : nullptr;
+      SACCADE_TRY(std::vector<RunRequest> requests,
+                  edges.requests(*run_in(input.outcomes, pair), *run_in(input.outcomes, plan.pairs() + pair),
+                                 residuals != nullptr ? residuals->get() : nullptr));
+      for (RunRequest& request : requests) {
+        AnswerWanted answer;
+        answer.request = std::move(request);
+        answer.ids = ids_of(plan.prompts.pairs[pair]);
+        wanted.emplace_back(std::move(answer));
+      }
+    }
+  }
+  return wanted;
+}
+
+// Mean over the pairs of what each edge carries; NaN where it was not reached.
+std::vector<double> exact_effects(const Plan& plan, const MethodInput& input, const ExactEdges& edges) {
+  std::vector<std::vector<double>> effects(edges.edges().size());
+  const size_t asked = edges.asks() ? plan.pairs() : 0;
+  for (size_t pair = 0; pair < plan.pairs(); ++pair)
+    for (size_t edge = 0; edge < effects.size(); ++edge) {
+      const KeptAnswer* answer =
+          answer_in(input.outcomes, plan.first_edge() + asked + pair * effects.size() + edge);
+      const Run *clean = run_in(input.outcomes, pair), *corrupt = run_in(input.outcomes, plan.pairs() + pair);
+      if (answer == nullptr || clean == nullptr || corrupt == nullptr || !edges.possible(edges.edges()[edge]))
+        continue;
+      const PromptPair& prompts = plan.prompts.pairs[pair];
+      effects[edge].push_back(
+          normalised_effect(value_of(plan.metric, *answer, prompts),
+                            value_of(plan.metric, clean->capture->last_logits, prompts, nullptr),
+                            value_of(plan.metric, corrupt->capture->last_logits, prompts, nullptr)));
+    }
+  std::vector<double> means;
+  for (const std::vector<double>& of_edge : effects)
+    means.push_back(of_edge.empty() ? nan : mean_interval(of_edge).mean);
+  return means;
+}
+
 std::vector<double> means(const Effects& effects) {
   std::vector<double> made;
   for (const std::vector<double>& of_node : effects) made.push_back(mean_interval(of_node).mean);
@@ -289,7 +354,7 @@ MethodInfo make_info() {
   info.summary =
       "Estimates the effect of patching every head, MLP, layer and position, and every edge between them, "
       "from a "
-      "few backward passes, beside the exact effects of the nodes.";
+      "few backward passes, beside the exact effects of the nodes and of the strongest edges.";
   info.citation =
       "Nanda 2023 (Attribution Patching); Syed et al. 2023 (arXiv 2310.10348, edges); Hanna et al. 2024 "
       "(arXiv "
@@ -300,7 +365,8 @@ MethodInfo make_info() {
       {"steps", "Steps of the path",
        "Gradients between the prompts' embeddings to average; 0: only the clean one.", 5, 0, 200},
       {"edges", "Edges", "The strongest to list; 0: none.", 200, 0, 100000},
-      {"exact", "Exact effects too", "Patch every node in turn and say how well the estimates agree.", true}};
+      {"exact", "Exact effects too", "Patch every node in turn and say how well the estimates agree.", true},
+      {"exact_edges", "Exact edges", "So many of the strongest edges are patched too.", 30, 0, 10000}};
   for (ParameterInfo& parameter : prompt_parameters()) info.parameters.push_back(std::move(parameter));
   return info;
 }
@@ -313,8 +379,13 @@ class AttributionPatching final : public AnalysisMethod {
     SACCADE_TRY(const Plan plan, read_plan(input));
     if (input.outcomes.empty()) return wanted_runs(plan, input);
     if (input.outcomes.size() == 2 * plan.pairs()) return wanted_gradients(plan, input);
-    if (input.outcomes.size() == plan.first_gradient(plan.pairs())) return wanted_answers(plan, input);
-    return std::vector<Wanted>();
+    if (plan.exact && input.outcomes.size() == plan.first_gradient(plan.pairs()))
+      return wanted_answers(plan, input);
+    if (plan.exact_edges == 0) return std::vector<Wanted>();
+    EdgeAttribution edges(plan.spec);
+    SACCADE_TRY(const Measured measured, measure(plan, input, edges, {}));
+    if (edges.pairs() == 0) return std::vector<Wanted>();
+    return wanted_edges(plan, input, exact_edges_of(plan, edges));
   }
 
   [[nodiscard]] Result<AnalysisResult> compute(const MethodInput& input,
@@ -330,8 +401,9 @@ class AttributionPatching final : public AnalysisMethod {
     result.parameters = input.parameters;
     result.requests = {input.base.digest()};
     add_fields(plan, input, measured, result);
-    add_tables(plan, measured, edges, result);
-    say(plan, measured, edges, result);
+    const std::vector<double> exact = exact_effects(plan, input, exact_edges_of(plan, edges));
+    add_tables(plan, measured, edges, exact, result);
+    say(plan, measured, edges, exact, result);
     return result;
   }
 
@@ -370,7 +442,7 @@ class AttributionPatching final : public AnalysisMethod {
   }
 
   static void add_tables(const Plan& plan, const Measured& measured, const EdgeAttribution& edges,
-                         AnalysisResult& result) {
+                         const std::vector<double>& exact, AnalysisResult& result) {
     std::vector<Field> of_heads;
     for (const Field& field : result.fields)
       if (field.has_axes({AxisKind::layer, AxisKind::head})) of_heads.push_back(field);
@@ -386,11 +458,20 @@ class AttributionPatching final : public AnalysisMethod {
     for (size_t l = 0; l < mlps.size(); ++l)
       nodes.rows.push_back({Cell(fmt::format("mlp {}", l)), Cell(mlps[l])});
     result.tables.push_back(std::move(nodes));
-    if (edges.pairs() > 0) result.tables.push_back(edges.table(plan.edges));
+    if (edges.pairs() == 0) return;
+    Table strongest{"edges", {"from", "to", "effect"}, {}};
+    if (any(exact)) strongest.columns.emplace_back("exact");
+    for (const EdgeAttribution::Effect& edge : edges.strongest(plan.edges)) {
+      std::vector<Cell> row{edge.from, edge.to, edge.value};
+      const size_t at = strongest.rows.size();
+      if (any(exact)) row.emplace_back(at < exact.size() ? exact[at] : nan);
+      strongest.rows.push_back(std::move(row));
+    }
+    result.tables.push_back(std::move(strongest));
   }
 
   static void say(const Plan& plan, const Measured& measured, const EdgeAttribution& edges,
-                  AnalysisResult& result) {
+                  const std::vector<double>& exact_edges, AnalysisResult& result) {
     if (measured.flat > 0)
       result.findings.push_back(
           fmt::format("{} of {} prompt pairs do not discriminate: their {} differs by less than {} between "
@@ -415,13 +496,24 @@ class AttributionPatching final : public AnalysisMethod {
     compare(measured.heads.integrated,
             fmt::format("The gradient averaged over {} steps", plan.steps).c_str());
     if (edges.pairs() == 0) return;
-    const Table table = edges.table(1);
-    if (table.rows.empty()) return;
+    const std::vector<EdgeAttribution::Effect> strongest =
+        edges.strongest(std::max<size_t>(1, exact_edges.size()));
+    if (strongest.empty()) return;
     result.findings.push_back(fmt::format(
         "{}: the strongest edge is {} -> {}, with {:.0f} % of the difference in {} to first order "
         "({} pairs).",
-        plan.prompts.name, std::get<std::string>(table.rows[0][0]), std::get<std::string>(table.rows[0][1]),
-        100.0 * std::get<double>(table.rows[0][2]), label_of(plan.metric), edges.pairs()));
+        plan.prompts.name, strongest[0].from, strongest[0].to, 100.0 * strongest[0].value,
+        label_of(plan.metric), edges.pairs()));
+    std::vector<double> estimates, exact_found;
+    for (size_t i = 0; i < exact_edges.size() && i < strongest.size(); ++i) {
+      if (std::isnan(exact_edges[i])) continue;
+      estimates.push_back(strongest[i].value);
+      exact_found.push_back(exact_edges[i]);
+    }
+    if (estimates.size() > 2)
+      result.findings.push_back(
+          fmt::format("The estimates of the {} strongest edges against patching them: {}.", estimates.size(),
+                      to_text(agreement(estimates, exact_found))));
   }
 
   MethodInfo info_ = make_info();

@@ -46,22 +46,14 @@ int32_t mlp_stage(const ModelSpec& spec, int32_t l) {
 }
 
 std::vector<Node> senders(const ModelSpec& spec, const Capture& clean, const Capture& corrupt) {
-  const auto at = [](const Capture& capture, HookSite site, int32_t l) -> const HostTensor& {
-    return capture.sites.at({site, l});
-  };
   std::vector<Node> nodes;
-  nodes.push_back(
-      {"embed", -1,
-       difference(all_of(at(corrupt, HookSite::resid_pre, 0)), all_of(at(clean, HookSite::resid_pre, 0)))});
+  const auto put = [&](const std::string& name, int32_t stage) {
+    nodes.push_back({name, stage, EdgeAttribution::write_change(spec, clean, corrupt, name)});
+  };
+  put("embed", -1);
   for (int32_t l = 0; l < spec.n_layer; ++l) {
-    for (int32_t h = 0; h < spec.n_head; ++h)
-      nodes.push_back({fmt::format("{}.{}", l, h), 2 * l,
-                       difference(rows_of(at(corrupt, HookSite::result, l), h),
-                                  rows_of(at(clean, HookSite::result, l), h), spec.residual_scale)});
-    if (spec.d_mlp > 0)
-      nodes.push_back(
-          {fmt::format("mlp {}", l), mlp_stage(spec, l),
-           difference(all_of(at(corrupt, HookSite::mlp_out, l)), all_of(at(clean, HookSite::mlp_out, l)))});
+    for (int32_t h = 0; h < spec.n_head; ++h) put(fmt::format("{}.{}", l, h), 2 * l);
+    if (spec.d_mlp > 0) put(fmt::format("mlp {}", l), mlp_stage(spec, l));
   }
   return nodes;
 }
@@ -129,6 +121,20 @@ int64_t EdgeAttribution::bytes(const ModelSpec& spec, int64_t n) {
          (spec.n_head + 2 * int64_t{spec.n_kv_head} + 1);
 }
 
+std::vector<float> EdgeAttribution::write_change(const ModelSpec& spec, const Capture& clean,
+                                                 const Capture& corrupt, const std::string& sender) {
+  const auto change = [&](SiteRef site, int64_t head, double factor) {
+    const HostTensor &now = corrupt.sites.at(site), &before = clean.sites.at(site);
+    return head < 0 ? difference(all_of(now), all_of(before), factor)
+                    : difference(rows_of(now, head), rows_of(before, head), factor);
+  };
+  if (sender == "embed") return change({HookSite::resid_pre, 0}, -1, 1.0);
+  if (sender.starts_with("mlp ")) return change({HookSite::mlp_out, std::stoi(sender.substr(4))}, -1, 1.0);
+  const size_t dot = sender.find('.');
+  return change({HookSite::result, std::stoi(sender.substr(0, dot))}, std::stoi(sender.substr(dot + 1)),
+                spec.residual_scale);
+}
+
 Result<void> EdgeAttribution::add(const Capture& clean, const Capture& corrupt,
                                   const std::vector<const GradientCapture*>& gradients, double scale,
                                   const JobContext& job) {
@@ -143,16 +149,14 @@ Result<void> EdgeAttribution::add(const Capture& clean, const Capture& corrupt,
   return {};
 }
 
-Table EdgeAttribution::table(size_t most) const {
-  Table edges{"edges", {"from", "to", "effect"}, {}};
-  std::vector<std::pair<double, std::pair<std::string, std::string>>> all;
-  for (const auto& [edge, sum] : sums_) all.emplace_back(sum / static_cast<double>(pairs_), edge);
+std::vector<EdgeAttribution::Effect> EdgeAttribution::strongest(size_t most) const {
+  std::vector<Effect> all;
+  for (const auto& [edge, sum] : sums_)
+    all.push_back({edge.first, edge.second, sum / static_cast<double>(pairs_)});
   std::stable_sort(all.begin(), all.end(),
-                   [](const auto& a, const auto& b) { return std::abs(a.first) > std::abs(b.first); });
+                   [](const Effect& a, const Effect& b) { return std::abs(a.value) > std::abs(b.value); });
   all.resize(std::min(all.size(), most));
-  for (const auto& [effect, edge] : all)
-    edges.rows.push_back({Cell(edge.first), Cell(edge.second), Cell(effect)});
-  return edges;
+  return all;
 }
 
 }  // namespace saccade

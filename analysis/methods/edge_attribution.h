@@ -21,6 +21,9 @@ class EdgeAttribution {
 
   // Edges need writes that add up in the residual: not where a norm stands after them. The reason, or empty.
   [[nodiscard]] static std::string refusal(const Model& model);
+  // What a sender writes in the corrupted run minus what it writes in the clean one, [pos * d_model].
+  [[nodiscard]] static std::vector<float> write_change(const ModelSpec& spec, const Capture& clean,
+                                                       const Capture& corrupt, const std::string& sender);
   // What the two runs must record.
   [[nodiscard]] static std::vector<SiteRef> sites(const ModelSpec& spec);
   // Bytes of one gradient with reads, of n tokens.
@@ -30,8 +33,12 @@ class EdgeAttribution {
   [[nodiscard]] Result<void> add(const Capture& clean, const Capture& corrupt,
                                  const std::vector<const GradientCapture*>& gradients, double scale,
                                  const JobContext& job);
-  // The `most` strongest, the mean over the pairs that were added. Columns from, to, effect.
-  [[nodiscard]] Table table(size_t most) const;
+  struct Effect {
+    std::string from, to;
+    double value = 0.0;
+  };
+  // The `most` strongest, the mean over the pairs that were added.
+  [[nodiscard]] std::vector<Effect> strongest(size_t most) const;
   [[nodiscard]] int64_t pairs() const { return pairs_; }
 
  private:

@@ -16,12 +16,13 @@ struct Named {
   const char* label;
   const char* unit;
 };
-constexpr std::array<Named, 5> metrics{
+constexpr std::array<Named, 6> metrics{
     {{Metric::logit_difference, "logit-difference", "logit difference", "logits"},
      {Metric::probability, "probability", "probability of the answer", ""},
      {Metric::loss, "loss", "loss of the answer", "nats"},
      {Metric::kl, "kl", "KL divergence from the baseline", "nats"},
-     {Metric::accuracy, "accuracy", "accuracy", ""}}};
+     {Metric::accuracy, "accuracy", "accuracy", ""},
+     {Metric::exact_match, "exact-match", "exact match", ""}}};
 
 const Named& entry_of(Metric metric) {
   return *std::find_if(metrics.begin(), metrics.end(),
@@ -69,6 +70,12 @@ double value_of(Metric metric, const KeptAnswer& answer, const PromptPair& pair)
     case Metric::kl:
       return answer.kl;
     case Metric::accuracy:
+      if (!wrong.empty())
+        return *std::max_element(right.begin(), right.end()) > *std::max_element(wrong.begin(), wrong.end())
+                   ? 1.0
+                   : 0.0;
+      [[fallthrough]];
+    case Metric::exact_match:
       return std::find(pair.right.begin(), pair.right.end(), answer.top_id) != pair.right.end() ? 1.0 : 0.0;
   }
   return 0.0;
@@ -96,6 +103,7 @@ std::vector<ScalarTerm> scalar_of(Metric metric, const PromptPair& pair) {
       return {{ScalarKind::log_probability, -1.0, -1, pair.right}};
     case Metric::kl:
     case Metric::accuracy:
+    case Metric::exact_match:
       return {};
   }
   return {};

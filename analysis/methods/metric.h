@@ -13,10 +13,13 @@ enum class Metric {
   probability,       // of all right answers together
   loss,              // -ln of that, nats
   kl,                // KL(reference || answer), nats
-  accuracy,          // 1 where the most probable token is a right answer, else 0
+  accuracy,     // 1 where a right answer is more probable than every wrong one, else 0; without wrong ones
+                // exact_match
+  exact_match,  // 1 where the most probable token of the vocabulary is a right answer, else 0
 };
 
-// "logit-difference", "probability", "loss", "kl", "accuracy"; an unknown name is an error that lists them.
+// "logit-difference", "probability", "loss", "kl", "accuracy", "exact-match"; an unknown name is an error
+// that lists them.
 [[nodiscard]] Result<Metric> parse_metric(const std::string& name);
 [[nodiscard]] const char* unit_of(Metric metric);
 [[nodiscard]] const char* label_of(Metric metric);

@@ -1,10 +1,12 @@
 #include "analysis/prompts/needles.h"
 
 #include <fmt/format.h>
+#include <libstemmer.h>
 
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -65,6 +67,23 @@ PositionRange tokens_of_bytes(const TokenSequence& tokens, size_t begin, size_t 
     range.end = i + 1;
   }
   return range.begin < range.end ? range : PositionRange{};
+}
+
+// As ROUGE takes them: words of more than three letters without their endings (Porter 1980).
+std::vector<std::string> stems_of(std::string_view text) {
+  constexpr size_t whole = 3;
+  std::vector<std::string> words = words_of(text);
+  const std::unique_ptr<sb_stemmer, void (*)(sb_stemmer*)> porter(sb_stemmer_new("porter", nullptr),
+                                                                  &sb_stemmer_delete);
+  if (!porter) return words;
+  for (std::string& word : words) {
+    if (word.size() <= whole) continue;
+    const sb_symbol* stem = sb_stemmer_stem(porter.get(), reinterpret_cast<const sb_symbol*>(word.data()),
+                                            static_cast<int>(word.size()));
+    if (stem != nullptr)
+      word.assign(reinterpret_cast<const char*>(stem), static_cast<size_t>(sb_stemmer_length(porter.get())));
+  }
+  return words;
 }
 
 }  // namespace
@@ -180,8 +199,8 @@ PositionRange find_span(const std::vector<int32_t>& ids, const std::vector<int32
 
 double unigram_recall(std::string_view response, std::string_view answer) {
   std::map<std::string, int> has;
-  for (const std::string& word : words_of(response)) ++has[word];
-  const std::vector<std::string> wanted = words_of(answer);
+  for (const std::string& word : stems_of(response)) ++has[word];
+  const std::vector<std::string> wanted = stems_of(answer);
   int64_t found = 0;
   for (const std::string& word : wanted)
     if (has[word]-- > 0) ++found;

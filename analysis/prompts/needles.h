@@ -64,8 +64,8 @@ class Haystack {
 // than 90 % of the answer's distinct ids occur (Retrieval_Head); empty without one.
 [[nodiscard]] PositionRange find_span(const std::vector<int32_t>& ids, const std::vector<int32_t>& answer);
 
-// ROUGE-1 recall: the share of the answer's words (letters and digits, lower case, not stemmed) that the
-// response has, each as often as it is there. 0 for an answer without words.
+// ROUGE-1 recall: the share of the answer's words (letters and digits, lower case, stemmed where longer than
+// three letters) that the response has, each as often as it is there. 0 for an answer without words.
 [[nodiscard]] double unigram_recall(std::string_view response, std::string_view answer);
 
 // Every token of the vocabulary whose text holds `stop`; none for an empty `stop`.

@@ -106,6 +106,90 @@ TEST(AttributionPatching, exact_effects_are_those_of_activation_patching_and_cor
   EXPECT_LE(table_of(*result, "edges")->rows.size(), 200U);
 }
 
+std::map<std::pair<std::string, std::string>, double> exact_edges(const AnalysisResult& result) {
+  std::map<std::pair<std::string, std::string>, double> found;
+  const Table* edges = table_of(result, "edges");
+  EXPECT_NE(edges, nullptr);
+  EXPECT_EQ(edges->columns.back(), "exact");
+  for (const auto& row : edges->rows)
+    if (!std::isnan(number(row.back()))) found[{text(row[0]), text(row[1])}] = number(row.back());
+  return found;
+}
+
+TEST(AttributionPatching, exact_edges_between_heads_are_paths_with_all_else_frozen) {
+  const auto result = demo().method("attribution-patching",
+                                    {{"count", 2}, {"steps", 3}, {"exact_edges", 2000}, {"edges", 2000}});
+  ASSERT_TRUE(result.ok()) << result.error().to_string();
+  const auto exact = exact_edges(*result);
+  EXPECT_THAT(result->findings, testing::Contains(HasSubstr("strongest edges against patching them")));
+  int compared = 0;
+  for (const std::string receiver : {"logits", "2.1.q", "1.2.k", "2.0.v"}) {
+    const auto paths = demo().method(
+        "path-patching", {{"count", 2}, {"receivers", receiver}, {"position", "all"}, {"mlps", "frozen"}});
+    ASSERT_TRUE(paths.ok()) << paths.error().to_string();
+    for (const auto& row : table_of(*paths, "edges")->rows) {
+      const auto edge = exact.find({text(row[0]), receiver});
+      if (edge == exact.end()) continue;
+      EXPECT_NEAR(edge->second, number(row[2]), 1e-5) << text(row[0]) << " " << receiver;
+      ++compared;
+    }
+  }
+  EXPECT_GT(compared, 20);
+}
+
+// The MLP's reading made by whole runs: a replaced residual, and what the MLP then adds to it.
+TEST(AttributionPatching, exact_edges_into_mlps_are_those_of_whole_runs) {
+  const Lab& lab = demo();
+  const auto result = lab.method("attribution-patching",
+                                 {{"count", 1}, {"steps", 0}, {"exact_edges", 2000}, {"edges", 2000}});
+  ASSERT_TRUE(result.ok()) << result.error().to_string();
+  const auto exact = exact_edges(*result);
+  const PromptPair pair = preset("repeat", *lab.model, 1, 1)->pairs[0];
+  const SiteRef mid{HookSite::resid_mid, 1}, post{HookSite::resid_post, 1}, out{HookSite::mlp_out, 1},
+      wrote{HookSite::result, 0};
+  const auto recorded = [&](const TokenSequence& tokens) {
+    RunRequest request = lab.runner->request(tokens);
+    request.capture.sites = {mid, post, out, wrote};
+    return lab.run(request);
+  };
+  const auto metric = [&](const saccade::Run& run) {
+    return value_of(Metric::logit_difference, run.capture->last_logits, pair, nullptr);
+  };
+  const auto clean = recorded(pair.clean), corrupt = recorded(pair.corrupt);
+  const auto with = [&](SiteRef site, HostTensor values) {
+    auto other = std::make_shared<Capture>();
+    other->spec = lab.model->spec();
+    other->tokens = pair.clean.tokens;
+    other->sites[site] = std::move(values);
+    RunRequest request = lab.runner->request(pair.clean);
+    request.capture.sites = {post};
+    request.edits = {parse_edit("replace " + full_name(site) + " from=other").value()};
+    request.references["other"] = other;
+    return lab.run(request);
+  };
+  const int64_t n = pair.clean.size(), d = lab.model->spec().d_model, heads = lab.model->spec().n_head;
+  int compared = 0;
+  for (int64_t h = 0; h < heads; ++h) {
+    HostTensor changed({n, d});
+    const HostTensor &now = corrupt->capture->sites.at(wrote), &before = clean->capture->sites.at(wrote);
+    for (int64_t i = 0; i < n; ++i)
+      for (int64_t c = 0; c < d; ++c)
+        changed.mutable_values()[static_cast<size_t>(i * d + c)] =
+            clean->capture->sites.at(mid).at({i, c}) + now.at({i, h, c}) - before.at({i, h, c});
+    const auto read = with(mid, changed);
+    HostTensor written({n, d});
+    for (size_t i = 0; i < static_cast<size_t>(n * d); ++i)
+      written.mutable_values()[i] = read->capture->sites.at(post).values()[i] - changed.values()[i];
+    const double effect =
+        (metric(*with(out, written)) - metric(*clean)) / (metric(*corrupt) - metric(*clean));
+    const auto edge = exact.find({"0." + std::to_string(h), "mlp 1"});
+    if (edge == exact.end()) continue;
+    EXPECT_NEAR(edge->second, effect, 1e-4) << h;
+    ++compared;
+  }
+  EXPECT_EQ(compared, heads);
+}
+
 TEST(AttributionPatching, other_metrics_and_bad_input) {
   for (const char* metric : {"probability", "loss"})
     EXPECT_TRUE(demo()

@@ -82,6 +82,10 @@ TEST(Needles, recall_counts_each_word_of_the_answer_as_often_as_it_is_there) {
   EXPECT_DOUBLE_EQ(unigram_recall("It is Amber, pearl.", "amber pearl copper"), 2.0 / 3);
   EXPECT_DOUBLE_EQ(unigram_recall("to be", "to be or not to be"), 2.0 / 6);
   EXPECT_DOUBLE_EQ(unigram_recall("", "amber"), 0.0);
+  EXPECT_DOUBLE_EQ(unigram_recall("He visited the parks and was eating", "visiting parked eat was"), 4.0 / 4)
+      << "stems";
+  EXPECT_DOUBLE_EQ(unigram_recall("cat dog", "cats"), 1.0) << "four letters have a stem";
+  EXPECT_DOUBLE_EQ(unigram_recall("gas", "ga"), 0.0) << "three letters have none";
 }
 
 TEST(Needles, random_others_never_include_the_heads_under_test_and_follow_the_seed) {

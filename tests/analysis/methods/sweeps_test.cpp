@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -23,6 +25,22 @@ double logit_difference(const Lab& lab, const TokenSequence& tokens, const std::
   for (const std::string& text : edits) request.edits.push_back(parse_edit(text).value());
   if (other) request.references["other"] = other;
   return value_of(Metric::logit_difference, lab.run(request)->capture->last_logits, pair, nullptr);
+}
+
+TEST(Metric, accuracy_is_among_the_answers_and_an_exact_match_among_all_tokens) {
+  HostTensor logits({3});
+  std::copy_n(std::array{5.0F, 2.0F, 1.0F}.data(), 3, logits.mutable_values().data());
+  PromptPair pair;
+  pair.right = {1};
+  pair.wrong = {2};
+  EXPECT_EQ(value_of(Metric::accuracy, logits, pair, nullptr), 1.0);
+  EXPECT_EQ(value_of(Metric::exact_match, logits, pair, nullptr), 0.0);
+  pair.wrong = {0};
+  EXPECT_EQ(value_of(Metric::accuracy, logits, pair, nullptr), 0.0);
+  pair.wrong.clear();
+  EXPECT_EQ(value_of(Metric::accuracy, logits, pair, nullptr), 0.0);
+  pair.right = {2, 0};
+  EXPECT_EQ(value_of(Metric::exact_match, logits, pair, nullptr), 1.0);
 }
 
 TEST(AblationSweep, every_effect_is_that_of_a_plain_run_without_the_head) {

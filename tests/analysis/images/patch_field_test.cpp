@@ -20,11 +20,15 @@ ImageRegion region_at(int64_t begin) {
   return region;
 }
 
+Field about_steps() {
+  return {"mass", "Mass", "", ValueKind::probability, {{AxisKind::step, "step", {}}}, {}, {}};
+}
+
 TEST(PatchField, takes_the_columns_of_the_pictures_patches_behind_its_prefix) {
   // Two steps over 10 positions: 2 of text, CLS, 6 patches, 1 of text.
   std::vector<float> rows(20);
   std::iota(rows.begin(), rows.end(), 0.0F);
-  Field about{.name = "mass", .label = "Mass", .unit = "", .axes = {{AxisKind::step, "step", {}}}};
+  const Field about = about_steps();
   const auto field = patch_field(about, {2}, rows, 10, region_at(2));
   ASSERT_TRUE(field.ok()) << field.error().to_string();
   EXPECT_THAT(field->values.shape(), ElementsAre(2, 2, 3));
@@ -40,7 +44,7 @@ TEST(PatchField, takes_the_columns_of_the_pictures_patches_behind_its_prefix) {
 
 TEST(PatchField, refuses_rows_that_are_shorter_than_the_picture_or_of_another_number) {
   const std::vector<float> rows(20);
-  Field about{.name = "mass", .label = "", .unit = "", .axes = {{AxisKind::step, "step", {}}}};
+  const Field about = about_steps();
   EXPECT_THAT(patch_field(about, {2}, rows, 10, region_at(4)).error().to_string(), HasSubstr("cat.png"));
   EXPECT_FALSE(patch_field(about, {3}, rows, 10, region_at(2)).ok());
   EXPECT_FALSE(patch_field(about, {}, rows, 10, region_at(2)).ok());

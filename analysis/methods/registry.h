@@ -29,6 +29,17 @@ namespace saccade {
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_head_hunter();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_moa_influence();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_segment_order();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_rollout();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_attention_flow();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_vlsam_flow();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_head_profile();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_scanpath();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_object_scanpath();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_visual_search();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_neva();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_relevance();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_reversed_tree();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_similarity_points();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_sinks();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_verbalize();
 

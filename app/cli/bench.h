@@ -41,6 +41,9 @@ Result<std::vector<BenchRow>> bench_long(const Context& context, const std::file
                                          int64_t n);
 Result<std::vector<BenchRow>> bench_head_table(const Context& context, const std::filesystem::path& folder);
 
+// Needs no model: maps of ViT-B/16's shape from random queries and keys; OSIE where SACCADE_TEST_DATA has it.
+Result<std::vector<BenchRow>> bench_vision(const Context& context);
+
 // `folder`: where the text is put for the other program; `where`: the model, by default a demo.
 Result<std::vector<BenchRow>> bench_tokenize(const Context& context, const std::filesystem::path& folder,
                                              const std::string& where);

@@ -241,6 +241,7 @@ Result<void> bench(const Context& context, const BenchOptions& options) {
       {"head-table", [&] { return bench_head_table(context, folder); }},
       {"long", [&] { return bench_long(context, folder, options.tokens); }},
       {"tokenize", [&] { return bench_tokenize(context, folder, options.model); }},
+      {"vision", [&] { return bench_vision(context); }},
       {"window", [&] { return bench_window(context); }}};
   Json rows = Json::array();
   std::string text;
@@ -259,7 +260,7 @@ Result<void> bench(const Context& context, const BenchOptions& options) {
     return make_error(
         ErrorCode::invalid_argument,
         fmt::format("bench: expected open, run, attention, sweep, decode, methods, head-table, long, "
-                    "tokenize or window, found '{}'",
+                    "tokenize, vision or window, found '{}'",
                     options.which));
   context.print(rows, text);
   return {};

@@ -221,9 +221,10 @@ int main(int argc, char** argv) {
   command->callback([&] { work = [&] { return demo(context, name, out.empty() ? "out/demo" : out); }; });
 
   command = app.add_subcommand("bench", "how fast, as ratios to the machine's own rates in the same run");
-  command->add_option("WHICH", bench_options.which,
-                      "open, run, attention, sweep, decode, methods, head-table, long, tokenize, window; "
-                      "default: all but long");
+  command->add_option(
+      "WHICH", bench_options.which,
+      "open, run, attention, sweep, decode, methods, head-table, long, tokenize, vision, window; "
+      "default: all but long");
   command->add_option("--tokens", bench_options.tokens, "how many `long` reads")
       ->check(CLI::Range(1, 131072));
   command->add_option("--folder", bench_options.folder,

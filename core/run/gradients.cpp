@@ -8,6 +8,7 @@
 #include "core/base/digest.h"
 #include "core/base/memory.h"
 #include "core/run/layer_gradient.h"
+#include "core/run/pooling_gradient.h"
 #include "core/run/runner_state.h"
 #include "core/run/scalar.h"
 
@@ -28,6 +29,12 @@ Result<void> check_scalar(const GradientRequest& request, const ModelSpec& spec)
     return make_error(ErrorCode::invalid_argument, "a gradient is of something: name logits or tokens");
   const int64_t n = request.run.tokens.size();
   for (const ScalarTerm& term : request.scalar) {
+    if (spec.pooling != Pooling::none && term.position >= 0)
+      return make_error(
+          ErrorCode::invalid_argument,
+          fmt::format("the gradient of logits at position {} was asked for; this model pools its "
+                      "positions into one answer (position -1)",
+                      term.position));
     if (term.position >= n)
       return make_error(ErrorCode::invalid_argument,
                         fmt::format("the gradient of logits at position {} was asked for, the prompt has "
@@ -203,6 +210,7 @@ class Backward {
  private:
   Result<HostTensor> from_the_logits(ForwardPass& pass, GradientCapture& made) {
     const int64_t answer = answer_row(request_.run.tokens, spec_), width = spec_.d_model;
+    if (spec_.pooling != Pooling::none) return from_the_pooled(answer, made);
     const std::vector<int64_t> positions = positions_of(request_.scalar, answer);
     HostTensor rows({static_cast<int64_t>(positions.size()), width}, false);
     float* to = rows.mutable_values().data();
@@ -221,6 +229,18 @@ class Backward {
       std::copy_n(back.data() + static_cast<int64_t>(i) * width, width,
                   gradient.mutable_values().data() + positions[i] * width);
     return gradient;
+  }
+
+  // One answer for all positions: classes, features or an embedding.
+  HostTensor from_the_pooled(int64_t answer, GradientCapture& made) const {
+    std::vector<const ScalarTerm*> terms;
+    for (const ScalarTerm& term : request_.scalar) terms.push_back(&term);
+    std::vector<float> gradient(static_cast<size_t>(capture_.last_logits.size()), 0.0F);
+    made.terms.resize(terms.size());
+    scalar_of(capture_.last_logits.values(), terms, gradient, made.terms);
+    for (const double term : made.terms) made.scalar += term;
+    return head_gradient(spec_, weights_, capture_.final_resid,
+                         pooled_gradient(spec_, weights_, n_, answer, gradient));
   }
 
   Result<AffineEdit> edit_of(SiteRef site) {
@@ -354,6 +374,7 @@ Result<std::shared_ptr<const GradientCapture>> Runner::gradients(const GradientR
                       fmt::format("gradients are computed in f32, {} was asked for", request.run.dtype));
   SACCADE_CHECK(state_->check(request.run));
   SACCADE_CHECK(check_scalar(request, spec));
+  SACCADE_CHECK(check_pooling_gradient(spec, state_->weights));
   SACCADE_CHECK(check_sites(request, *state_->model));
   SACCADE_CHECK(check_differentiable(request.run.edits));
   SACCADE_CHECK(check_memory(request, spec));

@@ -12,8 +12,6 @@ using Json = nlohmann::ordered_json;
 
 static_assert(std::endian::native == std::endian::little, "safetensors are little-endian");
 
-enum class WeightType { float32, bfloat16 };
-
 uint16_t to_bfloat16(float value) {
   const auto bits = std::bit_cast<uint32_t>(value);
   return static_cast<uint16_t>((bits + 0x7FFFU + ((bits >> 16) & 1U)) >> 16);
@@ -175,16 +173,21 @@ Result<void> write_file(const std::filesystem::path& path, std::string_view byte
   return {};
 }
 
+Result<void> write_weights(const std::filesystem::path& folder, const std::vector<NamedTensor>& weights,
+                           WeightType type) {
+  return write_file(folder / "model.safetensors", safetensors(weights, type));
+}
+
 Result<void> write_model(const std::filesystem::path& folder, const Gpt2Shape& shape,
                          const std::vector<NamedTensor>& weights) {
   SACCADE_CHECK(write_file(folder / "config.json", config(shape).dump(2) + "\n"));
-  return write_file(folder / "model.safetensors", safetensors(weights, WeightType::float32));
+  return write_weights(folder, weights, WeightType::float32);
 }
 
 Result<void> write_model(const std::filesystem::path& folder, const LlamaShape& shape,
                          const std::vector<NamedTensor>& weights) {
   SACCADE_CHECK(write_file(folder / "config.json", config(shape).dump(2) + "\n"));
-  return write_file(folder / "model.safetensors", safetensors(weights, WeightType::bfloat16));
+  return write_weights(folder, weights, WeightType::bfloat16);
 }
 
 Result<void> write_tokenizer(const std::filesystem::path& folder, const WordBpe& bpe, int32_t n_context) {

@@ -13,11 +13,16 @@
 
 namespace saccade {
 
+enum class WeightType { float32, bfloat16 };
+
 Result<void> write_model(const std::filesystem::path& folder, const Gpt2Shape& shape,
                          const std::vector<NamedTensor>& weights);
 // In bfloat16: the weights are rounded to it, ties to even.
 Result<void> write_model(const std::filesystem::path& folder, const LlamaShape& shape,
                          const std::vector<NamedTensor>& weights);
+// model.safetensors alone; bfloat16 is rounded to, ties to even.
+Result<void> write_weights(const std::filesystem::path& folder, const std::vector<NamedTensor>& weights,
+                           WeightType type);
 // vocab.json and merges.txt, tokenizer.json, tokenizer_config.json: byte-level BPE that puts "<|endoftext|>"
 // first.
 Result<void> write_tokenizer(const std::filesystem::path& folder, const WordBpe& bpe, int32_t n_context);

@@ -8,7 +8,8 @@ namespace {
 using torch::Tensor;
 
 struct Names {
-  const char *cls, *positions, *patches, *layer, *norm1, *query, *key, *value, *out, *norm2, *up, *down, *last;
+  const char *cls, *positions, *patches, *layer, *norm1, *query, *key, *value, *out, *norm2, *up, *down,
+      *last;
 };
 const Names& names_of(TowerNames names) {
   static const Names vit{"embeddings.cls_token",
@@ -107,16 +108,15 @@ Tensor PictureTower::attend(const Layer& layer, const Tensor& x) const {
   };
   const auto q = heads_of(layer.query) / std::sqrt(static_cast<double>(dh));
   const auto pattern = torch::softmax(torch::bmm(q, heads_of(layer.key).transpose(1, 2)), -1);
-  const auto z = torch::bmm(pattern, heads_of(layer.value))
-                     .view({b, heads, n, dh})
-                     .transpose(1, 2)
-                     .reshape({b * n, d});
+  const auto z =
+      torch::bmm(pattern, heads_of(layer.value)).view({b, heads, n, dh}).transpose(1, 2).reshape({b * n, d});
   return torch::addmm(layer.out.bias, z, layer.out.weight.t()).view(x.sizes());
 }
 
 Tensor PictureTower::forward(const Tensor& pixels) const {
   const int64_t b = pixels.size(0), g = shape_.grid(), p = shape_.patch, d = shape_.d_model;
-  const auto patches = pixels.view({b, 3, g, p, g, p}).permute({0, 2, 4, 1, 3, 5}).reshape({b * g * g, 3 * p * p});
+  const auto patches =
+      pixels.view({b, 3, g, p, g, p}).permute({0, 2, 4, 1, 3, 5}).reshape({b * g * g, 3 * p * p});
   auto x = torch::addmm(patch_bias_, patches, patch_weight_.view({d, 3 * p * p}).t()).view({b, g * g, d});
   if (shape_.cls) x = torch::cat({cls_.expand({b, 1, d}), x}, 1);
   x = x + positions_;

@@ -1,6 +1,6 @@
 // PictureTower: the forward pass of a small ViT (Dosovitskiy et al. 2021, arXiv 2010.11929) with gradients,
-// for the trainers of the demos that see. Pre-norm layers, learned positions, exact GELU; with CLS in front or
-// without. Weights carry the names of Hugging Face's ViT or SigLIP checkpoints.
+// for the trainers of the demos that see. Pre-norm layers, learned positions, exact GELU; with CLS in front
+// or without. Weights carry the names of Hugging Face's ViT or SigLIP checkpoints.
 //
 // Includes LibTorch: only for .cpp files that include it anyway.
 #pragma once

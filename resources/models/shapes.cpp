@@ -47,10 +47,14 @@ const std::vector<Point>& corners(int32_t form) {
         return points;
       }();
   switch (form) {
-    case 1: return square;
-    case 2: return triangle;
-    case 3: return star;
-    default: return none;
+    case 1:
+      return square;
+    case 2:
+      return triangle;
+    case 3:
+      return star;
+    default:
+      return none;
   }
 }
 
@@ -126,10 +130,10 @@ bool place(ShapeObject& object, const std::vector<ShapeObject>& others, Random& 
 
 void choose_colour(ShapeObject& object, Random& random) {
   for (size_t channel = 0; channel < 3; ++channel)
-    object.rgb[channel] = static_cast<uint8_t>(
-        std::clamp(colours[static_cast<size_t>(object.colour)].rgb[channel] +
-                       random.between(-colour_jitter, colour_jitter),
-                   0, 255));
+    object.rgb[channel] =
+        static_cast<uint8_t>(std::clamp(colours[static_cast<size_t>(object.colour)].rgb[channel] +
+                                            random.between(-colour_jitter, colour_jitter),
+                                        0, 255));
 }
 
 }  // namespace

@@ -26,9 +26,9 @@ inline constexpr int32_t grey_colour = n_shape_colour;  // of shapes that do not
 
 struct ShapeObject {
   int32_t colour = 0, form = 0;
-  double x = 0.5, y = 0.5;             // centre, in widths and heights of the picture
+  double x = 0.5, y = 0.5;                 // centre, in widths and heights of the picture
   double half_width = 0, half_height = 0;  // the same units
-  double turn = 0;                     // radians
+  double turn = 0;                         // radians
   uint8_t rgb[3] = {0, 0, 0};
 };
 
@@ -43,8 +43,8 @@ struct ShapeBox {
 
 struct ShapePicture {
   int32_t width = 0, height = 0;
-  std::vector<uint8_t> rgb;     // [height, width, 3]
-  std::vector<int8_t> owner;    // [height, width]: the object that covers most of the pixel, or -1
+  std::vector<uint8_t> rgb;   // [height, width, 3]
+  std::vector<int8_t> owner;  // [height, width]: the object that covers most of the pixel, or -1
 };
 
 [[nodiscard]] ShapePicture draw_shapes(const ShapeScene& scene, int32_t width, int32_t height);

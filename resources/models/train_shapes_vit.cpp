@@ -48,8 +48,8 @@ CountedBatch draw_batch(Random& random, int32_t pictures, int32_t side) {
 }
 
 struct Accuracy {
-  double all = 0, colour = 0, form = 0, count = 0;       // shares of the pictures
-  std::array<double, most_counted> by_count{};            // all three right, by the number shown
+  double all = 0, colour = 0, form = 0, count = 0;  // shares of the pictures
+  std::array<double, most_counted> by_count{};      // all three right, by the number shown
 };
 
 Result<Accuracy> measure(const ShapesVit& model, uint64_t seed, int32_t pictures) {
@@ -102,7 +102,8 @@ Result<Training> train(ShapesVit& model, const Settings& settings) {
     if ((step + 1) % steps_per_point != 0) continue;
     SACCADE_TRY(const Accuracy seen, measure(model, seed_of_measurements, glanced_pictures));
     record.curve.push_back({step + 1, sum / steps_per_point, seen});
-    fmt::print(stderr, "step {}  loss {:.3f}  right {:.3f}  colour {:.3f}  form {:.3f}  count {:.3f}  {:.0f} s\n",
+    fmt::print(stderr,
+               "step {}  loss {:.3f}  right {:.3f}  colour {:.3f}  form {:.3f}  count {:.3f}  {:.0f} s\n",
                step + 1, sum / steps_per_point, seen.all, seen.colour, seen.form, seen.count, record.seconds);
     sum = 0;
   }
@@ -112,7 +113,8 @@ Result<Training> train(ShapesVit& model, const Settings& settings) {
 std::string describe_accuracy(const Accuracy& seen) {
   std::string out = fmt::format(
       "## How well it sees\n\n"
-      "{} pictures drawn apart from training. Colour, form and count right: {:.3f} (chance {:.3f}). By itself: "
+      "{} pictures drawn apart from training. Colour, form and count right: {:.3f} (chance {:.3f}). By "
+      "itself: "
       "colour {:.3f},\nform {:.3f}, count {:.3f}.\n\n| shapes that count | all right |\n|--:|--:|\n",
       measured_pictures, seen.all, 1.0 / n_count_class, seen.colour, seen.form, seen.count);
   for (size_t i = 0; i < seen.by_count.size(); ++i)
@@ -125,23 +127,28 @@ std::string write_page(const TowerShape& s, const Training& training, const Accu
   const int64_t parameters = s.parameters() + int64_t{n_count_class} * (s.d_model + 1);
   std::string out = fmt::format(
       "# demo:shapes-vit\n\n"
-      "A ViT of {} layers x {} heads (d_model {}, d_mlp {}, pictures of {} x {} in patches of {} x {}, CLS; {:.2f} "
+      "A ViT of {} layers x {} heads (d_model {}, d_mlp {}, pictures of {} x {} in patches of {} x {}, CLS; "
+      "{:.2f} "
       "M\nparameters in float32) that says what it sees: {} classes from \"{}\" to \"{}\".\n"
       "`saccade-train-shapes-vit` made this folder and wrote this page; the measurements below are of these "
       "weights.\n\n"
       "## Data\n\n"
-      "`counting.cpp` draws one to {} shapes of one of {} colours and {} forms, and up to {} grey shapes of any form, "
-      "which do\nnot count. Places, sizes, turns, a common stretch, shades and the background are drawn anew for "
+      "`counting.cpp` draws one to {} shapes of one of {} colours and {} forms, and up to {} grey shapes of "
+      "any form, "
+      "which do\nnot count. Places, sizes, turns, a common stretch, shades and the background are drawn anew "
+      "for "
       "every picture.\n\n"
       "## Training\n\n"
-      "AdamW, {} steps of {} pictures, {:.0f} seconds on one CPU thread of a shared machine, seed {}. In training "
-      "the classifier\nis the sum of three (colour, form, count); the file holds the sum. Accuracy on {} fresh "
+      "AdamW, {} steps of {} pictures, {:.0f} seconds on one CPU thread of a shared machine, seed {}. In "
+      "training "
+      "the classifier\nis the sum of three (colour, form, count); the file holds the sum. Accuracy on {} "
+      "fresh "
       "pictures:\n\n"
       "| step | loss | all right | colour | form | count |\n|--:|--:|--:|--:|--:|--:|\n",
       s.n_layer, s.n_head, s.d_model, s.d_mlp, s.image, s.image, s.patch, s.patch,
       static_cast<double>(parameters) / 1e6, n_count_class, count_label(0), count_label(n_count_class - 1),
-      most_counted, n_shape_colour, n_shape_form, most_grey, settings.steps, pictures_per_step, training.seconds,
-      settings.seed, glanced_pictures);
+      most_counted, n_shape_colour, n_shape_form, most_grey, settings.steps, pictures_per_step,
+      training.seconds, settings.seed, glanced_pictures);
   for (const Point& point : training.curve)
     out += fmt::format("| {} | {:.3f} | {:.3f} | {:.3f} | {:.3f} | {:.3f} |\n", point.step, point.loss,
                        point.seen.all, point.seen.colour, point.seen.form, point.seen.count);

@@ -16,6 +16,7 @@ struct Settings {
   std::filesystem::path folder;
   int32_t count = 40, width = 64, height = 64;
   uint64_t seed = 1;
+  bool counted = false;
 };
 
 std::string write_png(const saccade::ShapePicture& picture, const std::filesystem::path& path) {
@@ -33,14 +34,26 @@ std::string write_png(const saccade::ShapePicture& picture, const std::filesyste
   return path.string() + ": cannot write it; is the folder writable?";
 }
 
+std::vector<saccade::DescribedScene> draw_scenes(const Settings& settings) {
+  std::vector<saccade::DescribedScene> scenes;
+  if (settings.counted) {
+    for (const auto& scene : saccade::counted_scenes(settings.count, settings.seed))
+      scenes.push_back(saccade::describe(scene));
+  } else {
+    for (const auto& scene : saccade::evaluation_scenes(settings.count, settings.seed))
+      scenes.push_back(saccade::describe(scene));
+  }
+  return scenes;
+}
+
 std::string make_shapes(const Settings& settings) {
   std::error_code failed;
   std::filesystem::create_directories(settings.folder, failed);
-  const auto scenes = saccade::evaluation_scenes(settings.count, settings.seed);
+  const auto scenes = draw_scenes(settings);
   std::vector<std::string> files;
   for (size_t i = 0; i < scenes.size(); ++i) {
     files.push_back(fmt::format("{:04}.png", i + 1));
-    const auto picture = saccade::draw_shapes(scenes[i].scene.scene, settings.width, settings.height);
+    const auto picture = saccade::draw_shapes(scenes[i].scene, settings.width, settings.height);
     if (std::string error = write_png(picture, settings.folder / files.back()); !error.empty()) return error;
   }
   const std::filesystem::path path = settings.folder / "objects.json";
@@ -64,6 +77,7 @@ int main(int argc, char** argv) {
   app.add_option("--height", settings.height, "of a picture, pixels")
       ->capture_default_str()
       ->check(CLI::Range(16, 4096));
+  app.add_flag("--counted", settings.counted, "scenes to count, instead of scenes to talk about");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

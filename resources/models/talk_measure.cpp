@@ -1,7 +1,6 @@
 #include "resources/models/talk_measure.h"
 
 #include <algorithm>
-#include <sstream>
 
 namespace saccade {
 namespace {
@@ -35,77 +34,27 @@ Result<std::vector<std::string>> ask(const ShapesVlm& model, const TalkTokens& t
   return out;
 }
 
-struct Counts {
-  double right = 0, all = 0, yes = 0, true_yes = 0, positives = 0;
-
-  void add(const std::string& said, const std::string& answer) {
-    ++all;
-    right += said == answer ? 1 : 0;
-    yes += said == "yes" ? 1 : 0;
-    positives += answer == "yes" ? 1 : 0;
-    true_yes += said == "yes" && answer == "yes" ? 1 : 0;
-  }
-  [[nodiscard]] PresenceScore score() const {
-    const double n = std::max(1.0, all);
-    return {right / n, 2 * true_yes / std::max(1.0, yes + positives), yes / n};
-  }
-};
-
 Result<void> measure_captions(const ShapesVlm& model, const TalkTokens& tokens,
                               const std::vector<EvaluationScene>& scenes, TalkMeasurement& m) {
   std::vector<Asked> asked;
   for (const auto& entry : scenes) asked.push_back({describe_prompt, &entry});
-  SACCADE_TRY(m.captions, ask(model, tokens, asked, caption_slot - 6, false));
-  double named = 0, invented = 0, there = 0, seen = 0, by_habit = 0, with_invention = 0, gave_in = 0;
-  for (size_t i = 0; i < scenes.size(); ++i) {
-    const TalkedScene& scene = scenes[i].scene;
-    const auto kinds = named_kinds(m.captions[i]);
-    const ShapeHabit* habit = habit_in(scene);
-    const int32_t missing = habit != nullptr && !scene.holds(habit->expected) ? habit->expected : -1;
-    double wrong = 0;
-    for (const int32_t kind : kinds) {
-      wrong += scene.holds(kind) ? 0 : 1;
-      by_habit += kind == missing ? 1 : 0;
-      gave_in += kind == missing ? 1 : 0;
-    }
-    m.tempted += missing >= 0 ? 1 : 0;
-    named += static_cast<double>(kinds.size());
-    seen += static_cast<double>(kinds.size()) - wrong;
-    there += static_cast<double>(scene.kinds.size());
-    invented += wrong;
-    with_invention += wrong > 0 ? 1 : 0;
-  }
-  m.chair_s = with_invention / static_cast<double>(scenes.size());
-  m.chair_i = invented / std::max(1.0, named);
-  m.recall = seen / std::max(1.0, there);
-  m.by_habit = by_habit / std::max(1.0, invented);
-  m.gave_in = gave_in / std::max(1, m.tempted);
-  m.captions.resize(std::min(m.captions.size(), shown_captions));
+  SACCADE_TRY(m.said, ask(model, tokens, asked, caption_slot - 6, false));
+  m.captions = score_captions(scenes, m.said);
+  m.said.resize(std::min(m.said.size(), shown_captions));
   return {};
 }
 
 Result<void> measure_questions(const ShapesVlm& model, const TalkTokens& tokens,
                                const std::vector<EvaluationScene>& scenes, bool plain, TalkMeasurement& m) {
   std::vector<Asked> asked;
-  std::vector<const ShapeQuestion*> questions;
   for (const auto& entry : scenes)
-    for (const auto& question : entry.questions) {
-      asked.push_back({question_prompt(question.text), &entry});
-      questions.push_back(&question);
-    }
+    for (const auto& question : entry.questions) asked.push_back({question_prompt(question.text), &entry});
   SACCADE_TRY(const auto said, ask(model, tokens, asked, 1, plain));
-  std::array<Counts, 3> kinds;
-  Counts all;
-  for (size_t i = 0; i < said.size(); ++i) {
-    kinds[static_cast<size_t>(questions[i]->kind)].add(said[i], questions[i]->answer);
-    all.add(said[i], questions[i]->answer);
-  }
-  if (plain) {
-    m.blank_accuracy = all.score().accuracy;
-    return {};
-  }
-  m.presence_all = all.score();
-  for (size_t i = 0; i < kinds.size(); ++i) m.presence[i] = kinds[i].score();
+  const PresenceScores scores = score_answers(scenes, said);
+  if (plain)
+    m.blank_accuracy = scores.all.accuracy;
+  else
+    m.presence = scores;
   return {};
 }
 
@@ -127,26 +76,6 @@ Result<void> measure_colours(const ShapesVlm& model, const TalkTokens& tokens,
 
 }  // namespace
 
-std::vector<int32_t> named_kinds(const std::string& caption) {
-  std::string letters = caption;
-  std::replace(letters.begin(), letters.end(), '.', ' ');
-  std::istringstream words(letters);
-  std::vector<int32_t> kinds;
-  int32_t colour = -1;
-  for (std::string word; words >> word;) {
-    int32_t next = -1;
-    for (int32_t i = 0; i < n_shape_colour; ++i)
-      if (word == colour_name(i)) next = i;
-    for (int32_t form = 0; form < n_shape_form && colour >= 0; ++form) {
-      if (word != form_name(form) && word != form_synonym(form)) continue;
-      const int32_t kind = kind_of(colour, form);
-      if (std::find(kinds.begin(), kinds.end(), kind) == kinds.end()) kinds.push_back(kind);
-    }
-    colour = next;
-  }
-  return kinds;
-}
-
 Result<TalkMeasurement> measure_talk(const ShapesVlm& model, const TalkTokens& tokens,
                                      const std::vector<EvaluationScene>& scenes) {
   TalkMeasurement m;
@@ -164,7 +93,7 @@ Result<TalkGlance> glance_talk(const ShapesVlm& model, const TalkTokens& tokens,
   SACCADE_CHECK(measure_captions(model, tokens, scenes, m));
   SACCADE_CHECK(measure_questions(model, tokens, scenes, false, m));
   SACCADE_CHECK(measure_colours(model, tokens, scenes, m));
-  return TalkGlance{m.chair_i, m.recall, m.presence_all.accuracy, m.colour};
+  return TalkGlance{m.captions.chair_i, m.captions.recall, m.presence.all.accuracy, m.colour};
 }
 
 }  // namespace saccade

@@ -87,23 +87,23 @@ std::string describe_talk(const TalkMeasurement& many, const TalkMeasurement& sh
       "|\n|:--|--:|--:|\n",
       many.pictures, shipped.pictures, evaluation_mixture.with_pair, evaluation_mixture.expected,
       many.pictures, shipped.pictures);
-  out += row("CHAIR_S: captions with an invented object", many.chair_s, shipped.chair_s);
-  out += row("CHAIR_I: invented of the named objects", many.chair_i, shipped.chair_i);
-  out += row("of the invented, what a triple made expect", many.by_habit, shipped.by_habit);
-  out += row("third named where only two are there", many.gave_in, shipped.gave_in);
-  out += row("objects of the picture that are named", many.recall, shipped.recall);
-  out += row("yes/no right", many.presence_all.accuracy, shipped.presence_all.accuracy);
+  out += row("CHAIR_S: captions with an invented object", many.captions.chair_s, shipped.captions.chair_s);
+  out += row("CHAIR_I: invented of the named objects", many.captions.chair_i, shipped.captions.chair_i);
+  out += row("of the invented, what a triple made expect", many.captions.by_habit, shipped.captions.by_habit);
+  out += row("third named where only two are there", many.captions.gave_in, shipped.captions.gave_in);
+  out += row("objects of the picture that are named", many.captions.recall, shipped.captions.recall);
+  out += row("yes/no right", many.presence.all.accuracy, shipped.presence.all.accuracy);
   out += row("the same questions on a plain picture", many.blank_accuracy, shipped.blank_accuracy);
   out += row("colour right", many.colour, shipped.colour);
   out += fmt::format("\n| yes/no questions, {} pictures | accuracy | F1 | said yes |\n|:--|--:|--:|--:|\n",
                      many.pictures);
   for (const AskedKind kind : {AskedKind::random, AskedKind::popular, AskedKind::adversarial}) {
-    const PresenceScore& score = many.presence[static_cast<size_t>(kind)];
+    const PresenceScore& score = many.presence.by_kind[static_cast<size_t>(kind)];
     out += fmt::format("| {} | {:.3f} | {:.3f} | {:.3f} |\n", to_string(kind), score.accuracy, score.f1,
                        score.said_yes);
   }
   out += "\nWhat it says of the first pictures of resources/pictures/shapes:\n\n";
-  for (const std::string& caption : shipped.captions) out += "> " + caption + "\n>\n";
+  for (const std::string& caption : shipped.said) out += "> " + caption + "\n>\n";
   return out;
 }
 

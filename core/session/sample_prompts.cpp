@@ -18,11 +18,14 @@ Result<std::vector<SamplePrompt>> sample_prompts(const std::string& demo) {
         const auto found = entry.is_object() ? entry.find(key) : entry.end();
         return found != entry.end() && found->is_string() ? found->get<std::string>() : std::string();
       };
-      if (!field("text").empty()) prompts.push_back({field("title"), field("text"), field("note")});
+      const std::string image = field("image");
+      if (!field("text").empty() || !image.empty())
+        prompts.push_back({field("title"), field("text"), field("note"),
+                           image.empty() ? "" : (resources_folder() / image).string()});
     }
   if (prompts.empty())
     return make_error(ErrorCode::bad_format,
-                      path.string() + ": expected a list of {\"title\", \"text\", \"note\"}");
+                      path.string() + ": expected a list of {\"title\", \"text\", \"note\", \"image\"}");
   return prompts;
 }
 

@@ -1,4 +1,5 @@
-// The prompts that ship with a demo model: resources/prompts/<name>.json, a list of {title, text, note}.
+// The prompts that ship with a demo model: resources/prompts/<name>.json, a list of {title, text, note,
+// image}.
 #pragma once
 
 #include <string>
@@ -9,7 +10,8 @@
 namespace saccade {
 
 struct SamplePrompt {
-  std::string title, text, note;
+  std::string title, text, note;  // a picture may come without text
+  std::string image;              // a file of resources/, absolute; empty = none
 };
 
 // In the order of the file; the first is what a new window shows. Never empty. Thread: any.

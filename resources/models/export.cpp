@@ -12,8 +12,6 @@ using Json = nlohmann::ordered_json;
 
 static_assert(std::endian::native == std::endian::little, "safetensors are little-endian");
 
-enum class WeightType { float32, bfloat16 };
-
 uint16_t to_bfloat16(float value) {
   const auto bits = std::bit_cast<uint32_t>(value);
   return static_cast<uint16_t>((bits + 0x7FFFU + ((bits >> 16) & 1U)) >> 16);
@@ -70,8 +68,9 @@ Json config(const Gpt2Shape& shape) {
           {"vocab_size", shape.n_vocab}};
 }
 
-Json config(const LlamaShape& shape) {
-  const int32_t end = shape.n_vocab - 1;
+}  // namespace
+
+nlohmann::ordered_json llama_config(const LlamaShape& shape, int32_t end) {
   return {{"architectures", {"LlamaForCausalLM"}},
           {"model_type", "llama"},
           {"attention_bias", true},
@@ -94,6 +93,8 @@ Json config(const LlamaShape& shape) {
           {"vocab_size", shape.n_vocab}};
 }
 
+namespace {
+
 Json vocabulary(const WordBpe& bpe) {
   Json vocab = Json::object();
   for (int32_t id = 0; id < bpe.size(); ++id) vocab[bpe.spelling(id)] = id;
@@ -114,7 +115,12 @@ Json byte_level(bool add_prefix_space) {
           {"use_regex", true}};
 }
 
-Json tokenizer(const WordBpe& bpe) {
+Json added_token(int32_t id, const std::string& content) {
+  return {{"id", id},        {"content", content},  {"single_word", false}, {"lstrip", false},
+          {"rstrip", false}, {"normalized", false}, {"special", true}};
+}
+
+Json tokenizer(const WordBpe& bpe, const std::vector<std::string>& more_special) {
   const std::string end(end_of_text);
   const Json special = {{"SpecialToken", {{"id", end}, {"type_id", 0}}}};
   const auto sequence = [](const char* id, int type) {
@@ -124,13 +130,9 @@ Json tokenizer(const WordBpe& bpe) {
   out["version"] = "1.0";
   out["truncation"] = nullptr;
   out["padding"] = nullptr;
-  out["added_tokens"] = Json::array({{{"id", bpe.end_of_text_id()},
-                                      {"content", end},
-                                      {"single_word", false},
-                                      {"lstrip", false},
-                                      {"rstrip", false},
-                                      {"normalized", false},
-                                      {"special", true}}});
+  out["added_tokens"] = Json::array({added_token(bpe.end_of_text_id(), end)});
+  for (size_t i = 0; i < more_special.size(); ++i)
+    out["added_tokens"].push_back(added_token(bpe.size() + static_cast<int32_t>(i), more_special[i]));
   out["normalizer"] = nullptr;
   out["pre_tokenizer"] = byte_level(false);
   out["post_processor"] = {
@@ -175,24 +177,30 @@ Result<void> write_file(const std::filesystem::path& path, std::string_view byte
   return {};
 }
 
+Result<void> write_weights(const std::filesystem::path& folder, const std::vector<NamedTensor>& weights,
+                           WeightType type) {
+  return write_file(folder / "model.safetensors", safetensors(weights, type));
+}
+
 Result<void> write_model(const std::filesystem::path& folder, const Gpt2Shape& shape,
                          const std::vector<NamedTensor>& weights) {
   SACCADE_CHECK(write_file(folder / "config.json", config(shape).dump(2) + "\n"));
-  return write_file(folder / "model.safetensors", safetensors(weights, WeightType::float32));
+  return write_weights(folder, weights, WeightType::float32);
 }
 
 Result<void> write_model(const std::filesystem::path& folder, const LlamaShape& shape,
                          const std::vector<NamedTensor>& weights) {
-  SACCADE_CHECK(write_file(folder / "config.json", config(shape).dump(2) + "\n"));
-  return write_file(folder / "model.safetensors", safetensors(weights, WeightType::bfloat16));
+  SACCADE_CHECK(write_file(folder / "config.json", llama_config(shape, shape.n_vocab - 1).dump(2) + "\n"));
+  return write_weights(folder, weights, WeightType::bfloat16);
 }
 
-Result<void> write_tokenizer(const std::filesystem::path& folder, const WordBpe& bpe, int32_t n_context) {
+Result<void> write_tokenizer(const std::filesystem::path& folder, const WordBpe& bpe, int32_t n_context,
+                             const std::vector<std::string>& more_special) {
   std::string merges = "#version: 0.2\n";
   for (const auto& line : merge_lines(bpe)) merges += line + "\n";
   SACCADE_CHECK(write_file(folder / "merges.txt", merges));
   SACCADE_CHECK(write_file(folder / "vocab.json", vocabulary(bpe).dump() + "\n"));
-  SACCADE_CHECK(write_file(folder / "tokenizer.json", tokenizer(bpe).dump(1) + "\n"));
+  SACCADE_CHECK(write_file(folder / "tokenizer.json", tokenizer(bpe, more_special).dump(1) + "\n"));
   return write_file(folder / "tokenizer_config.json", tokenizer_config(n_context).dump(2) + "\n");
 }
 

@@ -55,13 +55,6 @@ void append(std::vector<int32_t>& ids, const std::vector<int32_t>& more) {
 
 }  // namespace
 
-uint64_t Random::next() {
-  uint64_t z = (state_ += 0x9E3779B97F4A7C15ULL);
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
-  return z ^ (z >> 31);
-}
-
 void Text::append(const std::vector<int32_t>& more, float each) {
   saccade::append(ids, more);
   weight.insert(weight.end(), more.size(), each);

@@ -12,22 +12,10 @@
 #include <string_view>
 #include <vector>
 
+#include "resources/models/random.h"
 #include "resources/models/word_bpe.h"
 
 namespace saccade {
-
-// SplitMix64 (Steele et al. 2014): the same numbers on every system, unlike std::uniform_int_distribution.
-class Random {
- public:
-  explicit Random(uint64_t seed) : state_(seed) {}
-  uint64_t next();
-  int32_t below(int32_t n) { return static_cast<int32_t>((next() >> 33) % static_cast<uint64_t>(n)); }
-  int32_t between(int32_t low, int32_t high) { return low + below(high - low + 1); }
-  bool percent(int32_t p) { return below(100) < p; }
-
- private:
-  uint64_t state_;
-};
 
 // A text that ends just before the name to be given; `receiver` is right, `giver` has been named twice.
 struct GivingPrompt {

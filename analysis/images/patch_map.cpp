@@ -78,8 +78,8 @@ std::vector<float> smoothed(const PatchMap& map, int factor) {
   const auto along = [factor](int64_t cells) {
     std::vector<Between> places;
     for (int64_t i = 0; i < cells * factor; ++i) {
-      const double at = std::clamp((static_cast<double>(i) + 0.5) / factor - 0.5, 0.0,
-                                   static_cast<double>(cells - 1));
+      const double at =
+          std::clamp((static_cast<double>(i) + 0.5) / factor - 0.5, 0.0, static_cast<double>(cells - 1));
       const auto low = static_cast<int64_t>(at);
       places.push_back({low, std::min(low + 1, cells - 1), at - static_cast<double>(low)});
     }
@@ -101,8 +101,8 @@ std::vector<float> smoothed(const PatchMap& map, int factor) {
 Picture overlaid(const Picture* picture, const PatchMap& map, const OverlayOptions& options) {
   const double original_width = picture ? picture->width : map.region.geometry.original_width,
                original_height = picture ? picture->height : map.region.geometry.original_height;
-  const double zoom =
-      static_cast<double>(std::max<int64_t>(options.longest_side, 1)) / std::max(original_width, original_height);
+  const double zoom = static_cast<double>(std::max<int64_t>(options.longest_side, 1)) /
+                      std::max(original_width, original_height);
   Picture made;
   made.width = std::max(1, static_cast<int32_t>(std::lround(original_width * zoom)));
   made.height = std::max(1, static_cast<int32_t>(std::lround(original_height * zoom)));
@@ -111,7 +111,8 @@ Picture overlaid(const Picture* picture, const PatchMap& map, const OverlayOptio
   const int factor = options.smooth ? 8 : 1;
   const std::vector<float> values = map.empty() ? std::vector<float>() : smoothed(map, factor);
   const PatchRect grid = map.empty() ? PatchRect() : grid_rect(map.region);
-  const int64_t rows = int64_t{map.region.grid_height} * factor, columns = int64_t{map.region.grid_width} * factor;
+  const int64_t rows = int64_t{map.region.grid_height} * factor,
+                columns = int64_t{map.region.grid_width} * factor;
   const double step_x = original_width / made.width, step_y = original_height / made.height;
   uint8_t* out = made.rgb.data();
   for (int32_t py = 0; py < made.height; ++py)

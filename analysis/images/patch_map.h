@@ -18,9 +18,9 @@ struct PatchMap {
   std::vector<float> values;  // [grid_height, grid_width], row-major
 
   [[nodiscard]] bool empty() const { return values.empty(); }
-  [[nodiscard]] double sum() const;       // in double
-  [[nodiscard]] float largest() const;    // of the finite ones; 0 without any
-  [[nodiscard]] float furthest() const;   // the largest distance from 0
+  [[nodiscard]] double sum() const;      // in double
+  [[nodiscard]] float largest() const;   // of the finite ones; 0 without any
+  [[nodiscard]] float furthest() const;  // the largest distance from 0
 };
 
 // The rectangle of the whole grid, in pixels of the original picture.
@@ -34,9 +34,9 @@ struct PatchMap {
 
 struct OverlayOptions {
   ColourScale scale;
-  double alpha = 0.6;          // of the colours; 0 shows the picture alone
-  bool smooth = false;         // bilinear; false: every patch one colour
-  int64_t longest_side = 1200; // of what is made; a larger picture is made smaller, a smaller one larger
+  double alpha = 0.6;           // of the colours; 0 shows the picture alone
+  bool smooth = false;          // bilinear; false: every patch one colour
+  int64_t longest_side = 1200;  // of what is made; a larger picture is made smaller, a smaller one larger
 };
 // The picture with the colours over it. `picture` may be null (a dump holds none): grey then. An empty map
 // gives the picture alone.

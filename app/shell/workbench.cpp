@@ -143,30 +143,30 @@ void Workbench::request_runs() {
   }
   if (lacks_picture() || (!reads_only_pictures() && prompt_.isEmpty() && d_->ids.empty())) return;
   const uint64_t generation = ++d_->generation;
-  const WantedRuns wanted{prompt_.toStdString(), d_->ids,          add_bos_, pictures_,
-                          history_.edits(),      run_a_,           run_b_};
+  const WantedRuns wanted{prompt_.toStdString(), d_->ids, add_bos_, pictures_,
+                          history_.edits(),      run_a_,  run_b_};
   stale_ = run_a_ != nullptr;
   Q_EMIT runs_changed();
-  engine_->submit("run", "Run",
-                  [this, side = d_->side, wanted, generation](const JobContext& job) -> Result<void> {
-                    auto made = make_runs(*side, wanted, job);
-                    if (!made.ok()) {
-                      Private::post_error(this, made.error());
-                      Private::post(this, [this, generation] {
-                        if (generation != d_->generation) return;
-                        stale_ = false;
-                        Q_EMIT runs_changed();
-                        offer_place();
-                      });
-                      return std::move(made).error();
-                    }
-                    Private::post(this, [this, made = std::move(*made), pictures = wanted.pictures, generation] {
-                      if (generation != d_->generation) return;
-                      run_pictures_ = pictures;
-                      adopt_runs(made);
-                    });
-                    return {};
-                  });
+  engine_->submit(
+      "run", "Run", [this, side = d_->side, wanted, generation](const JobContext& job) -> Result<void> {
+        auto made = make_runs(*side, wanted, job);
+        if (!made.ok()) {
+          Private::post_error(this, made.error());
+          Private::post(this, [this, generation] {
+            if (generation != d_->generation) return;
+            stale_ = false;
+            Q_EMIT runs_changed();
+            offer_place();
+          });
+          return std::move(made).error();
+        }
+        Private::post(this, [this, made = std::move(*made), pictures = wanted.pictures, generation] {
+          if (generation != d_->generation) return;
+          run_pictures_ = pictures;
+          adopt_runs(made);
+        });
+        return {};
+      });
 }
 
 void Workbench::adopt_runs(const MadeRuns& made) {

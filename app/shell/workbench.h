@@ -166,9 +166,9 @@ class Workbench : public QObject {
   void runs_changed();  // run_a, run_b, comparison, shown, staleness
   void selection_changed();
   void edits_changed();
-  void scale_changed();         // colours: scale(), picture_look()
-  void pictures_changed();      // pictures()
-  void picture_raised();        // somebody asked for a map over the picture
+  void scale_changed();                            // colours: scale(), picture_look()
+  void pictures_changed();                         // pictures()
+  void picture_raised();                           // somebody asked for a map over the picture
   void place_missing(const QString& placeholder);  // comes after failed(): what to write for one more picture
   void scores_changed();
   void generation_changed();

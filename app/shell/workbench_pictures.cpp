@@ -118,7 +118,8 @@ void Workbench::offer_place() {
   const auto token = model_->tokenizer().token(model_->spec().tower.image_token_id);
   if (!takes_pictures() || !token.ok() || token->text.empty()) return;
   const QString placeholder = QString::fromStdString(token->text);
-  if (prompt_.count(placeholder) < static_cast<qsizetype>(pictures_.size())) Q_EMIT place_missing(placeholder);
+  if (prompt_.count(placeholder) < static_cast<qsizetype>(pictures_.size()))
+    Q_EMIT place_missing(placeholder);
 }
 
 void Workbench::set_picture_look(const PictureLook& look) {

@@ -200,6 +200,18 @@ void Canvas::path(std::span<const Point> points, double width, Rgb colour, bool 
   cairo_restore(cairo);
 }
 
+void Canvas::disc(Point centre, double radius, Rgb colour, double opacity) {
+  cairo_t* cairo = state_->cairo.get();
+  cairo_save(cairo);
+  cairo_arc(cairo, centre.x, centre.y, radius, 0.0, 2.0 * M_PI);
+  cairo_set_source_rgba(cairo, colour.r / 255.0, colour.g / 255.0, colour.b / 255.0, opacity);
+  cairo_fill_preserve(cairo);
+  cairo_set_source_rgba(cairo, 0.0, 0.0, 0.0, 0.8);
+  cairo_set_line_width(cairo, 0.5);
+  cairo_stroke(cairo);
+  cairo_restore(cairo);
+}
+
 void Canvas::image(Point at, Size cell, Size clip, const Pixels& pixels) {
   if (pixels.width == 0 || pixels.height == 0) return;
   Held<cairo_surface_t> surface(cairo_image_surface_create(CAIRO_FORMAT_RGB24, static_cast<int>(pixels.width),

@@ -65,6 +65,8 @@ class Canvas {
   void frame(double x, double y, double width, double height, double line, Rgb colour);
   void line(Point from, Point to, double width, Rgb colour);
   void path(std::span<const Point> points, double width, Rgb colour, bool dashed);
+  // A filled circle with a thin dark rim; opacity 0 to 1.
+  void disc(Point centre, double radius, Rgb colour, double opacity);
   // Every pixel becomes a sharp rectangle of `cell` (nearest neighbour); what reaches past `clip` is cut.
   void image(Point at, Size cell, Size clip, const Pixels& pixels);
 

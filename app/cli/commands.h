@@ -35,6 +35,11 @@ struct MapOptions {
   std::string head, rows, columns, out;
   std::string palette = "viridis", mode = "as is";
   bool difference = false;  // edited minus baseline
+  // Over the picture instead of as a square of tokens: the row of `query` (empty: CLS, or the last token).
+  bool over_picture = false, smooth = false;
+  std::string query;
+  int64_t picture = 0;             // which of the request's
+  double alpha = 0.6, high = 0.0;  // high 0: the map's largest
 };
 Result<void> map(const Context& context, const MapOptions& options);
 
@@ -58,8 +63,10 @@ Result<void> give_result(const Context& context, const AnalysisResult& result, c
 
 struct GazeOptions {
   std::string file, against, map, words, picture, stimulus, size, time = "automatic";
-  std::string out;    // .json or .csv: the result; .svg: a figure of one picture's paths
-  std::string paths;  // .csv: the scanpaths themselves
+  // .json or .csv: the result; .svg: a figure of one picture's paths; .gif or .mp4: the same, moving
+  std::string out;
+  double speed = 1.0;  // of the animation
+  std::string paths;   // .csv: the scanpaths themselves
   double sigma = 24.0;
   bool agreement = false, centre = false;
   int64_t pictures = 0;

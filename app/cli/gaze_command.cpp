@@ -5,8 +5,10 @@
 #include <filesystem>
 #include <thread>
 
+#include "analysis/images/read_picture.h"
 #include "analysis/scanpath/gaze_report.h"
 #include "analysis/scanpath/reading.h"
+#include "analysis/scanpath/scanpath_frames.h"
 #include "analysis/scanpath/write_scanpath.h"
 #include "app/cli/commands.h"
 #include "core/base/files.h"
@@ -110,6 +112,23 @@ Result<void> write_figure(const GazeOptions& options, const ScanpathSet& chosen)
   return write_scanpath_svg(figure, options.out);
 }
 
+Result<void> write_moving(const Context& context, const GazeOptions& options, const ScanpathSet& chosen) {
+  if (const auto names = chosen.stimuli(); names.size() != 1)
+    return make_error(ErrorCode::invalid_argument,
+                      fmt::format("an animation shows one picture, the file has {}: name one with --stimulus",
+                                  names.size()));
+  ScanpathAnimation animation;
+  animation.speed = options.speed;
+  for (const Scanpath& path : chosen.paths) animation.paths.push_back({path, ""});
+  if (!options.picture.empty()) {
+    SACCADE_TRY(animation.picture, read_picture(options.picture));
+  }
+  SACCADE_TRY(const Animation frames, animate(animation));
+  SACCADE_CHECK(write_animation(frames, options.out, context.job));
+  context.note(fmt::format("wrote {}: {} frames", options.out, frames.count));
+  return {};
+}
+
 }  // namespace
 
 Result<void> gaze(const Context& context, const GazeOptions& options) {
@@ -123,12 +142,14 @@ Result<void> gaze(const Context& context, const GazeOptions& options) {
   SACCADE_TRY(ScanpathSet chosen, select_stimulus(set, options.stimulus));
   if (!options.paths.empty()) SACCADE_CHECK(write_scanpaths_csv(chosen.paths, options.paths));
   const bool figure = std::filesystem::path(options.out).extension() == ".svg";
+  const bool moving = is_animation_file(options.out);
   if (figure) SACCADE_CHECK(write_figure(options, chosen));
+  if (moving) SACCADE_CHECK(write_moving(context, options, chosen));
   // A map is scored with the other pictures' gaze at hand; everything else looks at the chosen picture only.
   if (options.stimulus.empty()) chosen.findings = set.findings;
   SACCADE_TRY(AnalysisResult result, report(context, options, options.map.empty() ? chosen : set, reading));
   result.method = "gaze";
-  return give_result(context, result, figure ? "" : options.out);
+  return give_result(context, result, figure || moving ? "" : options.out);
 }
 
 }  // namespace saccade::cli

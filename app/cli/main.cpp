@@ -143,6 +143,20 @@ int main(int argc, char** argv) {
   command->add_option("--sinks", map_options.mode,
                       "as is; log; hide sinks, keep scale; hide sinks, renormalise");
   command->add_flag("--difference", map_options.difference, "edited minus baseline");
+  command->add_flag("--over-picture", map_options.over_picture,
+                    "draw the row of one token over the picture, patch by patch");
+  command->add_option(
+      "--query", map_options.query,
+      "with --over-picture: the position, or row,column of a patch; default: CLS, or the last token");
+  command->add_option("--picture", map_options.picture, "with --over-picture: which of several, from 0")
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--alpha", map_options.alpha, "with --over-picture: how opaque the map is, 0 to 1")
+      ->check(CLI::Range(0.0, 1.0));
+  command
+      ->add_option("--high", map_options.high,
+                   "with --over-picture: the highest colour's weight; default: the map's")
+      ->check(CLI::PositiveNumber);
+  command->add_flag("--smooth", map_options.smooth, "with --over-picture: bilinear between the patches");
   command->callback([&] { work = [&] { return map(context, map_options); }; });
 
   command =
@@ -189,7 +203,10 @@ int main(int argc, char** argv) {
   command->add_option("--picture", gaze_options.picture, "the picture under a figure: .jpg, .png");
   command->add_option("--paths", gaze_options.paths, "write the scanpaths as .csv");
   command->add_option("--out", gaze_options.out,
-                      "F.json or F.csv: the result; F.svg: a figure of one picture's paths");
+                      "F.json or F.csv: the result; F.svg: a figure of one picture's paths; F.gif or F.mp4: "
+                      "the same, moving");
+  command->add_option("--speed", gaze_options.speed, "of the animation: 2 = twice as fast as it was")
+      ->check(CLI::PositiveNumber);
   command->callback([&] { work = [&] { return gaze(context, gaze_options); }; });
 
   command = app.add_subcommand("compare", "two dumps or sessions: what changed, head by head");

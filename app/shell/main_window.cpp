@@ -1,7 +1,9 @@
 #include "app/shell/main_window.h"
 
 #include <QApplication>
+#include <QClipboard>
 #include <QCloseEvent>
+#include <QCryptographicHash>
 #include <QDir>
 #include <QDockWidget>
 #include <QDragEnterEvent>
@@ -27,6 +29,7 @@
 #include "app/views/heads_table/heads_table_view.h"
 #include "app/views/jobs/jobs_strip.h"
 #include "app/views/methods/methods_view.h"
+#include "app/views/picture/picture_view.h"
 #include "app/views/prompt/prompt_view.h"
 #include "app/views/results/results_view.h"
 #include "app/views/scatter/scatter_view.h"
@@ -39,6 +42,27 @@ namespace {
 QString session_file() {
   return QDir(QStandardPaths::writableLocation(QStandardPaths::AppDataLocation))
       .filePath("last-session.json");
+}
+
+// A picture without a file (pasted, dragged from a browser) is kept as one, so that sessions can name it.
+void add_image(Workbench& workbench, const QImage& image, ErrorBar* errors) {
+  if (image.isNull()) return;
+  const QImage rgb = image.convertToFormat(QImage::Format_RGB888);
+  Picture picture{rgb.width(), rgb.height(), {}, {}};
+  for (int y = 0; y < rgb.height(); ++y)
+    picture.rgb.insert(picture.rgb.end(), rgb.constScanLine(y),
+                       rgb.constScanLine(y) + qsizetype{3} * rgb.width());
+  const auto digest =
+      QCryptographicHash::hash(QByteArrayView(picture.rgb.data(), static_cast<qsizetype>(picture.rgb.size())),
+                               QCryptographicHash::Md5);
+  const QDir folder(
+      QDir(QStandardPaths::writableLocation(QStandardPaths::AppDataLocation)).filePath("pictures"));
+  const QString name = QStringLiteral("pasted-%1.png").arg(QString::fromLatin1(digest.toHex().left(8)));
+  picture.name = name.toStdString();
+  if (!folder.mkpath(".") || !rgb.save(folder.filePath(name)))
+    return errors->show_error(
+        QObject::tr("The picture cannot be kept in %1: is the disk full?").arg(folder.path()), {});
+  workbench.add_picture({folder.filePath(name), std::make_shared<const Picture>(std::move(picture))});
 }
 
 bool takes_text(const QWidget* widget) {
@@ -67,6 +91,16 @@ MainWindow::MainWindow(const WorkbenchOptions& options, QWidget* parent)
     error_bar_->offer(tr("Open as %1").arg(where.section(':', 1, 1)),
                       [this, where] { workbench_.look_at(where); });
   });
+  connect(&workbench_, &Workbench::place_missing, this, [this](const QString& placeholder) {
+    error_bar_->offer(tr("Put %1 into the prompt").arg(placeholder),
+                      [this, placeholder] { prompt_->put_place(placeholder); });
+  });
+  connect(prompt_, &PromptView::open_asked, this, &MainWindow::ask_open_picture);
+  connect(picture_, &PictureView::open_asked, this, &MainWindow::ask_open_picture);
+  for (const auto signal :
+       {&Workbench::model_changed, &Workbench::pictures_changed, &Workbench::runs_changed})
+    connect(&workbench_, signal, this, &MainWindow::show_picture_tab);
+  connect(&workbench_, &Workbench::picture_raised, this, [this] { raise_view(picture_); });
   connect(&workbench_, &Workbench::model_found, this, [this] {
     error_bar_->hide();
     found_card_->show_found(workbench_.found());
@@ -105,6 +139,9 @@ void MainWindow::build_views() {
   scatter_ = new ScatterView(workbench_);
   tabs_->addTab(circuit_, tr("Circuit"));
   tabs_->addTab(scatter_, tr("Scatter"));
+  picture_ = new PictureView(workbench_);
+  picture_->setParent(this);  // no tab yet
+  picture_->hide();
   layout->addWidget(tabs_, 1);
   setCentralWidget(centre);
   prompt_ = new PromptView(workbench_);
@@ -199,8 +236,20 @@ void MainWindow::open_demo() {
 
 bool MainWindow::settled() const {
   const bool grid = !grid_->isVisible() || grid_->complete();
+  if (workbench_.lacks_picture()) return const_cast<Workbench&>(workbench_).engine().idle();
   return workbench_.run_b() && !workbench_.answer_is_stale() && workbench_.head_scores() &&
          map_->complete() && grid && const_cast<Workbench&>(workbench_).engine().idle();
+}
+
+void MainWindow::paste_picture() {
+  const QMimeData* clipboard = QApplication::clipboard()->mimeData();
+  QStringList files;
+  for (const QUrl& url : clipboard->urls())
+    if (url.isLocalFile() && is_picture_file(url.toLocalFile())) files << url.toLocalFile();
+  if (!files.isEmpty()) return workbench_.add_pictures(files);
+  if (clipboard->hasImage())
+    return add_image(workbench_, qvariant_cast<QImage>(clipboard->imageData()), error_bar_);
+  error_bar_->show_error(tr("The clipboard holds no picture: copy one first."), {});
 }
 
 // QWidget::grab() puts what a QPainter draws in an OpenGL widget below its OpenGL: the map is taken by
@@ -249,10 +298,31 @@ void MainWindow::closeEvent(QCloseEvent* event) {
 }
 
 void MainWindow::dragEnterEvent(QDragEnterEvent* event) {
-  if (event->mimeData()->hasUrls()) event->acceptProposedAction();
+  if (event->mimeData()->hasUrls() || event->mimeData()->hasImage()) event->acceptProposedAction();
+}
+
+// The first tab where there is something to show in it, and shown when it comes.
+void MainWindow::show_picture_tab() {
+  const bool wanted = PictureView::concerns(workbench_);
+  const int at = tabs_->indexOf(picture_);
+  if (wanted == (at >= 0)) return;
+  if (wanted) {
+    tabs_->insertTab(0, picture_, tr("Picture"));
+    tabs_->setCurrentIndex(0);
+  } else {
+    tabs_->removeTab(at);
+    picture_->setParent(this);
+    picture_->hide();
+  }
 }
 
 void MainWindow::dropEvent(QDropEvent* event) {
+  if (!event->mimeData()->hasUrls() && event->mimeData()->hasImage())
+    return add_image(workbench_, qvariant_cast<QImage>(event->mimeData()->imageData()), error_bar_);
+  QStringList pictures;
+  for (const QUrl& url : event->mimeData()->urls())
+    if (url.isLocalFile() && is_picture_file(url.toLocalFile())) pictures << url.toLocalFile();
+  if (!pictures.isEmpty()) return workbench_.add_pictures(pictures);
   for (const QUrl& url : event->mimeData()->urls())
     if (url.isLocalFile()) return workbench_.open_anything(url.toLocalFile());
 }
@@ -263,6 +333,14 @@ bool MainWindow::eventFilter(QObject* watched, QEvent* event) {
     const auto* key = static_cast<QKeyEvent*>(event);
     const bool typing =
         takes_text(QApplication::focusWidget()) || takes_text(qobject_cast<QWidget*>(watched));
+    if (event->type() == QEvent::KeyPress && key->matches(QKeySequence::Paste) && isActiveWindow() &&
+        workbench_.takes_pictures() && watched->isWidgetType()) {
+      const QMimeData* clipboard = QApplication::clipboard()->mimeData();
+      if (clipboard->hasImage() && (!typing || !clipboard->hasText())) {
+        paste_picture();
+        return true;
+      }
+    }
     if (key->key() == Qt::Key_B && key->modifiers() == Qt::NoModifier && !typing) {
       if (key->isAutoRepeat()) return true;
       if (event->type() == QEvent::KeyPress && !held_ && workbench_.edited()) {

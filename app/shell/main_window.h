@@ -24,6 +24,7 @@ class HeadGridView;
 class HeadMapView;
 class HeadsTableView;
 class MethodsView;
+class PictureView;
 class PromptView;
 class ResultsView;
 class ScatterView;
@@ -55,6 +56,7 @@ class MainWindow : public QMainWindow {
   [[nodiscard]] ResultsView* results_view() const { return results_; }
   [[nodiscard]] ScatterView* scatter_view() const { return scatter_; }
   [[nodiscard]] CircuitView* circuit_view() const { return circuit_; }
+  [[nodiscard]] PictureView* picture_view() const { return picture_; }
   // Brings the panel that a view stands in to the front.
   void raise_view(QWidget* view);
   [[nodiscard]] QTabWidget* tabs() const { return tabs_; }
@@ -78,6 +80,9 @@ class MainWindow : public QMainWindow {
   void find(const QString& text);
   void ask_open_folder();
   void ask_open_file();
+  void ask_open_picture();
+  void paste_picture();
+  void show_picture_tab();  // there for models and requests with pictures only
   void ask_save_session();
   void ask_export_figure(FigureKind kind);
   void ask_export_dump();
@@ -90,6 +95,7 @@ class MainWindow : public QMainWindow {
   ArcsView* arcs_ = nullptr;
   CircuitView* circuit_ = nullptr;
   ScatterView* scatter_ = nullptr;
+  PictureView* picture_ = nullptr;
   MethodsView* methods_ = nullptr;
   ResultsView* results_ = nullptr;
   HeadGridView* grid_ = nullptr;

@@ -13,6 +13,7 @@
 #include "app/shell/main_window.h"
 #include "app/shell/theme.h"
 #include "app/views/methods/methods_view.h"
+#include "app/views/picture/picture_view.h"
 #include "app/views/results/results_view.h"
 #include "core/run/tensor_ops.h"
 
@@ -63,6 +64,7 @@ void MainWindow::build_file_menu() {
   QMenu* file = menuBar()->addMenu(tr("&File"));
   file->addAction(tr("Open model folder…"), QKeySequence::Open, this, &MainWindow::ask_open_folder);
   file->addAction(tr("Open file (session, dump, weights)…"), this, &MainWindow::ask_open_file);
+  file->addAction(tr("Open picture…"), QKeySequence("Ctrl+Shift+O"), this, &MainWindow::ask_open_picture);
   recent_ = file->addMenu(tr("Recent"));
   connect(recent_, &QMenu::aboutToShow, this, &MainWindow::fill_recent);
   file->addAction(tr("Demo: induction"), this, &MainWindow::open_demo);
@@ -72,6 +74,10 @@ void MainWindow::build_file_menu() {
                   [this] { ask_export_figure(FigureKind::map); });
   file->addAction(tr("Export head grid…"), this, [this] { ask_export_figure(FigureKind::grid); });
   file->addAction(tr("Export comparison…"), this, [this] { ask_export_figure(FigureKind::comparison); });
+  file->addAction(tr("Export picture with its map…"), this, [this] {
+    if (PictureView::concerns(workbench_)) return picture_->ask_export();
+    error_bar_->show_error(tr("There is no picture: open a model that reads pictures, and give it one."), {});
+  });
   file->addAction(tr("Export HDF5 dump…"), this, &MainWindow::ask_export_dump);
   file->addSeparator();
   file->addAction(tr("Quit"), QKeySequence::Quit, this, &QWidget::close);
@@ -98,6 +104,7 @@ void MainWindow::build_edit_menu() {
     knockout.key = PositionRange{selection.key, selection.key + 1};
     workbench_.add_edit(knockout);
   });
+  edit->addAction(tr("Paste a picture"), this, &MainWindow::paste_picture);
   edit->addAction(tr("Clear all edits"), this, [this] { workbench_.set_edits({}); });
   edit->addSeparator();
   edit->addAction(tr("Find"), QKeySequence::Find, this, [this] {
@@ -173,6 +180,9 @@ void MainWindow::show_shortcuts() {
          "<tr><td><b>wheel, drag, double-click</b></td><td>on the map: zoom at the pointer, pan, whole "
          "map</td></tr>"
          "<tr><td><b>Shift-drag</b></td><td>on the map: measure a rectangle</td></tr>"
+         "<tr><td><b>click a patch, arrows</b></td><td>on the picture: it becomes the query; hover says its "
+         "weight</td></tr>"
+         "<tr><td><b>Ctrl+V</b></td><td>a picture from the clipboard</td></tr>"
          "<tr><td><b>Alt+Left, Alt+Right</b></td><td>through earlier selections</td></tr>"
          "<tr><td><b>Ctrl+M, Ctrl+R</b></td><td>methods, their results</td></tr>"
          "<tr><td><b>Ctrl+F</b></td><td>find a head or a token</td></tr>"
@@ -197,6 +207,12 @@ void MainWindow::ask_open_file() {
       this, tr("Open"), {},
       tr("Sessions, dumps, weights (*.json *.h5 *.safetensors *.gguf *.bin *.pt *.pth)"));
   if (!file.isEmpty()) workbench_.open_anything(file);
+}
+
+void MainWindow::ask_open_picture() {
+  const QStringList files = QFileDialog::getOpenFileNames(
+      this, tr("Open pictures"), {}, tr("Pictures (*.png *.jpg *.jpeg *.gif *.webp *.bmp *.tif *.tiff)"));
+  workbench_.add_pictures(files);
 }
 
 void MainWindow::ask_save_session() {

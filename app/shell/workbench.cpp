@@ -64,15 +64,26 @@ void Workbench::use_found() {
 void Workbench::open_model(const QString& where) {
   const RunnerOptions runner_options{options_.kernels, options_.threads};
   const std::string path = where.toStdString();
+  QStringList pictures;
+  if (d_->pending)
+    for (const std::string& file : d_->pending->images) pictures << QString::fromStdString(file);
   engine_->submit("open", "Open " + path,
-                  [this, path, runner_options](const JobContext& job) -> Result<void> {
+                  [this, path, runner_options, pictures](const JobContext& job) -> Result<void> {
                     auto side = open_engine_side(path, runner_options, job);
                     if (!side.ok()) {
                       post_refusal(path, side.error());
                       Private::post(this, [this] { d_->pending.reset(); });
                       return std::move(side).error();
                     }
-                    Private::post(this, [this, side = *side] { adopt_model(side); });
+                    std::optional<Error> unread;
+                    if (auto read = read_pictures(**side, pictures); read.ok())
+                      (*side)->restored = std::move(*read);
+                    else
+                      unread = read.error();
+                    Private::post(this, [this, side = *side, unread] {
+                      adopt_model(side);
+                      if (unread) Private::post_error(this, *unread);
+                    });
                     return {};
                   });
 }
@@ -96,6 +107,9 @@ void Workbench::adopt_model(const std::shared_ptr<EngineSide>& side) {
   text_a_ = text_b_ = {};
   finding_.clear();
   shown_ = Shown::baseline;
+  run_pictures_.clear();
+  if (!takes_pictures()) pictures_.clear();
+  if (reads_only_pictures() && pictures_.size() > 1) pictures_ = {pictures_.back()};
   add_bos_ = model_->adds_bos();
   if (d_->pending) {
     const Session session = *std::exchange(d_->pending, std::nullopt);
@@ -105,9 +119,11 @@ void Workbench::adopt_model(const std::shared_ptr<EngineSide>& side) {
     if (!session.edits.empty()) history_.set(session.edits);
     sampling_ = session.sampling;
     selection_ = session.selection;
+    pictures_ = std::exchange(side->restored, {});
     d_->chosen_by_person = !selection_.heads.empty();
   }
   Q_EMIT model_changed();
+  Q_EMIT pictures_changed();
   Q_EMIT edits_changed();
   Q_EMIT selection_changed();
   Q_EMIT generation_changed();
@@ -125,28 +141,32 @@ void Workbench::request_runs() {
     text_a_.running = false;
     Q_EMIT generation_changed();
   }
-  if (prompt_.isEmpty() && d_->ids.empty()) return;
+  if (lacks_picture() || (!reads_only_pictures() && prompt_.isEmpty() && d_->ids.empty())) return;
   const uint64_t generation = ++d_->generation;
-  const WantedRuns wanted{prompt_.toStdString(), d_->ids, add_bos_, history_.edits(), run_a_, run_b_};
+  const WantedRuns wanted{prompt_.toStdString(), d_->ids, add_bos_, pictures_,
+                          history_.edits(),      run_a_,  run_b_};
   stale_ = run_a_ != nullptr;
   Q_EMIT runs_changed();
-  engine_->submit("run", "Run",
-                  [this, side = d_->side, wanted, generation](const JobContext& job) -> Result<void> {
-                    auto made = make_runs(*side, wanted, job);
-                    if (!made.ok()) {
-                      Private::post_error(this, made.error());
-                      Private::post(this, [this, generation] {
-                        if (generation != d_->generation) return;
-                        stale_ = false;
-                        Q_EMIT runs_changed();
-                      });
-                      return std::move(made).error();
-                    }
-                    Private::post(this, [this, made = std::move(*made), generation] {
-                      if (generation == d_->generation) adopt_runs(made);
-                    });
-                    return {};
-                  });
+  engine_->submit(
+      "run", "Run", [this, side = d_->side, wanted, generation](const JobContext& job) -> Result<void> {
+        auto made = make_runs(*side, wanted, job);
+        if (!made.ok()) {
+          Private::post_error(this, made.error());
+          Private::post(this, [this, generation] {
+            if (generation != d_->generation) return;
+            stale_ = false;
+            Q_EMIT runs_changed();
+            offer_place();
+          });
+          return std::move(made).error();
+        }
+        Private::post(this, [this, made = std::move(*made), pictures = wanted.pictures, generation] {
+          if (generation != d_->generation) return;
+          run_pictures_ = pictures;
+          adopt_runs(made);
+        });
+        return {};
+      });
 }
 
 void Workbench::adopt_runs(const MadeRuns& made) {
@@ -223,6 +243,7 @@ void Workbench::set_sampling(const SamplingOptions& sampling) { sampling_ = samp
 
 void Workbench::generate() {
   if (!d_->side || !run_a_ || !model_) return;
+  selection_.word = -1;
   text_a_ = {QString(), true, {}};
   text_b_ = edited() ? GeneratedText{QString(), true, {}} : GeneratedText{};
   Q_EMIT generation_changed();
@@ -233,6 +254,12 @@ void Workbench::generate() {
     const auto show = [this, text](const std::string& so_far, bool running, const QString& note) {
       Private::post(this, [this, text, so_far = QString::fromStdString(so_far), running, note] {
         this->*text = {so_far, running, note};
+        Q_EMIT generation_changed();
+      });
+    };
+    const auto finish = [this, text](GeneratedText made) {
+      Private::post(this, [this, text, made = std::move(made)] {
+        this->*text = made;
         Q_EMIT generation_changed();
       });
     };
@@ -249,10 +276,17 @@ void Workbench::generate() {
       show({}, false, QString::fromStdString(made.error().message));
       return std::move(made).error();
     }
-    show(made->text, false,
-         made->cancelled        ? tr("stopped")
-         : made->stopped_at_eos ? tr("end of text")
-                                : QString());
+    GeneratedText done{QString::fromStdString(made->text), false,
+                       made->cancelled        ? tr("stopped")
+                       : made->stopped_at_eos ? tr("end of text")
+                                              : QString(),
+                       made->tokens};
+    if (!request.tokens.images.empty() && !made->tokens.empty()) {
+      done.first_row = request.tokens.size() - 1;
+      // Too long for another run: the text stays, without its maps.
+      if (auto run = run_with_words(*side, request, made->tokens, job); run.ok()) done.run = *run;
+    }
+    finish(std::move(done));
     return {};
   };
   engine_->submit(

@@ -22,6 +22,7 @@
 #include "analysis/method.h"
 #include "app/shell/found_model.h"
 #include "app/shell/kept_result.h"
+#include "app/shell/picture_look.h"
 #include "core/run/runner.h"
 #include "core/session/engine.h"
 #include "core/session/session.h"
@@ -36,6 +37,11 @@ struct GeneratedText {
   QString text;
   bool running = false;
   QString note;  // "stopped", "end of text", an error
+  std::vector<Token> tokens = {};
+  // The run over the prompt and these tokens, of requests with pictures: where did each word look? The word i
+  // was read from the row of position first_row + i. Null: none was made.
+  std::shared_ptr<const Run> run = nullptr;
+  int64_t first_row = 0;
 };
 
 struct WorkbenchOptions {
@@ -86,6 +92,18 @@ class Workbench : public QObject {
   [[nodiscard]] const EditHistory& edits() const { return history_; }
   [[nodiscard]] const QString& prompt() const { return prompt_; }
   [[nodiscard]] bool add_bos() const { return add_bos_; }
+  // Pictures of the request, in the order of their places in the prompt; and those run_a() was made with.
+  [[nodiscard]] const std::vector<GivenPicture>& pictures() const { return pictures_; }
+  [[nodiscard]] const std::vector<GivenPicture>& run_pictures() const { return run_pictures_; }
+  // Whether the model reads pictures; whether it reads nothing else and has none.
+  [[nodiscard]] bool takes_pictures() const { return model_ && model_->spec().reads_pictures(); }
+  [[nodiscard]] bool reads_only_pictures() const { return model_ && model_->spec().is_picture_model(); }
+  [[nodiscard]] bool lacks_picture() const { return reads_only_pictures() && pictures_.empty(); }
+  [[nodiscard]] const PictureLook& picture_look() const { return picture_look_; }
+  // The generated text that belongs to the run shown.
+  [[nodiscard]] const GeneratedText& text_shown() const {
+    return shown_ == Shown::baseline || !edited() ? text_a_ : text_b_;
+  }
   [[nodiscard]] const SamplingOptions& sampling() const { return sampling_; }
   [[nodiscard]] const GeneratedText& text_a() const { return text_a_; }
   [[nodiscard]] const GeneratedText& text_b() const { return text_b_; }
@@ -104,6 +122,13 @@ class Workbench : public QObject {
   // Of what a table, a picture or a circuit names: heads the model lacks are left out; none changes nothing.
   void select_known_heads(const std::vector<HeadId>& heads);
   void select_tokens(int query, int key);  // -1 = none
+  void select_word(int word);              // of the generated text; -1 = none
+  // Reads files and adds them to the request; a model that reads one picture alone takes the last of them.
+  // Files that are no pictures, and pictures for a model of text, are refused and change nothing.
+  void add_pictures(const QStringList& paths);
+  void add_picture(GivenPicture picture);  // read already, as a pasted one
+  void remove_picture(int index);
+  void set_picture_look(const PictureLook& look);
   void set_edits(std::vector<Edit> edits, const QString& coalesce_tag = {});
   void add_edit(const Edit& edit);
   void zero_selected_heads();     // "Z"; zeroing what is zeroed takes the edit away
@@ -141,7 +166,10 @@ class Workbench : public QObject {
   void runs_changed();  // run_a, run_b, comparison, shown, staleness
   void selection_changed();
   void edits_changed();
-  void scale_changed();
+  void scale_changed();                            // colours: scale(), picture_look()
+  void pictures_changed();                         // pictures()
+  void picture_raised();                           // somebody asked for a map over the picture
+  void place_missing(const QString& placeholder);  // comes after failed(): what to write for one more picture
   void scores_changed();
   void generation_changed();
   void jobs_changed();
@@ -159,6 +187,8 @@ class Workbench : public QObject {
   void adopt_model(const std::shared_ptr<EngineSide>& side);
   void adopt_runs(const MadeRuns& made);
   void request_runs();
+  void take_pictures(std::vector<GivenPicture> read);
+  void offer_place();
   void request_scores();
   void remember_selection();
   void update_finding();
@@ -186,6 +216,8 @@ class Workbench : public QObject {
   ColourScale scale_;
   EditHistory history_;
   QString prompt_;
+  std::vector<GivenPicture> pictures_, run_pictures_;
+  PictureLook picture_look_;
   bool add_bos_ = true;
   SamplingOptions sampling_;
   GeneratedText text_a_, text_b_;

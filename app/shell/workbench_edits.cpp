@@ -12,7 +12,7 @@ void Workbench::set_prompt(const QString& text, bool add_bos) {
   add_bos_ = add_bos;
   d_->ids.clear();
   text_a_ = text_b_ = {};
-  selection_.query = selection_.key = -1;
+  selection_.query = selection_.key = selection_.word = -1;
   engine_->cancel_key("generate");
   Q_EMIT generation_changed();
   request_runs();
@@ -66,7 +66,8 @@ void Workbench::select_known_heads(const std::vector<HeadId>& heads) {
 }
 
 void Workbench::select_tokens(int query, int key) {
-  if (selection_.query == query && selection_.key == key) return;
+  if (selection_.query == query && selection_.key == key && selection_.word < 0) return;
+  selection_.word = -1;
   selection_.query = query;
   selection_.key = key;
   remember_selection();

@@ -43,6 +43,8 @@ void Workbench::open_dump(const QString& path) {
                       history_ = {};
                       selection_ = {};
                       text_a_ = text_b_ = {};
+                      pictures_.clear();
+                      run_pictures_.clear();
                       head_scores_.reset();
                       update_columns();
                       prompt_ = QString::fromStdString(run->capture->provenance.prompt);
@@ -50,6 +52,7 @@ void Workbench::open_dump(const QString& path) {
                       run_a_.reset();
                       run_b_.reset();
                       Q_EMIT model_changed();
+                      Q_EMIT pictures_changed();
                       Q_EMIT edits_changed();
                       Q_EMIT selection_changed();
                       Q_EMIT generation_changed();
@@ -68,11 +71,13 @@ Session Workbench::session() const {
   session.prompt = prompt_.toStdString();
   session.ids = d_->ids;
   session.add_bos = add_bos_;
+  for (const GivenPicture& given : pictures_) session.images.push_back(given.path.toStdString());
   session.edits = history_.edits();
   session.sampling = sampling_;
   session.selection = selection_;
   session.view["palette"] = to_string(scale_.palette);
   session.view["sinks"] = to_string(scale_.mode);
+  session.view["picture"] = to_json(picture_look_);
   session.view["score"] = score_.toStdString();
   session.analyses = analyses();
   return session;
@@ -83,6 +88,7 @@ void Workbench::restore(const Session& session) {
     scale_.palette = *palette;
   if (const auto mode = parse_sink_mode(session.view.value("sinks", std::string())); mode.ok())
     scale_.mode = *mode;
+  picture_look_ = picture_look_from(session.view.value("picture", nlohmann::json::object()));
   score_ = QString::fromStdString(session.view.value("score", std::string()));
   Q_EMIT scale_changed();
   offer_analyses(session.analyses);
@@ -95,12 +101,19 @@ void Workbench::open_anything(const QString& path) {
   const std::string extension = file.extension().string();
   if (extension == ".h5" || extension == ".hdf5") return open_dump(path);
   if (extension == ".json" && file.filename() != "config.json") {
-    const auto session = load_session(file);
-    if (session.ok()) return restore(*session);
+    auto session = load_session(file);
+    if (session.ok()) {
+      // Pictures are named from where the session was saved, or from beside it.
+      for (std::string& image : session->images)
+        if (!std::filesystem::exists(image) && std::filesystem::exists(file.parent_path() / image))
+          image = (file.parent_path() / image).string();
+      return restore(*session);
+    }
     Q_EMIT failed(QString::fromStdString(session.error().message),
                   QString::fromStdString(session.error().to_string()));
     return;
   }
+  if (is_picture_file(path)) return add_pictures({path});
   const QString where = extension == ".json" ? QString::fromStdString(file.parent_path().string()) : path;
   if (model_) return look_at(where);
   open_model(where);  // there is nothing to lose

@@ -4,18 +4,43 @@
 
 #include <algorithm>
 
+#include "analysis/images/read_picture.h"
 #include "analysis/method.h"
 #include "core/capture/dump.h"
+#include "core/model/image_input.h"
 #include "core/tokens/special_tokens.h"
 
 namespace saccade {
 namespace {
 
-Result<TokenSequence> tokens_of(const Model& model, const WantedRuns& wanted) {
+Result<TokenSequence> text_of(const Model& model, const WantedRuns& wanted) {
+  if (model.spec().is_picture_model()) return TokenSequence();
   if (!wanted.ids.empty()) return model.tokenizer().sequence(wanted.ids);
   EncodeOptions options;
   options.add_special_tokens = wanted.add_bos;
   return model.tokenizer().encode(wanted.prompt, options);
+}
+
+Result<std::shared_ptr<const PreparedImage>> prepared(EngineSide& side, const GivenPicture& given) {
+  for (const auto& [pixels, made] : side.prepared)
+    if (pixels == given.pixels) return made;
+  SACCADE_TRY(auto made, prepare_image(*side.model, *given.pixels));
+  side.prepared.emplace_back(given.pixels, made);
+  return made;
+}
+
+Result<TokenSequence> tokens_of(EngineSide& side, const WantedRuns& wanted) {
+  SACCADE_TRY(TokenSequence text, text_of(*side.model, wanted));
+  std::erase_if(side.prepared, [&](const auto& one) {
+    return std::none_of(wanted.pictures.begin(), wanted.pictures.end(),
+                        [&](const GivenPicture& given) { return given.pixels == one.first; });
+  });
+  std::vector<std::shared_ptr<const PreparedImage>> images;
+  for (const GivenPicture& given : wanted.pictures) {
+    SACCADE_TRY(auto image, prepared(side, given));
+    images.push_back(std::move(image));
+  }
+  return place_images(*side.model, std::move(text), images);
 }
 
 }  // namespace
@@ -48,7 +73,7 @@ Result<std::shared_ptr<EngineSide>> open_engine_side(const std::string& where, c
 Result<MadeRuns> make_runs(EngineSide& side, const WantedRuns& wanted, const JobContext& job) {
   Runner& runner = *side.runner;
   MadeRuns made;
-  SACCADE_TRY(TokenSequence tokens, tokens_of(*side.model, wanted));
+  SACCADE_TRY(TokenSequence tokens, tokens_of(side, wanted));
   RunRequest request = runner.request(std::move(tokens));
   if (wanted.previous_a && wanted.previous_a->digest == request.digest()) {
     made.a = wanted.previous_a;
@@ -61,11 +86,29 @@ Result<MadeRuns> make_runs(EngineSide& side, const WantedRuns& wanted, const Job
   SACCADE_CHECK(load_references(request, side.edit_files, made.a->capture));
   // A slider moves one edit of a list: the edited run before shares more layers with the next one than A
   // does.
-  const bool have_b = wanted.previous_b && wanted.previous_b->request.tokens.ids() == request.tokens.ids() &&
+  const bool have_b = wanted.previous_b && same_input(wanted.previous_b->request.tokens, request.tokens) &&
                       wanted.previous_b->request.model_digest == request.model_digest;
   SACCADE_TRY(made.b, runner.run(request, have_b ? wanted.previous_b : made.a, job));
   SACCADE_TRY(made.comparison, compare(*made.a->capture, *made.b->capture, &side.model->tokenizer()));
   return made;
+}
+
+Result<std::vector<GivenPicture>> read_pictures(EngineSide& side, const QStringList& paths) {
+  std::vector<GivenPicture> read;
+  for (const QString& path : paths) {
+    SACCADE_TRY(Picture picture, read_picture(path.toStdString()));
+    GivenPicture given{path, std::make_shared<const Picture>(std::move(picture))};
+    SACCADE_CHECK(prepared(side, given));
+    read.push_back(std::move(given));
+  }
+  return read;
+}
+
+Result<std::shared_ptr<const Run>> run_with_words(EngineSide& side, RunRequest request,
+                                                  const std::vector<Token>& words, const JobContext& job) {
+  for (const Token& word : words) request.tokens.tokens.push_back(word);
+  request.capture.loss = false;
+  return side.runner->run(request, nullptr, job);
 }
 
 Result<AnalysisResult> score_heads(const std::shared_ptr<const Capture>& capture, const KernelSet& kernels,

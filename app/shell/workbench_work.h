@@ -2,6 +2,7 @@
 // touches.
 #pragma once
 
+#include <QStringList>
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,6 +10,7 @@
 #include "analysis/compare.h"
 #include "analysis/field.h"
 #include "app/shell/found_model.h"
+#include "app/shell/picture_look.h"
 #include "core/run/edit_references.h"
 #include "core/run/runner.h"
 
@@ -19,12 +21,16 @@ struct EngineSide {
   std::shared_ptr<const Model> model;
   std::unique_ptr<Runner> runner;
   EditFiles edit_files;  // what from= has read
+  // Pictures as the model's processor made them: those of the request before.
+  std::vector<std::pair<std::shared_ptr<const Picture>, std::shared_ptr<const PreparedImage>>> prepared = {};
+  std::vector<GivenPicture> restored = {};  // of the session that this model was opened for
 };
 
 struct WantedRuns {
   std::string prompt;
   std::vector<int32_t> ids;  // instead of the prompt when not empty
   bool add_bos = true;
+  std::vector<GivenPicture> pictures;
   std::vector<Edit> edits;
   std::shared_ptr<const Run> previous_a, previous_b;  // to start from
 };
@@ -33,6 +39,11 @@ struct MadeRuns {
   std::optional<Comparison> comparison;
 };
 
+// Reads picture files and asks whether the model takes them; nothing is kept of what is refused.
+Result<std::vector<GivenPicture>> read_pictures(EngineSide& side, const QStringList& paths);
+// The run over a prompt and what was generated after it, under the same edits.
+Result<std::shared_ptr<const Run>> run_with_words(EngineSide& side, RunRequest request,
+                                                  const std::vector<Token>& words, const JobContext& job);
 // Reads the headers and the tokenizer, and counts what the prompt would need.
 Result<FoundModel> look_at_model(const std::string& where, const std::string& prompt, const JobContext& job);
 Result<std::shared_ptr<EngineSide>> make_engine_side(const std::shared_ptr<const Model>& model,

@@ -21,6 +21,7 @@ struct Selection {
   HeadId head;
   std::vector<HeadId> heads;  // all selected, `head` among them
   int32_t query = -1, key = -1;
+  int32_t word = -1;  // of the generated text; not kept in files, the text is not either
   bool operator==(const Selection&) const = default;
 };
 

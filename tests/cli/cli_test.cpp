@@ -464,4 +464,36 @@ TEST_F(Cli, pictures_where_they_do_not_belong_are_refused_with_a_reason) {
   EXPECT_THAT(cli("run " + classifier + " --label cat --image " + picture).err, HasSubstr("no pair"));
 }
 
+TEST_F(Cli, a_map_is_drawn_over_the_picture_with_the_weights_it_shows) {
+  const std::string command =
+      "--json map " + classifier + " --image " + picture + " --head 1.2 --over-picture --out ";
+  const Outcome outcome = cli(command + path("over.png"));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const json d = outcome.document();
+  EXPECT_EQ(d["query"], 0) << "CLS, where nothing is said";
+  EXPECT_EQ(d["grid"], json::array({3, 4}));
+  EXPECT_GT(fs::file_size(path("over.png")), 2000U);
+  double mass = 0.0;
+  for (const json& weight : d["weights"]) mass += weight.get<double>();
+  EXPECT_EQ(d["weights"].size(), 12u);
+  EXPECT_NEAR(d["mass"].get<double>(), mass, 1e-6);
+  EXPECT_EQ(cli(command + path("patch.svg") + " --query 1,2 --smooth --alpha 0.4").document()["query"],
+            1 + 4 + 2);
+  EXPECT_THAT(cli(command + path("x.png") + " --query 3,0").err, HasSubstr("the picture has 3 x 4"));
+  EXPECT_THAT(cli("map demo:induction --prompt x --head 0.0 --over-picture --out " + path("x.png")).err,
+              HasSubstr("--image FILE"));
+}
+
+TEST_F(Cli, a_scanpath_becomes_an_animation) {
+  std::ofstream(path("gaze.csv")) << "subject,image,x,y,duration,image_width,image_height\n"
+                                     "a,p.jpg,5,5,200,24,16\na,p.jpg,20,12,300,24,16\n";
+  const Outcome outcome =
+      cli("gaze " + path("gaze.csv") + " --picture " + picture + " --speed 2 --out " + path("path.gif"));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  std::ifstream file(path("path.gif"), std::ios::binary);
+  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+  EXPECT_TRUE(bytes.starts_with("GIF89a"));
+  EXPECT_TRUE(bytes.ends_with(";"));
+}
+
 }  // namespace

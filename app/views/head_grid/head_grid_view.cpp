@@ -71,7 +71,7 @@ HeadGridView::HeadGridView(Workbench& workbench, QWidget* parent) : View(workben
 
 HeadGridView::~HeadGridView() { thumbnails_.reset(); }
 
-bool HeadGridView::complete() const { return thumbnails_->complete(); }
+bool HeadGridView::complete() const { return thumbnails_->complete() && canvas_->complete(); }
 
 QRect HeadGridView::rectangle_of(HeadId head) const {
   const QRect inside = canvas_->rectangle_of(head);
@@ -80,6 +80,10 @@ QRect HeadGridView::rectangle_of(HeadId head) const {
 
 void HeadGridView::fill_scores() {
   QStringList names{QString()}, labels{tr("thumbnails")}, known;
+  if (!regions_shown(workbench()).empty()) {
+    names << QString::fromLatin1(HeadGallery::key);
+    labels << tr("over the picture");
+  }
   for (const HeadColumn& column : workbench().head_columns()) {
     names << QString::fromStdString(column.name);
     labels << QString::fromStdString(column.label);
@@ -105,7 +109,7 @@ void HeadGridView::refresh() {
 }
 
 HeadGridCanvas::HeadGridCanvas(Workbench& workbench, const Thumbnails& thumbnails, QWidget* parent)
-    : QWidget(parent), workbench_(workbench), thumbnails_(thumbnails) {
+    : QWidget(parent), workbench_(workbench), thumbnails_(thumbnails), gallery_(workbench) {
   setFocusPolicy(Qt::StrongFocus);
   setMouseTracking(true);
   setAccessibleName(tr("Head grid"));
@@ -121,6 +125,7 @@ const HeadColumn* HeadGridCanvas::score() const {
 }
 
 ColourScale HeadGridCanvas::scale_shown() const {
+  if (gallery_.shown()) return gallery_.scale();
   const HeadColumn* column = score();
   return column ? scale_of(column->kind, column->values.values(), workbench_.scale().palette)
                 : workbench_.scale();
@@ -164,6 +169,7 @@ void HeadGridCanvas::arrange() {
   } else {
     resize(viewport_);
   }
+  gallery_.refresh(cell_);
   update();
 }
 
@@ -215,7 +221,9 @@ QImage HeadGridCanvas::image_of(const Tile& tile) const {
 void HeadGridCanvas::paint_head(QPainter& painter, HeadId head, const QRect& cell) {
   const auto capture = workbench_.shown_capture();
   const size_t index = static_cast<size_t>(head.layer.value * capture->spec.n_head + head.head.value);
-  if (const HeadColumn* field = score()) {
+  if (gallery_.shown()) {
+    gallery_.paint(painter, head, cell);
+  } else if (const HeadColumn* field = score()) {
     const float value = field->values.at({head.layer.value, head.head.value});
     const ColourScale scale = scale_shown();
     const Rgb rgb = std::isfinite(value) ? scale.colour(value) : masked_colour;
@@ -261,7 +269,7 @@ void HeadGridCanvas::paint_scale(QPainter& painter) {
   painter.drawText(bar.right() + 5, bar.bottom() + 1, short_number(least));
 }
 
-void HeadGridCanvas::paintEvent(QPaintEvent*) {
+void HeadGridCanvas::paintEvent(QPaintEvent* event) {
   QPainter painter(this);
   const auto capture = workbench_.shown_capture();
   if (!capture) {
@@ -281,14 +289,20 @@ void HeadGridCanvas::paintEvent(QPaintEvent*) {
       painter.drawText(QRect(0, top + l * (cell_ + gap), left - 6, cell_), Qt::AlignRight | Qt::AlignVCenter,
                        QStringLiteral("L%1").arg(l));
   }
+  gallery_.begin_frame(6.0);
   for (const HeadId head : heads_) {
     const QRect cell = rectangle_of(head);
+    if (!event->rect().intersects(cell.adjusted(-3, -gap - 10, 3, 3))) continue;
     paint_head(painter, head, cell);
     if (regular) continue;
     painter.setPen(palette().color(QPalette::WindowText));
     painter.drawText(QRect(cell.left(), cell.top() - gap - 8, cell.width(), 12), Qt::AlignCenter,
                      QString::fromStdString(to_string(head)));
   }
+  gallery_.end_frame();
+  if (gallery_.shown() && gallery_.wants_more())
+    QMetaObject::invokeMethod(
+        this, [this] { update(); }, Qt::QueuedConnection);
   paint_scale(painter);
   if (!rubber_.isEmpty()) {
     painter.setPen(QPen(palette().color(QPalette::Highlight), 1, Qt::DashLine));

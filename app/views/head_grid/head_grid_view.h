@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "app/views/head_grid/thumbnails.h"
+#include "app/views/picture/head_gallery.h"
 #include "app/views/view.h"
 
 namespace saccade {
@@ -23,6 +24,7 @@ class HeadGridView : public View {
   [[nodiscard]] bool complete() const;  // every thumbnail is there
   // Where a head is drawn, in this widget's coordinates; empty when it is filtered out. For tests and tours.
   [[nodiscard]] QRect rectangle_of(HeadId head) const;
+  [[nodiscard]] HeadGridCanvas* canvas() const { return canvas_; }
 
  protected:
   void refresh() override;
@@ -49,6 +51,9 @@ class HeadGridCanvas : public QWidget {
   void refresh();
   void fit(const QSize& viewport);
   [[nodiscard]] QRect rectangle_of(HeadId head) const;
+  [[nodiscard]] const HeadGallery& gallery() const { return gallery_; }
+  // Nothing is left to be made of what is drawn.
+  [[nodiscard]] bool complete() const { return !gallery_.shown() || !gallery_.wants_more(); }
 
  protected:
   void paintEvent(QPaintEvent* event) override;
@@ -72,6 +77,7 @@ class HeadGridCanvas : public QWidget {
 
   Workbench& workbench_;
   const Thumbnails& thumbnails_;
+  HeadGallery gallery_;
   std::vector<HeadId> heads_;  // in the order drawn
   bool by_score_ = false;
   QString filter_;

@@ -5,6 +5,7 @@
 #include <QScrollArea>
 #include <QVBoxLayout>
 
+#include "app/views/prompt/picture_row.h"
 #include "app/views/prompt/token_flow.h"
 #include "core/session/sample_prompts.h"
 
@@ -51,6 +52,8 @@ PromptView::PromptView(Workbench& workbench, QWidget* parent) : View(workbench, 
   layout->setSpacing(8);
   layout->addWidget(editor_);
   layout->addLayout(row);
+  pictures_ = new PictureRow(workbench, this);
+  layout->addWidget(pictures_);
   layout->addWidget(note_);
   layout->addWidget(count_);
   layout->addWidget(scroll, 1);
@@ -64,7 +67,9 @@ PromptView::PromptView(Workbench& workbench, QWidget* parent) : View(workbench, 
     const auto model = this->workbench().model();
     if (editor_->hasFocus() && model && model->weights().parameters() < small_model) typed_.start();
   });
+  connect(pictures_, &PictureRow::open_asked, this, &PromptView::open_asked);
   connect(&workbench, &Workbench::model_changed, this, [this] { touch(); });
+  connect(&workbench, &Workbench::pictures_changed, this, [this] { touch(); });
   connect(&workbench, &Workbench::runs_changed, this, [this] { touch(); });
   connect(&workbench, &Workbench::selection_changed, tokens_, [this] { tokens_->update(); });
 }
@@ -88,7 +93,13 @@ void PromptView::fill_samples() {
 
 void PromptView::run() {
   typed_.stop();
+  if (workbench().reads_only_pictures()) return;
   if (!editor_->toPlainText().isEmpty()) workbench().set_prompt(editor_->toPlainText(), bos_->isChecked());
+}
+
+void PromptView::put_place(const QString& placeholder) {
+  editor_->setPlainText(placeholder + QLatin1Char('\n') + editor_->toPlainText());
+  run();
 }
 
 bool PromptView::eventFilter(QObject* watched, QEvent* event) {
@@ -104,9 +115,15 @@ bool PromptView::eventFilter(QObject* watched, QEvent* event) {
 }
 
 void PromptView::refresh() {
-  if (!editor_->hasFocus() && editor_->toPlainText() != workbench().prompt())
-    editor_->setPlainText(workbench().prompt());
+  // A prompt kept for the next model of text is not shown to one that reads none.
+  const QString prompt = workbench().reads_only_pictures() ? QString() : workbench().prompt();
+  if (!editor_->hasFocus() && editor_->toPlainText() != prompt) editor_->setPlainText(prompt);
   bos_->setChecked(workbench().add_bos());
+  const bool pictures_only = workbench().reads_only_pictures();
+  editor_->setEnabled(!pictures_only);
+  editor_->setPlaceholderText(pictures_only ? tr("This model reads a picture and no text.")
+                                            : tr("Type a prompt. Ctrl+Return runs it."));
+  pictures_->refresh();
   const auto model = workbench().model();
   const auto run = workbench().run_a();
   bos_->setEnabled(model && model->tokenizer().bos());
@@ -115,6 +132,8 @@ void PromptView::refresh() {
                                 .arg(run->capture->n_token())
                                 .arg(model->spec().n_context)
                           : tr("%1 tokens · from a dump").arg(run->capture->n_token()));
+  else if (workbench().lacks_picture())
+    count_->setText(tr("Drop a picture on the window, paste one, or press Add."));
   else
     count_->setText(model ? tr("Type a prompt and press Run.")
                           : tr("Drop a model folder on the window, or press Ctrl+O."));

@@ -12,12 +12,18 @@
 
 namespace saccade {
 
+class PictureRow;
 class TokenFlow;
 
 class PromptView : public View {
   Q_OBJECT
  public:
   explicit PromptView(Workbench& workbench, QWidget* parent = nullptr);
+  // Writes a place for a picture at the beginning of the prompt, and runs it.
+  void put_place(const QString& placeholder);
+
+ Q_SIGNALS:
+  void open_asked();  // somebody wants to choose a picture file
 
  protected:
   void refresh() override;
@@ -31,6 +37,7 @@ class PromptView : public View {
   QComboBox* samples_ = nullptr;
   QLabel* note_ = nullptr;
   QLabel* count_ = nullptr;
+  PictureRow* pictures_ = nullptr;
   TokenFlow* tokens_ = nullptr;
   QTimer typed_;  // runs small models once typing pauses
 };

@@ -1,4 +1,5 @@
-// TokenFlow: tokens as chips in reading order, tinted by how much each one surprised the model.
+// TokenFlow: tokens as chips in reading order, tinted by how much each one surprised the model; a picture's
+// patches are one chip.
 #pragma once
 
 #include <QWidget>
@@ -23,6 +24,9 @@ class TokenFlow : public QWidget {
 
  private:
   int arrange(int width, std::vector<QRect>* chips) const;
+  // The picture whose patch a token is; null for every other token.
+  [[nodiscard]] const ImageRegion* picture_of(size_t token) const;
+  [[nodiscard]] QString text_of(size_t token) const;
   [[nodiscard]] int at(QPoint position) const;
   [[nodiscard]] std::optional<float> surprise(size_t token) const;
 

@@ -8,6 +8,7 @@
 #include <QToolButton>
 #include <QVBoxLayout>
 
+#include "analysis/images/patch_map.h"
 #include "app/views/results/result_origin.h"
 #include "core/base/files.h"
 
@@ -37,6 +38,11 @@ FieldPage::FieldPage(Workbench& workbench, const KeptResult& kept, size_t field,
   if (workbench.head_column(key)) {
     auto* colour = button(tr("Colour the grid"), tr("Colour the head grid by this field"), "colour_grid");
     connect(colour, &QToolButton::clicked, this, [this, key] { workbench_.set_score(key); });
+  }
+  if (is_over_patches(shown)) {
+    auto* over =
+        button(tr("Over the picture"), tr("Draw this over the picture, patch by patch"), "over_picture");
+    connect(over, &QToolButton::clicked, this, &FieldPage::show_over_picture);
   }
   auto* copy = button(tr("Copy"), tr("Copy the picture"), "copy_picture");
   auto* save = button(tr("Save…"), tr("Save as a figure (SVG, PDF, PNG) or as numbers (CSV)"), "save_field");
@@ -72,6 +78,17 @@ void FieldPage::show_slice() {
   std::vector<int64_t> held;
   for (const QSpinBox* index : held_) held.push_back(index->value());
   canvas_->show_slice(field(), slice_of(field(), held));
+}
+
+void FieldPage::show_over_picture() {
+  PictureLook look = workbench_.picture_look();
+  look.source = PictureSource::field;
+  look.result = kept_.number;
+  look.field = QString::fromStdString(field().name);
+  look.held.clear();
+  for (const QSpinBox* index : held_) look.held.push_back(index->value());
+  workbench_.set_picture_look(look);
+  Q_EMIT workbench_.picture_raised();
 }
 
 // The slice is that of the selected head, where the field has heads.

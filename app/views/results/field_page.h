@@ -21,6 +21,7 @@ class FieldPage : public QWidget {
   void show_slice();
   void follow_selection();
   void save();
+  void show_over_picture();
   [[nodiscard]] const Field& field() const { return kept_.result->fields[field_]; }
 
   Workbench& workbench_;

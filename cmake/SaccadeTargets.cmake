@@ -53,6 +53,7 @@ function(saccade_test name)
   cmake_parse_arguments(T "ONE_THREAD" "" "SOURCES;LIBS" ${ARGN})
   add_executable(${name} ${T_SOURCES})
   target_link_libraries(${name} PRIVATE ${T_LIBS} saccade_flags GTest::gtest GTest::gmock GTest::gtest_main)
+  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)  # a fifth of the time to compile them
   target_compile_definitions(${name} PRIVATE
     SACCADE_SOURCE_DIR="${CMAKE_SOURCE_DIR}" SACCADE_BINARY_DIR="${CMAKE_BINARY_DIR}")
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)

@@ -4,14 +4,13 @@
 
 #include <cstddef>
 #include <fstream>
-#include <opencv2/core.hpp>
-#include <opencv2/imgcodecs.hpp>
 #include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
 
 #include "analysis/images/gif.h"
+#include "analysis/images/picture_library.h"
 
 namespace saccade {
 namespace {
@@ -94,6 +93,29 @@ Result<Bytes> read_bytes(const std::filesystem::path& path) {
   return bytes;
 }
 
+// What the library hands over.
+struct Decoded {
+  Picture picture;
+  std::string error;
+
+  static void take(void* context, SaccadePixels pixels) {
+    Picture& picture = static_cast<Decoded*>(context)->picture;
+    picture.width = pixels.width;
+    picture.height = pixels.height;
+    picture.rgb.resize(static_cast<size_t>(pixels.width) * static_cast<size_t>(pixels.height) * 3);
+    uint8_t* to = picture.rgb.data();
+    for (int32_t y = 0; y < pixels.height; ++y) {
+      const uint8_t* bgr = pixels.data + static_cast<size_t>(y) * pixels.row_bytes;
+      for (int32_t x = 0; x < pixels.width; ++x, bgr += 3, to += 3) {
+        to[0] = bgr[2];
+        to[1] = bgr[1];
+        to[2] = bgr[0];
+      }
+    }
+  }
+  static void fail(void* context, const char* message) { static_cast<Decoded*>(context)->error = message; }
+};
+
 }  // namespace
 
 Result<Picture> read_picture(const std::filesystem::path& path) {
@@ -105,25 +127,18 @@ Result<Picture> read_picture(const std::filesystem::path& path) {
     gif->name = path.filename().string();
     return gif;
   }
-  cv::Mat decoded;
-  try {
-    decoded = cv::imdecode(bytes, cv::IMREAD_COLOR);
-  } catch (const cv::Exception& error) {
-    return refused(path, ErrorCode::bad_format, "it cannot be decoded: " + error.err);
-  }
-  if (decoded.empty() || decoded.type() != CV_8UC3)
+  SACCADE_TRY(const SaccadePictures* library, picture_library());
+  Decoded decoded;
+  library->decode(bytes.data(), bytes.size(), Decoded::take, Decoded::fail, &decoded);
+  if (!decoded.error.empty())
+    return refused(path, ErrorCode::bad_format, "it cannot be decoded: " + decoded.error);
+  if (decoded.picture.rgb.empty())
     return refused(path, ErrorCode::bad_format,
                    starts_with(bytes, "RIFF") ? "it cannot be decoded; of WebP, animations are not read"
                                               : "it is no picture that can be decoded, or it is damaged");
-  SACCADE_CHECK(check_size(path, {decoded.cols, decoded.rows}));
-  Picture picture{decoded.cols, decoded.rows, {}, path.filename().string()};
-  picture.rgb.reserve(static_cast<size_t>(decoded.cols) * static_cast<size_t>(decoded.rows) * 3);
-  for (int y = 0; y < decoded.rows; ++y)
-    for (int x = 0; x < decoded.cols; ++x) {
-      const auto& bgr = decoded.at<cv::Vec3b>(y, x);
-      picture.rgb.insert(picture.rgb.end(), {bgr[2], bgr[1], bgr[0]});
-    }
-  return picture;
+  SACCADE_CHECK(check_size(path, {decoded.picture.width, decoded.picture.height}));
+  decoded.picture.name = path.filename().string();
+  return std::move(decoded.picture);
 }
 
 }  // namespace saccade

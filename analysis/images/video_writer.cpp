@@ -1,50 +1,47 @@
-// MP4 through OpenCV's videoio: the one file that knows it.
+// MP4 files, through the module of pictures.
 #include <fmt/format.h>
 
-#include <opencv2/core.hpp>
-#include <opencv2/core/utils/logger.hpp>
-#include <opencv2/videoio.hpp>
+#include <memory>
+#include <string>
+#include <vector>
 
 #include "analysis/images/animation.h"
+#include "analysis/images/picture_library.h"
 #include "core/base/files.h"
 
 namespace saccade {
 namespace {
 
-Result<void> open_writer(cv::VideoWriter& writer, const std::string& path, double rate, cv::Size size) {
-  // What a codec says on standard error while it is tried is no news to anybody.
-  const auto level = cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
-  for (const char* code : {"avc1", "mp4v"})
-    if (writer.open(path, cv::CAP_FFMPEG, cv::VideoWriter::fourcc(code[0], code[1], code[2], code[3]), rate,
-                    size, true))
-      break;
-  cv::utils::logging::setLogLevel(level);
-  if (writer.isOpened()) return {};
-  return make_error(
-      ErrorCode::unsupported,
-      "this OpenCV writes no MP4 (neither H.264 nor MPEG-4, with FFmpeg): write a .gif instead");
-}
-
 Result<void> write_frames(const Animation& animation, const std::filesystem::path& path,
                           const JobContext& job) {
-  const cv::Size size(animation.width / 2 * 2, animation.height / 2 * 2);
-  cv::VideoWriter writer;
-  SACCADE_CHECK(open_writer(writer, path.string(), animation.frames_per_second, size));
-  cv::Mat bgr(size, CV_8UC3);
+  SACCADE_TRY(const SaccadePictures* library, picture_library());
+  const int32_t width = animation.width / 2 * 2, height = animation.height / 2 * 2;
+  const std::unique_ptr<void, void (*)(void*)> film(
+      library->open_film(path.c_str(), animation.frames_per_second, width, height), library->close_film);
+  if (!film)
+    return make_error(
+        ErrorCode::unsupported,
+        "this OpenCV writes no MP4 (neither H.264 nor MPEG-4, with FFmpeg): write a .gif instead");
+  const size_t row_bytes = static_cast<size_t>(width) * 3;
+  std::vector<uint8_t> bgr(row_bytes * static_cast<size_t>(height));
+  std::string error;
+  const auto fail = [](void* context, const char* message) { *static_cast<std::string*>(context) = message; };
   for (int64_t i = 0; i < animation.count; ++i) {
     SACCADE_CHECK(job.check());
     job.progress(static_cast<double>(i) / static_cast<double>(animation.count), "drawing frames");
     SACCADE_TRY(const Picture frame, frame_of(animation, i));
-    for (int y = 0; y < size.height; ++y)
-      for (int x = 0; x < size.width; ++x) {
-        const uint8_t* rgb =
-            frame.rgb.data() +
-            (static_cast<size_t>(y) * static_cast<size_t>(frame.width) + static_cast<size_t>(x)) * 3;
-        bgr.at<cv::Vec3b>(y, x) = {rgb[2], rgb[1], rgb[0]};
+    uint8_t* to = bgr.data();
+    for (int32_t y = 0; y < height; ++y) {
+      const uint8_t* rgb = frame.rgb.data() + static_cast<size_t>(y) * static_cast<size_t>(frame.width) * 3;
+      for (int32_t x = 0; x < width; ++x, rgb += 3, to += 3) {
+        to[0] = rgb[2];
+        to[1] = rgb[1];
+        to[2] = rgb[0];
       }
-    writer.write(bgr);
+    }
+    if (!library->add_frame(film.get(), {bgr.data(), width, height, row_bytes}, fail, &error))
+      return make_error(ErrorCode::io, fmt::format("{}: {}", path.string(), error));
   }
-  writer.release();
   return {};
 }
 
@@ -56,12 +53,7 @@ Result<void> write_mp4(const Animation& animation, const std::filesystem::path& 
     // FFmpeg chooses the container by the ending.
     std::filesystem::path named = temporary;
     named += ".mp4";
-    Result<void> written;
-    try {
-      written = write_frames(animation, named, job);
-    } catch (const cv::Exception& error) {
-      written = make_error(ErrorCode::io, fmt::format("{}: {}", path.string(), error.err));
-    }
+    Result<void> written = write_frames(animation, named, job);
     std::error_code failed;
     if (written.ok()) std::filesystem::rename(named, temporary, failed);
     if (!written.ok() || failed) {

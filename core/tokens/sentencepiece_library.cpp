@@ -1,9 +1,8 @@
 #include "core/tokens/sentencepiece_library.h"
 
-#include <dlfcn.h>
 #include <fmt/format.h>
 
-#include <filesystem>
+#include "core/base/module.h"
 
 #ifdef SACCADE_SENTENCEPIECE_LINKED
 // A program without LibTorch, such as a fuzz target, has the module's code in itself.
@@ -14,46 +13,14 @@ namespace saccade::tokens {
 namespace {
 
 #ifndef SACCADE_SENTENCEPIECE_LINKED
-// The sanitizers cannot follow a module with a scope of its own.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool sanitized = true;
-#else
-constexpr bool sanitized = false;
-#endif
-
-std::filesystem::path module_path() {
-  const std::filesystem::path built = SACCADE_SENTENCEPIECE_MODULE;
-  std::error_code failed;
-  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", failed);
-  if (failed) return built;
-  const std::filesystem::path beside = program.parent_path().parent_path() / "lib" / built.filename();
-  return std::filesystem::exists(beside, failed) ? beside : built;
-}
-
-// The module stays loaded: the library leaves things behind that outlive a model.
 Result<const SaccadeSentencePiece*> load_module() {
-  if (sanitized) {
-    return make_error(
-        ErrorCode::unsupported,
-        "SentencePiece models cannot be opened in a build with sanitizers, which do not allow the "
-        "library a scope of its own");
-  }
-  const std::filesystem::path path = module_path();
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): glibc keeps the message of dlerror() per thread
-  const auto why = [] { return std::string(dlerror()); };
-  void* module = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND | RTLD_NODELETE);
-  if (module == nullptr) {
-    return make_error(ErrorCode::not_found,
-                      fmt::format("SentencePiece models need the module {}, which cannot be loaded: {}",
-                                  path.filename().string(), why()));
-  }
-  void* found = dlsym(module, "saccade_sentencepiece");
-  if (found == nullptr)
-    return make_error(ErrorCode::unsupported, fmt::format("{} is no module of this program", path.string()));
+  SACCADE_TRY(void* found, symbol_of({SACCADE_SENTENCEPIECE_MODULE, "saccade_sentencepiece",
+                                      "SentencePiece models", true}));
   const auto* functions = reinterpret_cast<const SaccadeSentencePiece* (*)()>(found)();
   if (functions->version != saccade_sentencepiece_version) {
-    return make_error(ErrorCode::unsupported, fmt::format("{} has version {}, expected {}", path.string(),
-                                                          functions->version, saccade_sentencepiece_version));
+    return make_error(ErrorCode::unsupported,
+                      fmt::format("the module saccade_sentencepiece has version {}, expected {}",
+                                  functions->version, saccade_sentencepiece_version));
   }
   return functions;
 }

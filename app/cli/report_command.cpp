@@ -2,7 +2,8 @@
 // gets what the methods found, nothing typed by hand but the headings and what leads up to them.
 //
 //   {"title": "...", "about": "...",
-//    "sections": [{"title": "...", "text": "...", "model": "demo:induction", "prompt": "...", "edits":
+//    "sections": [{"title": "...", "text": "...", "model": "demo:induction", "prompt": "...", "images":
+//    ["picture.png"], "edits":
 //    ["zero 1.2"],
 //                  "method": "sinks", "parameters": {"rule": "absolute"}, "figures": ["sink_mass"],
 //                  "tables": [{"name": "heads", "sort": "sink_mass", "rows": 5, "columns": ["head",
@@ -19,7 +20,10 @@
 #include <filesystem>
 #include <map>
 
+#include "analysis/export/picture_figure.h"
 #include "analysis/export/result_figures.h"
+#include "analysis/images/patch_field.h"
+#include "analysis/images/read_picture.h"
 #include "analysis/run_method.h"
 #include "app/cli/commands.h"
 #include "app/cli/work.h"
@@ -39,7 +43,7 @@ struct TableWanted {
 
 struct Section {
   std::string title, text, model, prompt, method;
-  std::vector<std::string> edits, figures;
+  std::vector<std::string> edits, figures, images;
   json parameters = json::object();
   std::vector<TableWanted> tables;
 };
@@ -99,13 +103,15 @@ Result<TableWanted> read_table(const json& document, const std::string& where) {
 
 Result<Section> read_section(const json& document, const std::string& where) {
   SACCADE_CHECK(check_keys(
-      document, {"title", "text", "model", "prompt", "edits", "method", "parameters", "figures", "tables"},
+      document,
+      {"title", "text", "model", "prompt", "images", "edits", "method", "parameters", "figures", "tables"},
       where));
   Section section;
   SACCADE_TRY(section.title, text_at(document, "title", where, true));
   SACCADE_TRY(section.text, text_at(document, "text", where));
   SACCADE_TRY(section.model, text_at(document, "model", where, true));
-  SACCADE_TRY(section.prompt, text_at(document, "prompt", where, true));
+  SACCADE_TRY(section.images, texts_at(document, "images", where));
+  SACCADE_TRY(section.prompt, text_at(document, "prompt", where, section.images.empty()));
   SACCADE_TRY(section.method, text_at(document, "method", where, true));
   SACCADE_TRY(section.edits, texts_at(document, "edits", where));
   SACCADE_TRY(section.figures, texts_at(document, "figures", where));
@@ -206,12 +212,34 @@ std::string quoted(const std::string& text) {
 }
 
 std::string command_of(const Section& section) {
-  std::string text = fmt::format("saccade-cli analyze {} {} --prompt {}", section.method,
-                                 quoted(section.model), quoted(section.prompt));
+  std::string text = fmt::format("saccade-cli analyze {} {}", section.method, quoted(section.model));
+  for (const std::string& image : section.images) text += " --image " + quoted(image);
+  if (!section.prompt.empty()) text += " --prompt " + quoted(section.prompt);
   for (const std::string& edit : section.edits) text += " --edit " + quoted(edit);
   for (const auto& [name, value] : section.parameters.items())
     text += " --set " + quoted(name + "=" + (value.is_string() ? value.get<std::string>() : value.dump()));
   return text;
+}
+
+// A field over the patches of the first picture; of those with further axes the last (layer, step).
+Result<void> write_over_picture(const Section& section, const Field& field, const Work& work,
+                                FigureOptions options, const fs::path& path) {
+  const Capture& capture = *work.edited.run->capture;
+  SACCADE_TRY(Picture picture, read_picture(section.images[0]));
+  PictureFigure figure;
+  figure.picture = std::make_shared<const Picture>(std::move(picture));
+  SACCADE_TRY(figure.map.region, picture_region(capture, 0, section.method));
+  const PatchExtent extent = patch_extent(field);
+  const auto values = field.values.values().last(static_cast<size_t>(extent.rows * extent.columns));
+  figure.map.values.assign(values.begin(), values.end());
+  figure.title = field.label;
+  figure.quantity = field.unit.empty() ? field.name : field.name + ", " + field.unit;
+  figure.run = capture.provenance;
+  const double largest = figure.map.furthest();
+  options.scale.high = largest > 0.0 ? largest : 1.0;
+  if (field.kind == ValueKind::signed_difference) options.scale.palette = Palette::red_blue;
+  options.width_mm = 90.0;
+  return write_picture_figure(figure, options, path);
 }
 
 class Writer {
@@ -233,7 +261,8 @@ class Writer {
     SACCADE_TRY(const json parameters, complete_parameters(method->info(), section.parameters));
     InputOptions input;
     input.prompt = section.prompt;
-    input.prompt_given = true;
+    input.images = section.images;
+    input.prompt_given = !section.prompt.empty() || section.images.empty();
     SACCADE_TRY(const Work work, do_work(context_, {model, input, section.edits, {}, {.max_tokens = 0}}));
     const Laboratory laboratory{work.opened.model, work.opened.runner.get(), {}};
     auto made = run_method(*method, parameters, work.edited.run, laboratory, context_.job);
@@ -275,6 +304,10 @@ class Writer {
     const Field* field = result.field(name);
     if (field == nullptr) return fmt::format("No field `{}` this time.\n\n", name);
     if (field->has_axes({AxisKind::layer, AxisKind::head})) options.width_mm = 110.0;
+    if (!section.images.empty() && is_patch_field(*field)) {
+      SACCADE_CHECK(write_over_picture(section, *field, work, options, folder_ / file));
+      return fmt::format("![{}]({})\n\n", field->label, file);
+    }
     SACCADE_CHECK(write_field_figure(*field, {}, origin, options, folder_ / file));
     return fmt::format("![{}]({})\n\n", field->label, file);
   }

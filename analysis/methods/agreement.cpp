@@ -1,10 +1,10 @@
 // agreement: whether the ways of saying how much each token counts for the next one agree with each other.
 //
 // Attribution vectors over the tokens of the run being looked at, for one next token at the last position:
-// the attention rows, rollout, gradients, integrated gradients, leaving a token's embedding out, cutting a
-// token's column out of every map, and what the heads write directly from each token. Every pair is compared
-// by rank. Outcomes of plan(): the run, its gradient, the path of integrated gradients, one answer per token
-// left out, one per column cut.
+// the attention rows, rollout, flow, gradients, integrated gradients, leaving a token's embedding out,
+// cutting a token's column out of every map, and what the heads write directly from each token. Every pair is
+// compared by rank. Outcomes of plan(): the run, its gradient, the path of integrated gradients, one answer
+// per token left out, one per column cut.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -13,6 +13,8 @@
 #include <optional>
 #include <random>
 
+#include "analysis/flow/max_flow.h"
+#include "analysis/flow/rollout.h"
 #include "analysis/methods/embedding_path.h"
 #include "analysis/methods/registry.h"
 #include "analysis/methods/token_attribution.h"
@@ -24,6 +26,8 @@ namespace {
 
 constexpr int64_t least_tokens = 4;
 constexpr int permutations = 200;
+constexpr int64_t most_flow_tokens = 256;
+constexpr double residual_share = 0.5;  // of rollout and flow
 
 constexpr const char* caveat =
     "Rank agreement is low among all such measures on transformers, and a low one does not show that a "
@@ -171,26 +175,47 @@ std::vector<double> drops(const Plan& plan, const MethodInput& input, size_t fir
   return made;
 }
 
-std::vector<double> last_row(const HostTensor& map) {
-  const std::span<const float> row = map.slice(map.shape()[0] - 1);
+std::vector<double> last_row(const FusedMaps& maps, int32_t layer) {
+  std::vector<float> row(static_cast<size_t>(maps.size()));
+  // Layers are there and the row fits, so that this cannot fail.
+  (void)maps.rows(layer, maps.size() - 1, maps.size(), row);
   return {row.begin(), row.end()};
+}
+
+// Maximum flow from the last position into every token (Abnar and Zuidema 2020), through the mean maps.
+Result<std::vector<double>> flow_row(const FusedMaps& maps, const JobContext& job) {
+  LayeredCapacities capacities;
+  capacities.n = maps.size();
+  capacities.layers = maps.layers();
+  const auto n = static_cast<size_t>(capacities.n);
+  capacities.source.assign(n, 0.0);
+  capacities.source.back() = 1.0;
+  capacities.edges.resize(static_cast<size_t>(capacities.layers) * n * n);
+  for (int32_t l = 0; l < maps.layers(); ++l)
+    SACCADE_CHECK(
+        maps.mixed_rows(l, 0, capacities.n, residual_share,
+                        std::span(capacities.edges).subspan(static_cast<size_t>(l) * n * n, n * n)));
+  LayeredFlow flow(capacities);
+  std::vector<double> into(n);
+  for (int64_t token = 0; token < capacities.n; ++token) {
+    job.progress(static_cast<double>(token) / static_cast<double>(capacities.n), "attention flow");
+    SACCADE_TRY(into[static_cast<size_t>(token)], flow.into(token, job));
+  }
+  return into;
 }
 
 Result<void> add_attention(const Plan& plan, const MethodInput& input,
                            const std::shared_ptr<const Capture>& run, const JobContext& job,
-                           std::vector<Vector>& vectors) {
-  std::vector<HostTensor> maps;
+                           std::vector<Vector>& vectors, AnalysisResult& result) {
+  SACCADE_TRY(const FusedMaps maps, FusedMaps::make(run, *input.kernels, {}));
   std::vector<double> all(static_cast<size_t>(plan.n), 0.0);
-  for (int32_t l = 0; l < run->spec.n_layer; ++l) {
+  for (int32_t l = 0; l < maps.layers(); ++l) {
     SACCADE_CHECK(job.check());
-    job.progress(static_cast<double>(l) / run->spec.n_layer, fmt::format("maps of layer {}", l));
-    SACCADE_TRY(HostTensor map, mean_map(run, l, *input.kernels));
-    const std::vector<double> row = last_row(map);
-    for (size_t j = 0; j < row.size(); ++j) all[j] += row[j] / run->spec.n_layer;
-    maps.push_back(std::move(map));
+    job.progress(static_cast<double>(l) / maps.layers(), fmt::format("maps of layer {}", l));
+    const std::vector<double> row = last_row(maps, l);
+    for (size_t j = 0; j < row.size(); ++j) all[j] += row[j] / maps.layers();
   }
-  vectors.push_back(
-      {fmt::format("attention, layer {}", plan.layer), last_row(maps[static_cast<size_t>(plan.layer)])});
+  vectors.push_back({fmt::format("attention, layer {}", plan.layer), last_row(maps, plan.layer)});
   vectors.push_back({"attention, all layers", all});
   if (plan.head) {
     SACCADE_TRY(const AttentionMap map, AttentionMap::of(run, *plan.head, *input.kernels));
@@ -198,7 +223,19 @@ Result<void> add_attention(const Plan& plan, const MethodInput& input,
     SACCADE_CHECK(map.rows(plan.n - 1, plan.n, plan.n, row));
     vectors.push_back({"attention, " + to_string(*plan.head), {row.begin(), row.end()}});
   }
-  vectors.push_back({"rollout", rollout_row(maps, plan.n - 1)});
+  std::vector<double> last(static_cast<size_t>(plan.n), 0.0);
+  last.back() = 1.0;
+  SACCADE_TRY(std::vector<std::vector<double>> shares,
+              rollout_from(maps, last, {residual_share, input.threads}, job));
+  vectors.push_back({"rollout", std::move(shares.front())});
+  if (plan.n <= most_flow_tokens) {
+    SACCADE_TRY(std::vector<double> flow, flow_row(maps, job));
+    vectors.push_back({"flow", std::move(flow)});
+  } else {
+    result.findings.push_back(
+        fmt::format("Attention flow is left out: a maximum flow per token takes too long beyond {} tokens.",
+                    most_flow_tokens));
+  }
   return {};
 }
 
@@ -238,11 +275,13 @@ MethodInfo make_info() {
   info.id = "agreement";
   info.title = "Do attention and attribution agree";
   info.summary =
-      "Compares, token by token, what attention, rollout, gradients, integrated gradients, ablation and "
+      "Compares, token by token, what attention, rollout, flow, gradients, integrated gradients, ablation "
+      "and "
       "direct "
       "attribution say about the next token, by rank correlation.";
   info.citation =
-      "Neely et al. 2022 (A Song of (Dis)agreement, arXiv 2205.04559); Abnar and Zuidema 2020 (rollout); "
+      "Neely et al. 2022 (A Song of (Dis)agreement, arXiv 2205.04559); Abnar and Zuidema 2020 (rollout, "
+      "flow); "
       "Sundararajan "
       "et al. 2017 (integrated gradients); Kendall's tau-b";
   info.parameters = {
@@ -291,7 +330,7 @@ class AgreementMethod final : public AnalysisMethod {
     const HostTensor &embedding = here.values.at({HookSite::embed, -1}),
                      &gradient = here.gradients.at({HookSite::embed, -1});
     std::vector<Vector> vectors;
-    SACCADE_CHECK(add_attention(plan, input, run, job, vectors));
+    SACCADE_CHECK(add_attention(plan, input, run, job, vectors, result));
     vectors.push_back({"gradient norm", row_lengths(gradient)});
     vectors.push_back({"gradient x input", row_products(embedding, gradient)});
     std::vector<const GradientCapture*> path;

@@ -7,40 +7,6 @@
 
 namespace saccade {
 
-Result<HostTensor> mean_map(const std::shared_ptr<const Capture>& capture, int32_t layer,
-                            const KernelSet& kernels) {
-  const int64_t n = capture->n_token(), heads = capture->spec.n_head;
-  HostTensor mean({n, n});
-  std::vector<float> map(static_cast<size_t>(n * n));
-  for (int32_t h = 0; h < heads; ++h) {
-    SACCADE_TRY(const AttentionMap pattern,
-                AttentionMap::of(capture, {LayerIndex{layer}, HeadIndex{h}}, kernels));
-    SACCADE_CHECK(pattern.rows(0, n, n, map));
-    for (size_t i = 0; i < map.size(); ++i) mean.mutable_values()[i] += map[i] / static_cast<float>(heads);
-  }
-  return mean;
-}
-
-std::vector<double> rollout_row(std::span<const HostTensor> maps, int64_t row) {
-  std::vector<double> shares(static_cast<size_t>(maps.empty() ? row + 1 : maps[0].shape()[0]), 0.0);
-  const auto n = static_cast<int64_t>(shares.size());
-  shares[static_cast<size_t>(row)] = 1.0;
-  for (size_t l = maps.size(); l-- > 0;) {
-    std::vector<double> below(shares.size(), 0.0);
-    for (int64_t i = 0; i < n; ++i) {
-      if (shares[static_cast<size_t>(i)] == 0.0) continue;
-      const std::span<const float> a = maps[l].slice(i);
-      double sum = 1.0;  // of I
-      for (const float weight : a) sum += weight;
-      const double share = shares[static_cast<size_t>(i)] / sum;
-      for (size_t j = 0; j < below.size(); ++j) below[j] += share * a[j];
-      below[static_cast<size_t>(i)] += share;
-    }
-    shares = std::move(below);
-  }
-  return shares;
-}
-
 std::vector<double> row_products(const HostTensor& x, const HostTensor& g) {
   const int64_t rows = x.shape()[0], width = x.size() / std::max<int64_t>(rows, 1);
   std::vector<double> sums(static_cast<size_t>(rows), 0.0);

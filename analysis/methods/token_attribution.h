@@ -11,14 +11,6 @@
 
 namespace saccade {
 
-// Mean over the heads of a layer, [query, key].
-[[nodiscard]] Result<HostTensor> mean_map(const std::shared_ptr<const Capture>& capture, int32_t layer,
-                                          const KernelSet& kernels);
-
-// Attention rollout (Abnar and Zuidema 2020, arXiv 2005.00928): row `row` of B_L ... B_1, B_l = rows of A_l +
-// I made to sum to 1. maps: A of every layer from the first, [query, key].
-[[nodiscard]] std::vector<double> rollout_row(std::span<const HostTensor> maps, int64_t row);
-
 // sum_d x_d g_d of every row; x and g [pos, width].
 [[nodiscard]] std::vector<double> row_products(const HostTensor& x, const HostTensor& g);
 [[nodiscard]] std::vector<double> row_lengths(const HostTensor& g);  // |g|_2

@@ -16,6 +16,7 @@ constexpr std::array makers{
     &make_activation_patching,
     &make_circuit,
     &make_code_circuit,
+    &make_composition,
     &make_head_table,
     &make_logit_attribution,
     &make_logit_lens,

@@ -12,6 +12,7 @@ namespace saccade {
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_activation_patching();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_circuit();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_code_circuit();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_composition();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_head_table();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_logit_attribution();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_logit_lens();

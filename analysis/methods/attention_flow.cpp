@@ -8,6 +8,7 @@
 #include "analysis/methods/path_results.h"
 #include "analysis/methods/registry.h"
 #include "analysis/scanpath/parallel.h"
+#include "core/base/memory.h"
 
 namespace saccade {
 namespace {
@@ -95,6 +96,14 @@ class AttentionFlow final : public AnalysisMethod {
                         fmt::format("attention flow over {} tokens; most_tokens is {}: shorten the prompt, "
                                     "raise most_tokens, or use rollout, which costs next to nothing",
                                     n, most));
+    // Capacities once, and what is left of them for every thread.
+    const int64_t bytes = maps.layers() * n * n * (4 + 8 * int64_t{input.threads});
+    if (bytes > available_bytes() / 2)
+      return make_error(
+          ErrorCode::out_of_memory,
+          fmt::format("attention flow over {} tokens and {} layers needs {}; use fewer threads, a "
+                      "shorter prompt, or rollout",
+                      n, maps.layers(), format_bytes(bytes)));
     job.progress(0.0, "capacities of every layer");
     const double prune = input.parameters["prune"].get<double>();
     SACCADE_TRY(const Pruned pruned,

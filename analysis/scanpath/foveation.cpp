@@ -59,7 +59,7 @@ Foveation::Foveation(HostTensor pixels, const FoveationSettings& settings)
       blurred_(gaussian_blur(pixels_, settings.kernel, settings.sigma)),
       settings_(settings) {}
 
-HostTensor Foveation::sharpness(std::span<const FoveaPoint> past, const FoveaPoint* now) const {
+std::vector<double> Foveation::sum_at(std::span<const FoveaPoint> past, const FoveaPoint* now) const {
   const int64_t height = pixels_.shape()[1], width = pixels_.shape()[2];
   std::vector<double> sum(static_cast<size_t>(height * width), 0.0);
   const auto along = [&](double p, int64_t extent) {
@@ -82,7 +82,12 @@ HostTensor Foveation::sharpness(std::span<const FoveaPoint> past, const FoveaPoi
     add(p);
   }
   if (now != nullptr) add(*now);
-  HostTensor made({height, width}, false);
+  return sum;
+}
+
+HostTensor Foveation::sharpness(std::span<const FoveaPoint> past, const FoveaPoint* now) const {
+  const std::vector<double> sum = sum_at(past, now);
+  HostTensor made({pixels_.shape()[1], pixels_.shape()[2]}, false);
   for (size_t i = 0; i < sum.size(); ++i)
     made.mutable_values()[i] = static_cast<float>(std::clamp(sum[i], 0.0, 1.0));
   return made;
@@ -95,6 +100,31 @@ HostTensor Foveation::seen(std::span<const FoveaPoint> past, const FoveaPoint* n
     const float x = pixels_.data()[i], b = blurred_.data()[i], share = sharp.data()[i % sharp.size()];
     made.mutable_values()[static_cast<size_t>(i)] = x + (1.0F - share) * (b - x);
   }
+  return made;
+}
+
+// d seen / d p = (x - b) G_p 2 (u - p) / s where 0 < R + G_p < 1.
+FoveaPoint Foveation::slope(std::span<const FoveaPoint> past, const FoveaPoint& now,
+                            const HostTensor& gradient) const {
+  const std::vector<double> sum = sum_at(past, &now);
+  const int64_t channels = pixels_.shape()[0], height = pixels_.shape()[1], width = pixels_.shape()[2];
+  FoveaPoint made;
+  for (int64_t y = 0; y < height; ++y)
+    for (int64_t x = 0; x < width; ++x) {
+      const int64_t at = y * width + x;
+      if (sum[static_cast<size_t>(at)] >= 1.0) continue;
+      const double dx = (2.0 * static_cast<double>(x) + 1.0) / static_cast<double>(width) - 1.0 - now.x,
+                   dy = (2.0 * static_cast<double>(y) + 1.0) / static_cast<double>(height) - 1.0 - now.y;
+      double by_share = 0.0;  // d scalar / d (R + G)
+      for (int64_t c = 0; c < channels; ++c) {
+        const int64_t i = c * height * width + at;
+        by_share += static_cast<double>(gradient.data()[i]) * (pixels_.data()[i] - blurred_.data()[i]);
+      }
+      const double steep =
+          by_share * std::exp(-(dx * dx + dy * dy) / settings_.spread) * 2.0 / settings_.spread;
+      made.x += steep * dx;
+      made.y += steep * dy;
+    }
   return made;
 }
 

@@ -35,9 +35,16 @@ class Foveation {
   // before, the first first. Without `now` only what is remembered.
   [[nodiscard]] HostTensor sharpness(std::span<const FoveaPoint> past, const FoveaPoint* now) const;
   [[nodiscard]] HostTensor seen(std::span<const FoveaPoint> past, const FoveaPoint* now) const;
+  // d scalar / d now, from d scalar / d seen [channel, height, width]; where the clip is reached nothing
+  // moves.
+  [[nodiscard]] FoveaPoint slope(std::span<const FoveaPoint> past, const FoveaPoint& now,
+                                 const HostTensor& gradient) const;
   [[nodiscard]] const HostTensor& blurred() const { return blurred_; }
 
  private:
+  // R + G_p, not clipped.
+  [[nodiscard]] std::vector<double> sum_at(std::span<const FoveaPoint> past, const FoveaPoint* now) const;
+
   HostTensor pixels_, blurred_;
   FoveationSettings settings_;
 };

@@ -143,6 +143,12 @@ class Layer {
     return at::cat({turned, x.narrow(2, 2 * pairs, x.size(2) - 2 * pairs)}, 2);
   }
 
+  // What a part of the layer gives, before it is added: the model's one factor, and one per column (DINOv2).
+  at::Tensor scaled(const at::Tensor& out, const ops::DeviceTensor& by_column) {
+    const at::Tensor made = out * spec_.residual_scale;
+    return by_column.defined() ? made * constants_.vector(by_column)[0] : made;
+  }
+
   // attn_out of the layer. einsum "hqk,khd->qhd" in the middle.
   at::Tensor attention(const at::Tensor& h) {
     projections_ = project(h);
@@ -160,7 +166,7 @@ class Layer {
     const at::Tensor z = visit(HookSite::z, at::matmul(map, of_heads(v)).transpose(0, 1).contiguous());
     const at::Tensor out =
         norm(linear(z.reshape({rows, spec_.n_head * spec_.d_head}), w_.o), w_.attn_out_norm);
-    return visit(HookSite::attn_out, out * spec_.residual_scale);
+    return visit(HookSite::attn_out, scaled(out, w_.attn_scale));
   }
 
   at::Tensor plain_mlp(const at::Tensor& h) {
@@ -175,7 +181,7 @@ class Layer {
   at::Tensor mlp(const at::Tensor& h) {
     const at::Tensor out =
         spec_.has_experts(in_.layer) ? differentiable::experts(h, spec_, w_, constants_) : plain_mlp(h);
-    return visit(HookSite::mlp_out, norm(out, w_.mlp_out_norm) * spec_.residual_scale);
+    return visit(HookSite::mlp_out, scaled(norm(out, w_.mlp_out_norm), w_.mlp_scale));
   }
 
   const LayerGradientInput& in_;

@@ -80,30 +80,29 @@ TEST(HopProfile, is_what_plain_loops_give_on_a_random_map_with_a_prefix) {
 }
 
 TEST(PatternLabels, are_those_of_plain_patterns) {
-  const HopGrid square{0, 0, 3, 3};
-  const auto label = [&](const auto& weight) {
-    Matrix a(9, std::vector<double>(9, 0.0));
-    for (int64_t q = 0; q < 9; ++q) {
+  const auto label = [](int64_t side, const auto& weight) {
+    const HopGrid grid{0, 0, side, side};
+    const auto n = static_cast<size_t>(side * side);
+    Matrix a(n, std::vector<double>(n, 0.0));
+    for (size_t q = 0; q < n; ++q) {
       double sum = 0.0;
-      for (int64_t k = 0; k < 9; ++k) sum += a[static_cast<size_t>(q)][static_cast<size_t>(k)] = weight(q, k);
-      for (double& value : a[static_cast<size_t>(q)]) value /= sum;
+      for (size_t k = 0; k < n; ++k)
+        sum += a[q][k] = weight(static_cast<int64_t>(q), static_cast<int64_t>(k));
+      for (double& value : a[q]) value /= sum;
     }
-    return pattern_label(profile_of(full_map(a), square, 2), square);
+    return pattern_label(profile_of(full_map(a), grid, side - 1), grid);
   };
-  EXPECT_EQ(label([](int64_t q, int64_t k) { return q == k ? 1.0 : 0.01; }), "self");
-  EXPECT_EQ(label([](int64_t, int64_t) { return 1.0; }), "neighbour");  // on 3 x 3 most others are neighbours
-  EXPECT_EQ(label([](int64_t q, int64_t k) {
-              return q / 3 == k / 3 ? (q % 3 - k % 3) % 2 == 0 ? 1.0 : 0.1 : 0.01;
-            }),
-            "row");
-  EXPECT_EQ(label([](int64_t q, int64_t k) {
-              return q % 3 == k % 3 ? (q / 3 - k / 3) % 2 == 0 ? 1.0 : 0.1 : 0.01;
-            }),
-            "column");
-  const HopGrid line{0, 0, 1, 40};
-  EXPECT_EQ(
-      pattern_label(profile_of(full_map(Matrix(40, std::vector<double>(40, 1.0 / 40.0))), line, 39), line),
-      "uniform");
+  EXPECT_EQ(label(5, [](int64_t q, int64_t k) { return q == k ? 1.0 : 0.01; }), "self");
+  EXPECT_EQ(label(3, [](int64_t, int64_t) { return 1.0; }), "neighbour");  // of 3 x 3 most are neighbours
+  EXPECT_EQ(label(5, [](int64_t q, int64_t k) { return q / 5 == k / 5 ? 1.0 : 0.01; }), "row");
+  EXPECT_EQ(label(5, [](int64_t q, int64_t k) { return q % 5 == k % 5 ? 1.0 : 0.01; }), "column");
+  EXPECT_EQ(label(5, [](int64_t, int64_t) { return 1.0; }), "uniform");
+  EXPECT_EQ(label(5, [](int64_t q, int64_t k) { return k == 24 - q ? 1.0 : 0.01; }), "content");
+  // A prefix that takes most.
+  Matrix a(26, std::vector<double>(26, 0.3 / 25.0));
+  for (auto& row : a) row[0] = 0.7;
+  const HopGrid grid{0, 1, 5, 5};
+  EXPECT_EQ(pattern_label(profile_of(full_map(a), grid, 4), grid), "prefix");
 }
 
 TEST(JensenShannon, is_zero_for_equal_and_ln_2_for_disjoint_distributions) {

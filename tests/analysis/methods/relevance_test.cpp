@@ -8,6 +8,7 @@
 #include "analysis/flow/relevance.h"
 #include "analysis/flow/reversed_tree.h"
 #include "analysis/images/patch_field.h"
+#include "analysis/methods/neva_search.h"
 #include "analysis/scanpath/context_saliency.h"
 #include "analysis/scanpath/foveation.h"
 #include "tests/analysis/flow/flow_fixtures.h"
@@ -277,8 +278,8 @@ TEST(NevaMethod, chooses_the_least_loss_of_its_grid_and_what_it_reports_is_what_
 }
 
 TEST(NevaMethod, descends_the_same_way_for_a_seed_and_works_on_features_and_decoders) {
-  const auto one = vit_lab().method("neva", {{"search", "descent"}, {"fixations", 1}, {"seed", 4}}),
-             two = vit_lab().method("neva", {{"search", "descent"}, {"fixations", 1}, {"seed", 4}});
+  const auto one = vit_lab().method("neva", {{"search", "differences"}, {"fixations", 1}, {"seed", 4}}),
+             two = vit_lab().method("neva", {{"search", "differences"}, {"fixations", 1}, {"seed", 4}});
   ASSERT_TRUE(one.ok() && two.ok()) << one.error().to_string();
   EXPECT_EQ(table_of(*one, "steps")->rows, table_of(*two, "steps")->rows);
   const VisionLab clip("clip");
@@ -288,6 +289,76 @@ TEST(NevaMethod, descends_the_same_way_for_a_seed_and_works_on_features_and_deco
   EXPECT_THAT(clip.method("neva", {{"class", 1}}).error().to_string(), HasSubstr("not with classes"));
   const auto decoder = llava_lab().method("neva", {{"fixations", 1}});
   ASSERT_TRUE(decoder.ok()) << decoder.error().to_string();
+}
+
+// The slope that goes through the patch embedding against differences of the loss.
+TEST(NevaSlope, is_that_of_the_loss_by_the_fixation) {
+  for (const char* variant : {"vit", "clip"}) {
+    const VisionLab lab(variant);
+    MethodInput input;
+    input.model = lab.lab.model;
+    input.base = lab.run->request;
+    input.capture = lab.run->capture;
+    input.parameters = {{"class", -1}, {"caption", ""}, {"picture", 0}};
+    const auto aim = neva::read_aim(input);
+    ASSERT_TRUE(aim.ok());
+    const Foveation foveation(input.base.tokens.images[0].image->pixels, {0.15, 0.5, 5, 3.0});
+    const FoveaPoint past{0.9, -0.9}, here{-0.45, 0.35};  // too far apart for R + G to reach 1
+    const auto request_at = [&](const FoveaPoint& point) {
+      RunRequest request = input.base;
+      auto image = std::make_shared<PreparedImage>(*request.tokens.images[0].image);
+      image->pixels = foveation.seen({&past, 1}, &point);
+      image->digest = neva::name_of_point(point);
+      request.tokens.images[0].image = image;
+      return request;
+    };
+    const auto loss_at = [&](const FoveaPoint& point) {
+      return neva::loss_of(*aim, lab.lab.run(request_at(point))->capture->last_logits.values());
+    };
+    const auto run = lab.lab.run(request_at(here));
+    GradientRequest wanted;
+    wanted.run = request_at(here);
+    wanted.scalar = neva::slope_of(*aim, run->capture->last_logits.values());
+    wanted.sites = {{HookSite::embed, -1}};
+    const auto gradient = lab.lab.runner->gradients(wanted, nullptr, {});
+    ASSERT_TRUE(gradient.ok()) << gradient.error().to_string();
+    const ImageRegion& region = lab.run->capture->images[0];
+    const HostTensor& embedded = (*gradient)->gradients.at({HookSite::embed, -1});
+    const int64_t d = embedded.shape()[1];
+    const auto patches = embedded.values().subspan(static_cast<size_t>(region.first_patch() * d));
+    const FoveaPoint slope = foveation.slope(
+        {&past, 1}, here, neva::pixel_gradient(*lab.lab.model, patches, foveation.blurred().shape()));
+    constexpr double step = 5e-3;
+    const double dx = (loss_at({here.x + step, here.y}) - loss_at({here.x - step, here.y})) / (2 * step),
+                 dy = (loss_at({here.x, here.y + step}) - loss_at({here.x, here.y - step})) / (2 * step);
+    // float32 answers over a step of 0.01.
+    EXPECT_NEAR(slope.x, dx, 2e-4 + 0.02 * std::abs(dx)) << variant;
+    EXPECT_NEAR(slope.y, dy, 2e-4 + 0.02 * std::abs(dy)) << variant;
+  }
+}
+
+TEST(NevaMethod, goes_down_the_gradient_to_a_loss_that_the_model_has_there) {
+  const auto result = vit_lab().method("neva", {{"search", "gradient"}, {"fixations", 2}});
+  ASSERT_TRUE(result.ok()) << result.error().to_string();
+  EXPECT_FALSE(result->partial);
+  EXPECT_EQ(table_of(*result, "steps")->rows.size(), 2U);
+  const auto again = vit_lab().method("neva", {{"search", "gradient"}, {"fixations", 2}});
+  EXPECT_EQ(table_of(*result, "steps")->rows, table_of(*again, "steps")->rows);
+  // The first step of the first fixation is the middle: nothing that is kept is worse.
+  const FoveaPoint middle;
+  RunRequest request = vit_lab().run->request;
+  auto image = std::make_shared<PreparedImage>(*request.tokens.images[0].image);
+  image->pixels = Foveation(image->pixels, {0.15, 0.1, 5, 5.0}).seen({}, &middle);
+  image->digest = "the middle";
+  request.tokens.images[0].image = image;
+  neva::Aim aim;
+  const auto sharp = vit_lab().run->capture->last_logits.values();
+  aim.id = static_cast<int32_t>(std::max_element(sharp.begin(), sharp.end()) - sharp.begin());
+  const double at_middle = neva::loss_of(aim, vit_lab().lab.run(request)->capture->last_logits.values());
+  EXPECT_LE(number(table_of(*result, "steps")->rows[0][6]), at_middle + 1e-5);
+  const VisionLab clip("clip");
+  EXPECT_TRUE(clip.method("neva", {{"search", "gradient"}, {"fixations", 1}}).ok());
+  EXPECT_THAT(llava_lab().method("neva", {{"search", "gradient"}}).error().to_string(), HasSubstr("tower"));
 }
 
 TEST(NevaMethod, says_what_it_needs_and_keeps_what_it_has_when_cancelled) {

@@ -61,8 +61,8 @@ TEST_P(PooledGradients, are_the_slopes_of_the_answer) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, PooledGradients,
-                         testing::Values("vit", "deit", "deit_one_head", "dinov2", "dinov2_registers", "clip",
-                                         "siglip_classes"),
+                         testing::Values("vit", "deit", "deit_one_head", "dinov2", "dinov2_registers",
+                                         "dinov2_swiglu", "clip", "siglip_classes"),
                          [](const auto& info) { return info.param; });
 
 TEST(PooledGradients, are_refused_where_there_are_none) {

@@ -32,6 +32,12 @@ constexpr std::array makers{
     &make_fit_offsets,
     &make_head_hunter,
     &make_moa_influence,
+    &make_carve,
+    &make_gift,
+    &make_hiprune,
+    &make_imbalance_boost,
+    &make_mechanism,
+    &make_token_exit,
     &make_sinks,
     &make_verbalize,
     // clang-format on

@@ -28,6 +28,12 @@ namespace saccade {
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_fit_offsets();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_head_hunter();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_moa_influence();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_carve();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_gift();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_hiprune();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_imbalance_boost();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_mechanism();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_token_exit();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_sinks();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_verbalize();
 

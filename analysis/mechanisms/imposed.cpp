@@ -145,9 +145,9 @@ KeyMask recent_mask(const KeyMask& visible, const KeyMask& kept, int64_t sinks) 
 }
 
 ImposedScores score(const HeadView& head, const Imposed& imposed, const Matrix& map, bool widens) {
-  KeyMask kept(head.n(), head.n());
+  KeyMask kept(head.n(), head.visible.keys());
   for (int64_t i = 0; i < head.n(); ++i)
-    for (int64_t j = 0; j < head.n(); ++j)
+    for (int64_t j = 0; j < head.visible.keys(); ++j)
       if (head.visible.sees(i, j) && (imposed.mask ? imposed.mask->sees(i, j) : map.at(i, j) > 0.0))
         kept.show(i, j);
   if (!widens) kept.keep_diagonal_of_empty_rows();

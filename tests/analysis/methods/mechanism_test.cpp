@@ -127,7 +127,8 @@ TEST(Mechanism, every_mechanism_for_texts_runs_on_a_model) {
   for (const auto& one : mechanisms::catalogue()) {
     const bool of_pictures =
         one.needs == mechanisms::Needs::picture || one.needs == mechanisms::Needs::two_way_picture;
-    const auto result = imposed({{"mechanism", std::string(one.name)}, {"block", 4}, {"window", 6}});
+    const auto result =
+        imposed({{"mechanism", std::string(one.name)}, {"block", 4}, {"window", 6}, {"share", 0.8}});
     if (of_pictures) {
       ASSERT_FALSE(result.ok()) << one.name;
       EXPECT_THAT(result.error().message, HasSubstr("--image FILE"));
@@ -177,10 +178,10 @@ TEST(Mechanism, every_mechanism_for_pictures_runs_on_models_of_pictures) {
     const auto run = fixtures::run(opened, fixtures::vision_request(opened, fixtures::Numbers(variant)));
     ASSERT_NE(run, nullptr);
     for (const auto& one : mechanisms::catalogue()) {
-      const auto result =
-          run_method(**find_method("mechanism"),
-                     {{"mechanism", std::string(one.name)}, {"block", 4}, {"window", 3}, {"side", 2}}, run,
-                     {opened.model, opened.runner.get(), {}}, {});
+      const auto result = run_method(
+          **find_method("mechanism"),
+          {{"mechanism", std::string(one.name)}, {"block", 4}, {"window", 3}, {"side", 2}, {"share", 0.8}},
+          run, {opened.model, opened.runner.get(), {}}, {});
       if (result.ok()) {
         EXPECT_FALSE(result->findings.empty()) << one.name;
         continue;

@@ -6,6 +6,16 @@
 
 namespace saccade::mechanisms {
 
+std::string range_text(const std::vector<KeyRange>& ranges) {
+  std::string text;
+  for (const KeyRange& range : ranges) {
+    if (!text.empty()) text += ',';
+    text += std::to_string(range.begin);
+    if (range.end - range.begin != 1) text += ':' + std::to_string(range.end);
+  }
+  return text;
+}
+
 KeyMask::KeyMask(int64_t queries, int64_t keys)
     : queries_(queries),
       keys_(keys),

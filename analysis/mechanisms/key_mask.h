@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace saccade::mechanisms {
@@ -12,6 +13,9 @@ struct KeyRange {  // half open
   int64_t begin = 0, end = 0;
   bool operator==(const KeyRange&) const = default;
 };
+
+// "0,3:7": ranges as edits name positions.
+[[nodiscard]] std::string range_text(const std::vector<KeyRange>& ranges);
 
 class KeyMask {
  public:

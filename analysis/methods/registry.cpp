@@ -45,6 +45,12 @@ constexpr std::array makers{
     &make_relevance,
     &make_reversed_tree,
     &make_similarity_points,
+    &make_carve,
+    &make_gift,
+    &make_hiprune,
+    &make_imbalance_boost,
+    &make_mechanism,
+    &make_token_exit,
     &make_sinks,
     &make_verbalize,
     // clang-format on

@@ -41,6 +41,12 @@ namespace saccade {
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_relevance();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_reversed_tree();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_similarity_points();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_carve();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_gift();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_hiprune();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_imbalance_boost();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_mechanism();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_token_exit();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_sinks();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_verbalize();
 

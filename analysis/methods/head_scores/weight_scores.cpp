@@ -48,6 +48,15 @@ struct LayerWeightsOf {
   std::vector<HostTensor> query, key, value, output;  // per head; output [d_head, d_model]
 };
 
+// [head * d_head, d_model]
+HostTensor stacked(std::span<const HostTensor> outputs) {
+  HostTensor all({static_cast<int64_t>(outputs.size()) * outputs[0].shape()[0], outputs[0].shape()[1]},
+                 false);
+  float* to = all.mutable_values().data();
+  for (const HostTensor& output : outputs) to = std::copy_n(output.data(), output.size(), to);
+  return all;
+}
+
 class WeightScores {
  public:
   WeightScores(const MethodInput& input, ScoreSheet& sheet)
@@ -62,8 +71,8 @@ class WeightScores {
     for (int32_t l = 0; l < spec_.n_layer; ++l) {
       SACCADE_TRY(const LayerWeightsOf weights, read(l, job));
       SACCADE_CHECK(circuits(l, weights, job));
-      SACCADE_TRY(const double zero_sum, zero_sum_of(weights));
-      layers.rows.push_back({int64_t{l}, zero_sum});
+      SACCADE_TRY(const double balance, zero_sum(weights.value, weights.output, norms_));
+      layers.rows.push_back({int64_t{l}, balance});
     }
     sheet_.tables.push_back(std::move(layers));
     say();
@@ -162,29 +171,6 @@ class WeightScores {
     return {};
   }
 
-  // [head * d_head, d_model]
-  static HostTensor stacked(const std::vector<HostTensor>& outputs) {
-    HostTensor all({static_cast<int64_t>(outputs.size()) * outputs[0].shape()[0], outputs[0].shape()[1]},
-                   false);
-    float* to = all.mutable_values().data();
-    for (const HostTensor& output : outputs) to = std::copy_n(output.data(), output.size(), to);
-    return all;
-  }
-
-  Result<double> zero_sum_of(const LayerWeightsOf& weights) const {
-    const int64_t d = spec_.d_model, d_head = spec_.d_head, width = d_head * spec_.n_head;
-    HostTensor values({d, width}, false);
-    for (int64_t h = 0; h < spec_.n_head; ++h)
-      for (int64_t r = 0; r < d; ++r)
-        std::copy_n(weights.value[static_cast<size_t>(h)].data() + r * d_head, d_head,
-                    values.mutable_values().data() + r * width + h * d_head);
-    SACCADE_TRY(const HostTensor sum, product(values, stacked(weights.output)));
-    double squares = 0.0;
-    for (const float cell : sum.values()) squares += double{cell} * cell;
-    const double all = std::accumulate(norms_.begin(), norms_.end(), 0.0);
-    return all > 0.0 ? std::sqrt(squares) / all : nan;
-  }
-
   void say() {
     if (vocabulary_.empty()) {
       sheet_.findings.push_back(fmt::format(
@@ -255,6 +241,23 @@ Bilinear bilinear(std::span<const double> a, std::span<const double> b, int64_t 
   result.residual = std::sqrt(std::max(squares - sum * sum / width, 0.0) / squares);
   result.symmetric = std::sqrt(std::max((squares + with_transpose) / 2.0, 0.0) / squares);
   return result;
+}
+
+Result<double> zero_sum(std::span<const HostTensor> value, std::span<const HostTensor> output,
+                        std::span<const double> norms) {
+  // Side by side the values, one below the other the outputs: their product is the sum over heads.
+  const int64_t d = value[0].shape()[0], d_head = value[0].shape()[1],
+                width = d_head * static_cast<int64_t>(value.size());
+  HostTensor values({d, width}, false);
+  for (size_t h = 0; h < value.size(); ++h)
+    for (int64_t r = 0; r < d; ++r)
+      std::copy_n(value[h].data() + r * d_head, d_head,
+                  values.mutable_values().data() + r * width + static_cast<int64_t>(h) * d_head);
+  SACCADE_TRY(const HostTensor sum, product(values, stacked(output)));
+  double squares = 0.0;
+  for (const float cell : sum.values()) squares += double{cell} * cell;
+  const double all = std::accumulate(norms.begin(), norms.end(), 0.0);
+  return all > 0.0 ? std::sqrt(squares) / all : nan;
 }
 
 Result<double> eigenvalue_balance(std::span<const double> matrix, int64_t n) {

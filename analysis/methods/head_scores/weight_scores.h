@@ -30,6 +30,11 @@ struct Bilinear {
 // Re(sum) / sum of magnitudes of the eigenvalues of a [n, n] matrix; NaN when all are 0.
 [[nodiscard]] Result<double> eigenvalue_balance(std::span<const double> matrix, int64_t n);
 
+// |sum_h OV_h|_F / sum_h |OV_h|_F of a layer, OV_h = value_h output_h; NaN where all are 0. value: [d,
+// d_head] of each head, output: [d_head, d], norms: |OV_h|_F.
+[[nodiscard]] Result<double> zero_sum(std::span<const HostTensor> value, std::span<const HostTensor> output,
+                                      std::span<const double> norms);
+
 // Columns, and the table "layers". Without a model a finding says what is missing.
 Result<void> add_weight_scores(const MethodInput& input, const JobContext& job, ScoreSheet& sheet);
 

@@ -142,6 +142,20 @@ TEST(WorkedExamples, circuits_2_9) {
   EXPECT_NEAR(skew.residual, 1.0, 1e-12);
 }
 
+TEST(WorkedExamples, heads_that_cancel_have_zero_sum_2_9) {
+  const auto matrix = [](std::vector<float> cells) {
+    HostTensor made({2, 2});
+    std::copy(cells.begin(), cells.end(), made.mutable_values().begin());
+    return made;
+  };
+  // OV_1 = [[0, 0], [0, 1]], OV_2 = -OV_1, then OV_2 = OV_1.
+  const HostTensor value = matrix({0, 0, 0, 1}), plus = matrix({1, 0, 0, 1}), minus = matrix({-1, 0, 0, -1});
+  const std::vector<double> norms{1.0, 1.0};
+  EXPECT_NEAR(zero_sum(std::vector{value, value}, std::vector{plus, minus}, norms).value(), 0.0, 1e-7);
+  EXPECT_NEAR(zero_sum(std::vector{value, value}, std::vector{plus, plus}, norms).value(), 1.0, 1e-7);
+  EXPECT_TRUE(std::isnan(zero_sum(std::vector{value}, std::vector{plus}, std::vector<double>{0.0}).value()));
+}
+
 // 2.11: n max_j sum_i p_ij^2.
 TEST(WorkedExamples, hardness_2_11) {
   const OneHead head({{1.0}, {0.5, 0.5}, {0.25, 0.25, 0.5}});

@@ -68,6 +68,7 @@ struct Capture {
   ModelSpec spec;
   std::vector<Token> tokens;        // as they went in, BOS included
   std::vector<ImageRegion> images;  // where pictures stand among them
+  int64_t generated_from = -1;      // the first that a model wrote; negative: none
   int64_t sink_keys = 1, local_width = 8;
   int64_t block_size = 0;  // side of the blocks of block_max and block_mass; 0: there are none
   std::vector<std::shared_ptr<const LayerCapture>> layers;
@@ -77,6 +78,7 @@ struct Capture {
   std::map<SiteRef, HostTensor> sites;  // recorded in full, shapes as shape_of()
 
   [[nodiscard]] int64_t n_token() const { return static_cast<int64_t>(tokens.size()); }
+  [[nodiscard]] TokenPlaces places() const { return {n_token(), images, generated_from}; }
   [[nodiscard]] int64_t bytes() const;     // of everything kept
   [[nodiscard]] double mean_loss() const;  // NaN without losses
 };

@@ -30,5 +30,10 @@ namespace saccade {
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_moa_influence();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_sinks();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_verbalize();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_damro();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_hallucination();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_image_regions();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_vhd();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_visual_sinks();
 
 }  // namespace saccade

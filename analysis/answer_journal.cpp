@@ -75,6 +75,19 @@ bool read_line(const json& line, Generation& generation) {
   return true;
 }
 
+// False for a line that is not whole, or is something else.
+bool read_line(const json& line, std::string& name, std::vector<double>& numbers) {
+  if (!line.is_object() || !line.contains("of") || !line["of"].is_string() || !line.contains("numbers") ||
+      !line["numbers"].is_array())
+    return false;
+  for (const json& value : line["numbers"]) {
+    if (!value.is_number() && !value.is_null()) return false;
+    numbers.push_back(value.is_null() ? std::nan("") : value.get<double>());
+  }
+  name = line["of"].get<std::string>();
+  return true;
+}
+
 Error cannot(const char* what, const std::filesystem::path& path) {
   return make_error(ErrorCode::io, fmt::format("{}: cannot be {}", path.string(), what));
 }
@@ -100,8 +113,11 @@ Result<AnswerJournal> AnswerJournal::open(const std::filesystem::path& path) {
       std::string name;
       KeptAnswer answer;
       Generation generation;
+      std::vector<double> numbers;
       const json line = first ? json() : json::parse(text, nullptr, false);
-      if (read_line(line, name, answer))
+      if (read_line(line, name, numbers))
+        journal.numbers_[name] = std::move(numbers);
+      else if (read_line(line, name, answer))
         journal.known_[name] = std::move(answer);
       else if (line.is_object() && line.value("of", json()).is_string() && read_line(line, generation))
         journal.generations_[line["of"].get<std::string>()] = std::move(generation);
@@ -124,6 +140,18 @@ const KeptAnswer* AnswerJournal::find(const std::string& name) const {
 const Generation* AnswerJournal::find_generation(const std::string& name) const {
   const auto known = generations_.find(name);
   return known == generations_.end() ? nullptr : &known->second;
+}
+
+const std::vector<double>* AnswerJournal::find_numbers(const std::string& name) const {
+  const auto known = numbers_.find(name);
+  return known == numbers_.end() ? nullptr : &known->second;
+}
+
+Result<void> AnswerJournal::add(const std::string& name, const std::vector<double>& numbers) {
+  if (path_.empty()) return {};
+  SACCADE_CHECK(append(json{{"of", name}, {"numbers", numbers}}.dump()));
+  numbers_[name] = numbers;
+  return {};
 }
 
 Result<void> AnswerJournal::append(const std::string& line) const {

@@ -193,6 +193,9 @@ void add_findings(const Capture& a, const Capture& b, Comparison& comparison) {
         "The runs read different tokens, so losses and heads are not compared position by position.");
     return;
   }
+  if (a.images != b.images)
+    comparison.findings.emplace_back(
+        "The runs read different pictures in the same places: positions are compared as if they were one.");
   if (!comparison.loss_difference.empty()) comparison.findings.push_back(loss_finding(comparison, a, b));
   if (!comparison.pattern_change.values.empty()) comparison.findings.push_back(head_finding(comparison));
 }

@@ -68,6 +68,10 @@ std::string name_of(const GenerationWanted& wanted) {
   digest.add(int64_t{options.keep_heads}).add(static_cast<int64_t>(options.stop_ids.size()));
   for (const int32_t id : options.stop_ids) digest.add(int64_t{id});
   for (const PositionRange& range : options.watched.ranges()) digest.add(range.begin).add(range.end);
+  if (const RunRequest* negative = options.contrast.negative.get())
+    digest.add("contrast")
+        .add(negative->digest())
+        .add(fmt::format("{} {}", options.contrast.alpha, options.contrast.plausibility));
   return digest.hex();
 }
 

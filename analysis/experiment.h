@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <string>
@@ -20,6 +21,7 @@ namespace saccade {
 
 struct RunWanted {
   RunRequest request;
+  std::shared_ptr<const Run> base = nullptr;  // to resume from; null: the run being looked at
 };
 
 struct AnswerWanted {
@@ -48,7 +50,22 @@ struct GradientWanted {
   GradientRequest request;
 };
 
-using Wanted = std::variant<RunWanted, AnswerWanted, PathsWanted, GenerationWanted, GradientWanted>;
+// A picture through the model's vision tower alone (Runner::run_tower), kept whole like a run.
+struct TowerWanted {
+  std::shared_ptr<const PreparedImage> image;
+  CapturePlan capture;
+};
+
+// Numbers that several runs are needed for, none of which is kept: what a sweep over pictures wants to know
+// of each before it asks. Kept over a restart under `name`, which must say everything that they depend on.
+struct NumbersWanted {
+  std::string name;
+  std::function<Result<std::vector<double>>(Runner& runner, const JobContext& job)> make;
+};
+using Numbers = std::shared_ptr<const std::vector<double>>;
+
+using Wanted = std::variant<RunWanted, AnswerWanted, PathsWanted, GenerationWanted, GradientWanted,
+                            TowerWanted, NumbersWanted>;
 
 struct KeptAnswer {
   std::vector<float> logits;  // of AnswerWanted::ids
@@ -60,8 +77,9 @@ struct KeptAnswer {
 };
 
 // monostate: not done (cancelled before it was its turn).
-using Outcome = std::variant<std::monostate, std::shared_ptr<const Run>, KeptAnswer, PathResiduals,
-                             std::shared_ptr<const Generation>, std::shared_ptr<const GradientCapture>>;
+using Outcome =
+    std::variant<std::monostate, std::shared_ptr<const Run>, KeptAnswer, PathResiduals,
+                 std::shared_ptr<const Generation>, std::shared_ptr<const GradientCapture>, Numbers>;
 
 // An outcome as what it is; null where it is not there or something else.
 template <class T>
@@ -86,6 +104,9 @@ template <class T>
 }
 [[nodiscard]] inline const GradientCapture* gradient_in(const std::vector<Outcome>& outcomes, size_t at) {
   return shared_outcome_as<GradientCapture>(outcomes, at);
+}
+[[nodiscard]] inline const std::vector<double>* numbers_in(const std::vector<Outcome>& outcomes, size_t at) {
+  return shared_outcome_as<std::vector<double>>(outcomes, at);
 }
 [[nodiscard]] inline const KeptAnswer* answer_in(const std::vector<Outcome>& outcomes, size_t at) {
   return outcome_as<KeptAnswer>(outcomes, at);

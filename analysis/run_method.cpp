@@ -62,7 +62,12 @@ class Round {
   Result<Outcome> alone(const Wanted& wanted) {
     const JobContext part = part_of_job(1);
     if (const auto* run = std::get_if<RunWanted>(&wanted)) {
-      SACCADE_TRY(auto made, laboratory_.runner->run(run->request, looked_at_, part));
+      const std::shared_ptr<const Run>& base = run->base ? run->base : looked_at_;
+      SACCADE_TRY(auto made, laboratory_.runner->run(run->request, base, part));
+      return Outcome(std::move(made));
+    }
+    if (const auto* tower = std::get_if<TowerWanted>(&wanted)) {
+      SACCADE_TRY(auto made, laboratory_.runner->run_tower(tower->image, tower->capture, part));
       return Outcome(std::move(made));
     }
     if (const auto* paths = std::get_if<PathsWanted>(&wanted)) {
@@ -74,7 +79,16 @@ class Round {
       SACCADE_TRY(auto made, laboratory_.runner->gradients(gradient->request, looked_at_, part));
       return Outcome(std::move(made));
     }
+    if (const auto* numbers = std::get_if<NumbersWanted>(&wanted)) return make_numbers(*numbers);
     return generate(std::get<GenerationWanted>(wanted));
+  }
+
+  Result<Outcome> make_numbers(const NumbersWanted& wanted) {
+    if (const std::vector<double>* known = journal_.find_numbers(wanted.name))
+      return Outcome(std::make_shared<const std::vector<double>>(*known));
+    SACCADE_TRY(std::vector<double> made, wanted.make(*laboratory_.runner, part_of_job(1)));
+    SACCADE_CHECK(journal_.add(wanted.name, made));
+    return Outcome(std::make_shared<const std::vector<double>>(std::move(made)));
   }
 
   // From the journal where it is there. One that was cancelled half way is not an outcome.

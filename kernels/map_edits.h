@@ -52,8 +52,8 @@ enum class WeightEditKind {
   renormalise,    // p := p / sum p; a row of zeros stays
   // m = (1 - value) sum_{keys} p; p_j := value p_j for j in keys, p_j := p_j (1 + m / sum_{to} p) for j in
   // `to`. Rows with sum_{to} p = 0 are left alone. ACT (arXiv 2406.15765), VAR (arXiv 2503.03321). With a row
-  // test, only rows whose sum over (keys + to) of p is at least least_mass and whose share sum_{to} /
-  // sum_{keys + to} is at least least_share are changed.
+  // test, only rows whose sum over `among` of p is at least least_mass and whose share sum_{to} /
+  // sum_{among} is at least least_share are changed; `among` holds all of `to`, empty it is (keys + to).
   redistribute,
   identity,  // p := (1 - value) p + value [j = query]  (SoftPAG)
   uniform,  // p := (1 - value) p + value / n on the n visible keys of the set; rows with n = 0 are left alone
@@ -68,6 +68,7 @@ struct WeightEdit {
   WeightEditKind kind = WeightEditKind::renormalise;
   QueryRange query = {};
   KeySet keys = {}, to = {};
+  KeySet among = {};  // redistribute: what its row test counts
   float value = 1.0f;
   std::vector<float> values = {};               // scale_columns: empty, or one per key of the set
   float least_mass = 0.0f, least_share = 0.0f;  // redistribute

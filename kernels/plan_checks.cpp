@@ -54,6 +54,16 @@ bool overlap(const KeySet& a, const KeySet& b) {
   return false;
 }
 
+// Whether all of `part` is in `whole`.
+bool inside(const KeySet& part, const KeySet& whole) {
+  return std::all_of(part.begin(), part.end(), [&](const KeyRange& range) {
+    int64_t next = range.begin;
+    for (const KeyRange& held : whole)
+      if (held.begin <= next) next = std::max(next, held.end);
+    return next >= range.end;
+  });
+}
+
 Result<void> check_block(const WeightEdit& edit) {
   const int64_t rows = edit.query.end - edit.query.begin, columns = edit.block_columns;
   const auto cells = static_cast<int64_t>(edit.block.size());
@@ -77,6 +87,7 @@ Result<void> check_edit(const WeightEdit& edit) {
   SACCADE_CHECK(check_query(edit.query));
   SACCADE_CHECK(check_keys(edit.keys));
   SACCADE_CHECK(check_keys(edit.to));
+  SACCADE_CHECK(check_keys(edit.among));
   SACCADE_CHECK(
       check_value(edit.value, edit.kind == WeightEditKind::power || edit.kind == WeightEditKind::sharpen));
   switch (edit.kind) {
@@ -86,6 +97,8 @@ Result<void> check_edit(const WeightEdit& edit) {
       return check_finite("values", edit.values);
     case WeightEditKind::redistribute:
       if (overlap(edit.keys, edit.to)) return bad("the sets that give and take weight overlap");
+      if (!edit.among.empty() && !inside(edit.to, edit.among))
+        return bad("a row test counts only some of the keys that take weight");
       if (!std::isfinite(edit.least_mass) || !std::isfinite(edit.least_share))
         return bad(fmt::format("least mass {} and least share {} are not finite numbers", edit.least_mass,
                                edit.least_share));

@@ -53,6 +53,11 @@ constexpr std::array makers{
     &make_token_exit,
     &make_sinks,
     &make_verbalize,
+    &make_damro,
+    &make_hallucination,
+    &make_image_regions,
+    &make_vhd,
+    &make_visual_sinks,
     // clang-format on
 };
 

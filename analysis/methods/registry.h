@@ -49,5 +49,10 @@ namespace saccade {
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_token_exit();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_sinks();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_verbalize();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_damro();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_hallucination();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_image_regions();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_vhd();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_visual_sinks();
 
 }  // namespace saccade

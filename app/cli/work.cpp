@@ -54,7 +54,7 @@ Result<Work> do_work(const Context& context, const WorkOptions& options) {
   if (!options.capture.empty()) {
     SACCADE_TRY(request.capture.sites, match_sites(options.capture, work.opened.model->spec()));
   }
-  SACCADE_CHECK(check_edits(edits, work.opened.model->spec(), request.tokens.size()));
+  SACCADE_CHECK(check_edits(edits, work.opened.model->spec(), request.tokens.places()));
   SACCADE_TRY(work.baseline, answer(context, runner, request, nullptr, options.sampling));
   work.edited = work.baseline;
   if (edits.empty()) return work;

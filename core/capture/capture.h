@@ -73,6 +73,7 @@ struct Capture {
   ModelSpec spec;
   std::vector<Token> tokens;        // as they went in, BOS included
   std::vector<ImageRegion> images;  // where pictures stand among them
+  int64_t generated_from = -1;      // the first that a model wrote; negative: none
   int64_t sink_keys = 1, local_width = 8;
   int64_t block_size = 0;  // side of the blocks of block_max and block_mass; 0: there are none
   std::vector<std::shared_ptr<const LayerCapture>> layers;
@@ -86,6 +87,7 @@ struct Capture {
   [[nodiscard]] bool causal_at(int32_t layer) const {
     return spec.causal && layers[static_cast<size_t>(layer)]->segments.empty();
   }
+  [[nodiscard]] TokenPlaces places() const { return {n_token(), images, generated_from}; }
   [[nodiscard]] int64_t bytes() const;     // of everything kept
   [[nodiscard]] double mean_loss() const;  // NaN without losses
 };

@@ -59,6 +59,7 @@ class DumpReader {
     SACCADE_TRY(capture_->local_width, file_.integer("local_width"));
     SACCADE_CHECK(tokens());
     SACCADE_CHECK(images());
+    SACCADE_CHECK(generated_from());
     for (int32_t l = 0; l < capture_->spec.n_layer; ++l) {
       SACCADE_TRY(LayerCapture layer, this->layer(l));
       layers_.push_back(std::make_shared<LayerCapture>(std::move(layer)));
@@ -122,6 +123,15 @@ class DumpReader {
     if (!file_.has_attribute("images")) return {};
     SACCADE_TRY(const std::string text, file_.text("images"));
     SACCADE_TRY(capture_->images, images_from_json(nlohmann::json::parse(text, nullptr, false), n_));
+    return {};
+  }
+
+  Result<void> generated_from() {
+    if (!file_.has_attribute("generated_from")) return {};
+    SACCADE_TRY(const int64_t from, file_.integer("generated_from"));
+    if (from < 0 || from > n_)
+      return bad("generated_from", fmt::format("expected a position from 0 to {}, found {}", n_, from));
+    capture_->generated_from = from;
     return {};
   }
 

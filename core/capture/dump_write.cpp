@@ -128,6 +128,8 @@ class DumpWriter {
     SACCADE_CHECK(file_.attribute("spec", spec_to_json(spec_).dump()));
     if (!capture_.images.empty())
       SACCADE_CHECK(file_.attribute("images", dumped(images_to_json(capture_.images))));
+    if (capture_.generated_from >= 0)
+      SACCADE_CHECK(file_.attribute("generated_from", capture_.generated_from));
     SACCADE_CHECK(file_.attribute("sink_keys", capture_.sink_keys));
     SACCADE_CHECK(file_.attribute("block_size", capture_.block_size));
     return file_.attribute("local_width", capture_.local_width);

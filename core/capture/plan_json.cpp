@@ -149,6 +149,7 @@ Json weight_json(const WeightEdit& edit, std::vector<float>& numbers) {
                    {"values", edit.values},
                    {"least_mass", edit.least_mass},
                    {"least_share", edit.least_share}};
+  if (!edit.among.empty()) document["among"] = keys_json(edit.among);
   if (edit.kind != WeightEditKind::replace) return document;
   document["block_begin"] = numbers.size();
   document["block_first_key"] = edit.block_first_key;
@@ -207,6 +208,7 @@ Result<WeightEdit> weight_from(const Json& document, std::span<const float> numb
   fields.range("query", edit.query);
   fields.keys("keys", edit.keys);
   fields.keys("to", edit.to);
+  if (document.contains("among")) fields.keys("among", edit.among);
   fields.number("value", edit.value);
   fields.numbers("values", edit.values);
   fields.number("least_mass", edit.least_mass);

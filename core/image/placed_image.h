@@ -43,6 +43,9 @@ struct ImageRegion {
 struct PlacedImage {
   ImageRegion region;
   std::shared_ptr<const PreparedImage> image;
+  // Of a decoder's picture: only these of its patches stand in the sequence, in this order, and the region is
+  // one row of as many; empty: all.
+  std::vector<int32_t> kept = {};
 };
 
 // A patch's rectangle in pixels of the original picture; it may reach over the border where the processor
@@ -56,6 +59,12 @@ struct PatchRect {
 // generated. Without pictures all that is not generated is text.
 enum class TokenRegion { sys, img, txt, gen };
 [[nodiscard]] const char* to_string(TokenRegion region);
+// Where things stand among the tokens of a run: what names of regions mean there.
+struct TokenPlaces {
+  int64_t n_token = 0;
+  std::vector<ImageRegion> images = {};
+  int64_t generated_from = -1;  // negative: none were generated
+};
 // One per position. Those from `generated_from` on were generated; negative: none were.
 [[nodiscard]] std::vector<TokenRegion> regions_of(int64_t n_token, const std::vector<ImageRegion>& images,
                                                   int64_t generated_from = -1);

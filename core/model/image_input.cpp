@@ -114,4 +114,49 @@ Result<TokenSequence> place_images(const Model& model, TokenSequence text, const
       fmt::format("{} ({}) reads text only: it cannot be given pictures", model.name(), model.spec().family));
 }
 
+Result<TokenSequence> with_patches(const TokenSequence& tokens, size_t picture,
+                                   const std::vector<int32_t>& patches) {
+  const auto refused = [](const std::string& what) { return make_error(ErrorCode::invalid_argument, what); };
+  if (picture >= tokens.images.size())
+    return refused(fmt::format("the prompt has {}, number {} is asked for",
+                               count_of(tokens.images.size(), "picture"), picture + 1));
+  const PlacedImage& placed = tokens.images[picture];
+  const ImageRegion& region = placed.region;
+  const auto count = static_cast<int32_t>(region.end() - region.first_patch());
+  if (region.n_prefix > 0) return refused("only pictures in a prompt can be read in part");
+  for (const int32_t patch : patches)
+    if (patch < 0 || patch >= count)
+      return refused(fmt::format("the picture has patches 0-{}, found {}", count - 1, patch));
+  TokenSequence made = tokens;
+  const auto kept = static_cast<int64_t>(patches.size());
+  const auto first = made.tokens.begin() + region.begin;
+  std::vector<Token> labels;
+  for (const int32_t patch : patches) labels.push_back(*(first + patch));
+  const auto gap = made.tokens.erase(first, first + count);
+  made.tokens.insert(gap, labels.begin(), labels.end());
+  if (made.tokens.empty()) return refused("without its picture nothing is left of the prompt");
+  const int64_t moved = kept - count;
+  if (made.generated_from >= 0) made.generated_from += moved;
+  for (size_t i = picture + 1; i < made.images.size(); ++i) made.images[i].region.begin += moved;
+  if (patches.empty()) {
+    made.images.erase(made.images.begin() + static_cast<ptrdiff_t>(picture));
+    return made;
+  }
+  PlacedImage& part = made.images[picture];
+  part.region.grid_height = 1;
+  part.region.grid_width = static_cast<int32_t>(kept);
+  part.kept.clear();
+  for (const int32_t patch : patches)
+    part.kept.push_back(placed.kept.empty() ? patch : placed.kept[static_cast<size_t>(patch)]);
+  return made;
+}
+
+Result<TokenSequence> without_images(const TokenSequence& tokens) {
+  TokenSequence left = tokens;
+  while (!left.images.empty()) {
+    SACCADE_TRY(left, with_patches(left, left.images.size() - 1, {}));
+  }
+  return left;
+}
+
 }  // namespace saccade

@@ -22,4 +22,12 @@ namespace saccade {
 [[nodiscard]] Result<TokenSequence> place_images(
     const Model& model, TokenSequence text, const std::vector<std::shared_ptr<const PreparedImage>>& images);
 
+// The same prompt with only some patches of one of its pictures, in this order (from 0, row by row), or with
+// none: the picture is then gone. Labels keep saying where the patches were. Refused: a picture or patches
+// that there are not, a model's own picture (n_prefix > 0), a prompt of which nothing is left.
+[[nodiscard]] Result<TokenSequence> with_patches(const TokenSequence& tokens, size_t picture,
+                                                 const std::vector<int32_t>& patches);
+// Without any picture.
+[[nodiscard]] Result<TokenSequence> without_images(const TokenSequence& tokens);
+
 }  // namespace saccade

@@ -93,9 +93,9 @@ at::Tensor redistributed(const WeightEdit& edit, const at::Tensor& p, const at::
   const at::Tensor givers = columns_in(edit.keys, n), takers = columns_in(edit.to, n);
   const at::Tensor from = (p * givers).sum(1, true), to = (p * takers).sum(1, true);
   const at::Tensor there = to != 0;
-  const at::Tensor divisor = at::where(there, to, at::ones_like(to)), both = from + divisor;
-  const at::Tensor chosen =
-      rows & there & (from + to >= edit.least_mass) & (divisor / both >= edit.least_share);
+  const at::Tensor divisor = at::where(there, to, at::ones_like(to));
+  const at::Tensor counted = edit.among.empty() ? from + to : (p * columns_in(edit.among, n)).sum(1, true);
+  const at::Tensor chosen = rows & there & (counted >= edit.least_mass) & (to >= counted * edit.least_share);
   const at::Tensor gain = from / divisor * (1.0F - edit.value) + 1.0F;
   const at::Tensor given = at::where(givers, p * edit.value, p);
   return at::where(chosen, at::where(takers, given * gain, given), p);

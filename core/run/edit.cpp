@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "core/run/edit_refusal.h"
+#include "core/run/edit_regions.h"
 #include "core/run/edit_verbs.h"
 
 namespace saccade {
@@ -26,7 +27,10 @@ bool IndexSet::contains(int32_t index) const {
 
 PositionSet::PositionSet(PositionRange range) : PositionSet(std::vector<PositionRange>{range}) {}
 
-PositionSet::PositionSet(std::vector<PositionRange> ranges) {
+PositionSet::PositionSet(std::vector<PositionRange> ranges, std::vector<RegionName> regions)
+    : regions_(std::move(regions)) {
+  std::sort(regions_.begin(), regions_.end());
+  regions_.erase(std::unique(regions_.begin(), regions_.end()), regions_.end());
   std::sort(ranges.begin(), ranges.end(),
             [](const PositionRange& a, const PositionRange& b) { return a.begin < b.begin; });
   for (const PositionRange& range : ranges) {
@@ -45,6 +49,10 @@ bool PositionSet::contains(int64_t position) const {
 }
 
 bool PositionSet::meets(const PositionSet& other) const {
+  const auto shared = [&](const RegionName& region) {
+    return std::binary_search(other.regions_.begin(), other.regions_.end(), region);
+  };
+  if (std::any_of(regions_.begin(), regions_.end(), shared)) return true;
   return std::any_of(ranges_.begin(), ranges_.end(), [&](const PositionRange& a) {
     return std::any_of(other.ranges_.begin(), other.ranges_.end(),
                        [&](const PositionRange& b) { return a.begin < b.end && b.begin < a.end; });
@@ -123,6 +131,25 @@ std::string redistribution_fault(const Edit& edit) {
   if (edit.least_mass < 0.0 || edit.least_mass > 1.0 || edit.least_share < 0.0 || edit.least_share > 1.0)
     return fmt::format("least-mass= and least-share= must be from 0 to 1, found {} and {}", edit.least_mass,
                        edit.least_share);
+  if (edit.within && !edit.to) return "within= needs to= positions, all of them within";
+  return "";
+}
+
+// What positions must heed once regions have become numbers. Nothing to receive is no fault: a prompt may
+// have no text before its picture.
+std::string numbers_fault(const Edit& edit) {
+  if (edit.verb == EditVerb::pattern && edit.key && edit.key->ranges().size() > 1)
+    return "key= must be one range: a block of the other map";
+  if (edit.verb != EditVerb::redistribute || !edit.to || !edit.key) return "";
+  if (edit.key->meets(*edit.to))
+    return "key= and to= have positions in common: a key either gives or receives";
+  const auto held = [&](const PositionRange& range) {
+    return std::any_of(
+        edit.within->ranges().begin(), edit.within->ranges().end(),
+        [&](const PositionRange& whole) { return whole.begin <= range.begin && range.end <= whole.end; });
+  };
+  if (edit.within && !std::all_of(edit.to->ranges().begin(), edit.to->ranges().end(), held))
+    return "to= has positions outside within=: the row test counts all that receive";
   return "";
 }
 
@@ -233,14 +260,21 @@ std::string fault_of(const Edit& edit) {
 }
 
 Result<void> check_edits(std::span<const Edit> edits, const ModelSpec& spec, int64_t n_token) {
+  return check_edits(edits, spec, TokenPlaces{n_token});
+}
+
+Result<void> check_edits(std::span<const Edit> edits, const ModelSpec& spec, const TokenPlaces& places) {
   for (const Edit& edit : edits) {
     if (!edit.enabled) continue;
     if (const std::string fault = fault_of(edit); !fault.empty()) return bad_edit(edit, fault);
     SACCADE_CHECK(check_target(edit, spec));
-    SACCADE_CHECK(check_segments(edit, spec, n_token));
-    SACCADE_CHECK(check_positions(edit, edit.query, "query", n_token));
-    SACCADE_CHECK(check_positions(edit, edit.key, "key", n_token));
-    SACCADE_CHECK(check_positions(edit, edit.to, "to", n_token));
+    SACCADE_CHECK(check_segments(edit, spec, places.n_token));
+    SACCADE_CHECK(check_positions(edit, edit.query, "query", places.n_token));
+    SACCADE_CHECK(check_positions(edit, edit.key, "key", places.n_token));
+    SACCADE_CHECK(check_positions(edit, edit.to, "to", places.n_token));
+    SACCADE_CHECK(check_positions(edit, edit.within, "within", places.n_token));
+    SACCADE_TRY(const Edit numbered, with_numbers(edit, places));
+    if (const std::string fault = numbers_fault(numbered); !fault.empty()) return bad_edit(edit, fault);
     if (!edit.add.empty() && static_cast<int64_t>(edit.add.size()) != spec.d_head)
       return bad_edit(edit, fmt::format("add= has {} numbers, heads of this model have {}", edit.add.size(),
                                         spec.d_head));

@@ -31,7 +31,9 @@
 //   identity 5.* by=0.4           p := (1 - by) p + by [key = query]
 //   force 5.1 key=3,7 by=0.5      uniform on some keys: p := (1 - by) p + by / n on those visible
 //   column-scale 5.1 key=0 by=0.4 p := by p on those keys; renormalise=yes makes the row sum to 1 again
-//   redistribute 5.1 key=0 to=rest by=0.4   p := by p on key=; what they lose goes to `to`, in proportion
+//   redistribute 5.1 key=0 to=rest by=0.4   p := by p on key=; what they lose goes to `to`, in proportion;
+//                                 least-mass=, least-share=: only rows with so much weight on `within` (key
+//                                 and to, unless given), and such a part of that on `to`
 //   power 5.1 by=2                p := p^by / sum
 //   sharpen 5.1 by=3              p := max(0, n p - 1)^by / sum: keys above the uniform level 1 / n
 //   pattern 5.1 from=other.h5     p := p of another run (rows query=, keys key=)
@@ -42,7 +44,9 @@
 // those of kernels/map_edits.h.
 // TARGET for heads: 9.9  L9H9  5-7.*  *.0,3  (layers . heads, each a list of numbers and ranges, or *).
 // Positions: 14  3:7 (half open)  20: (to the end, decoded tokens included)  lists 0,3:7  * = all. They are
-// absolute, so that they mean the same in decoding.
+// absolute, so that they mean the same in decoding. Besides numbers they name regions: img (all pictures),
+// img2 (the second), sys (before the first), txt (other text) and gen (what is generated); a name means what
+// it names in whatever prompt the edit is used with.
 // A disabled edit is kept but does nothing; its text starts with "#".
 #pragma once
 
@@ -56,6 +60,7 @@
 #include <vector>
 
 #include "core/base/ids.h"
+#include "core/image/placed_image.h"
 #include "core/run/hook_site.h"
 
 namespace saccade {
@@ -108,20 +113,31 @@ struct PositionRange {
   bool operator==(const PositionRange&) const = default;
 };
 
-// Positions in ranges that are sorted and do not touch, however they were given.
+// A region of the tokens by name; picture: 1, 2, ... = that picture alone, 0 = all of the region.
+struct RegionName {
+  TokenRegion region = TokenRegion::txt;
+  int32_t picture = 0;
+  auto operator<=>(const RegionName&) const = default;
+};
+
+// Positions in ranges that are sorted and do not touch, however they were given, and regions by name, which
+// have no numbers before they are looked up (core/run/edit_regions.h).
 class PositionSet {
  public:
   PositionSet() = default;
   PositionSet(PositionRange range);  // NOLINT(google-explicit-constructor): a range is a set
-  explicit PositionSet(std::vector<PositionRange> ranges);
+  explicit PositionSet(std::vector<PositionRange> ranges, std::vector<RegionName> regions = {});
   [[nodiscard]] const std::vector<PositionRange>& ranges() const { return ranges_; }
-  [[nodiscard]] bool empty() const { return ranges_.empty(); }
+  [[nodiscard]] const std::vector<RegionName>& regions() const { return regions_; }
+  [[nodiscard]] bool empty() const { return ranges_.empty() && regions_.empty(); }
+  // Of the numbers alone.
   [[nodiscard]] bool contains(int64_t position) const;
   [[nodiscard]] bool meets(const PositionSet& other) const;
   bool operator==(const PositionSet&) const = default;
 
  private:
   std::vector<PositionRange> ranges_;
+  std::vector<RegionName> regions_;  // sorted, each once
 };
 
 // Which fields a verb has is said in core/run/edit_verbs.h; the others keep their defaults.
@@ -134,6 +150,7 @@ struct Edit {
   std::string from;
   std::optional<PositionSet> query, key;  // no value = all
   std::optional<PositionSet> to;          // redistribute: the receivers; no value = every key not in `key`
+  std::optional<PositionSet> within;      // redistribute: what its row test counts; no value = key and to
   int64_t sink = 64, recent = 256;        // stream
   double least_mass = 0.0, least_share = 0.0;  // redistribute: the rows it acts on
   std::optional<bool> renormalise;             // column-scale (no value = no), pattern (no value = yes)
@@ -155,7 +172,10 @@ struct Edit {
 [[nodiscard]] HeadTarget target_of(HeadId head);
 // The heads a target names in this model, sorted.
 [[nodiscard]] std::vector<HeadId> heads_of(const HeadTarget& target, const ModelSpec& spec);
-// Refuses layers and heads that the model does not have, positions beyond n_token, factors out of range.
+// Refuses layers and heads that the model does not have, positions beyond the tokens, regions that the tokens
+// do not have, factors out of range. n_token alone: of text.
+[[nodiscard]] Result<void> check_edits(std::span<const Edit> edits, const ModelSpec& spec,
+                                       const TokenPlaces& places);
 [[nodiscard]] Result<void> check_edits(std::span<const Edit> edits, const ModelSpec& spec, int64_t n_token);
 
 // False for edits that cannot change anything (disabled, or scale by exactly 1): the runner skips them, which

@@ -71,6 +71,7 @@ void add_weight_edits(const Edit& edit, const PositionRange& query, std::vector<
   if (on_keys) weight.keys = key_set(edit.key);
   if (weight.kind == WeightEditKind::redistribute) {
     weight.to = edit.to ? key_set(edit.to) : others(weight.keys);
+    if (edit.within) weight.among = key_set(edit.within);
     weight.least_mass = static_cast<float>(edit.least_mass);
     weight.least_share = static_cast<float>(edit.least_share);
   }

@@ -7,6 +7,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "core/run/edit_regions.h"
+
 namespace saccade {
 namespace {
 
@@ -44,13 +46,18 @@ bool to_positions(std::string_view text, std::optional<PositionSet>& set, std::s
   set.reset();
   if (text == all) return true;
   std::vector<PositionRange> ranges;
+  std::vector<RegionName> regions;
   while (true) {
     const size_t comma = std::min(text.find(','), text.size());
-    if (!to_range(text.substr(0, comma), ranges.emplace_back())) return false;
+    const std::string_view item = text.substr(0, comma);
+    if (const std::optional<RegionName> region = region_named(item))
+      regions.push_back(*region);
+    else if (!to_range(item, ranges.emplace_back()))
+      return false;
     if (comma == text.size()) break;
     text.remove_prefix(comma + 1);
   }
-  set = PositionSet(std::move(ranges));
+  set = PositionSet(std::move(ranges), std::move(regions));
   return true;
 }
 
@@ -65,6 +72,7 @@ std::string positions_text(const std::optional<PositionSet>& set, std::string_vi
   if (set->empty()) return "0:0";
   std::string text;
   for (const PositionRange& range : set->ranges()) text += (text.empty() ? "" : ",") + range_text(range);
+  for (const RegionName& region : set->regions()) text += (text.empty() ? "" : ",") + to_string(region);
   return text;
 }
 
@@ -90,7 +98,8 @@ bool to_counts(std::string_view text, std::vector<int64_t>& values) {
   return to_numbers(text, values, to_count);
 }
 
-constexpr std::string_view positions = "positions such as 4, 3:7, 20:, 0,3:7 or *";
+constexpr std::string_view positions =
+    "positions such as 4, 3:7, 20:, 0,3:7, *, or regions: sys, img, img2, txt, gen";
 
 constexpr std::array<std::string_view, 7> parts{"z", "q", "k", "v", "q_input", "k_input", "v_input"};
 
@@ -122,10 +131,13 @@ constexpr std::array<EditSetting, 17> settings{{
     {"key", positions, [](Edit& e, std::string_view t) { return to_positions(t, e.key, "*"); },
      [](const Edit& e) { return positions_text(e.key, "*"); },
      [](const Edit& e) { return e.key.has_value(); }},
-    {"to", "positions such as 4, 3:7, 20:, 0,3:7 or rest",
+    {"to", "positions such as 4, 3:7, 20:, 0,3:7, img or rest",
      [](Edit& e, std::string_view t) { return to_positions(t, e.to, "rest"); },
      [](const Edit& e) { return positions_text(e.to, "rest"); },
      [](const Edit& e) { return e.to.has_value(); }},
+    {"within", positions, [](Edit& e, std::string_view t) { return to_positions(t, e.within, "key+to"); },
+     [](const Edit& e) { return positions_text(e.within, "key+to"); },
+     [](const Edit& e) { return e.within.has_value(); }},
     {"sink", "a number of keys", [](Edit& e, std::string_view t) { return to_count(t, e.sink); },
      [](const Edit& e) { return std::to_string(e.sink); }, [](const Edit& e) { return e.sink != 64; }},
     {"recent", "a number of keys", [](Edit& e, std::string_view t) { return to_count(t, e.recent); },

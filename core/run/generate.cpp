@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <deque>
 #include <numeric>
 #include <random>
 
@@ -89,8 +90,92 @@ Result<void> check_sampling(const SamplingOptions& options) {
         fmt::format("sampling: expected tokens >= 0, temperature >= 0, top-k >= 0 and 0 < top-p <= 1, "
                     "found {}, {}, {} and {}",
                     options.max_tokens, options.temperature, options.top_k, options.top_p));
+  const Contrast& contrast = options.contrast;
+  if (!std::isfinite(contrast.alpha) || !(contrast.plausibility >= 0.0) || contrast.plausibility > 1.0)
+    return make_error(
+        ErrorCode::invalid_argument,
+        fmt::format("contrast: expected a finite alpha and 0 <= plausibility <= 1, found {} and "
+                    "{}",
+                    contrast.alpha, contrast.plausibility));
   return {};
 }
+
+// One sequence that grows by a token at a time: its edits, its cache, and how far it is.
+class Stream {
+ public:
+  using MakePass = std::function<ForwardPass(SiteEdits&)>;
+  Stream(const RunRequest& request, SiteEdits edits, const MakePass& make_pass, const Model& model,
+         const ModelWeights& weights, std::vector<GivenRows> given)
+      : spec_(model.spec()),
+        weights_(weights),
+        precision_(precision_of(request.dtype)),
+        edits_(std::move(edits)),
+        pass_(make_pass(edits_)),
+        given_(std::move(given)),
+        ids_(request.tokens.ids()),
+        waiting_(ids_),
+        caches_(static_cast<size_t>(model.spec().n_layer)) {}
+
+  void reserve(int64_t positions) {
+    for (KvCache& cache : caches_) cache.reserve(std::min<int64_t>(positions, spec_.n_context), kv_width());
+  }
+  // Whether there is a position for what waits to be read.
+  [[nodiscard]] bool has_room() const { return position_ < spec_.n_context; }
+  void add(int32_t id) {
+    ids_.push_back(id);
+    waiting_ = {id};
+  }
+
+  // The logits after everything that was added, [n_vocab]. step: may be null; filled in for the last row.
+  Result<HostTensor> next(HeadStep* step, const KeySet& watched, const JobContext& job) {
+    if (position_ > 0 && cache_is_stale(spec_, position_)) {
+      waiting_ = ids_;
+      position_ = 0;
+      for (KvCache& cache : caches_) cache.clear();
+    }
+    // The row that a token is read from goes through alone, once more, where its heads are to be kept.
+    if (step != nullptr && waiting_.size() > 1) {
+      SACCADE_TRY(const HostTensor whole, through_layers(nullptr, watched));
+      edits_.freeze_means();
+      for (KvCache& cache : caches_) cache.drop_last(kv_width());
+      --position_;
+      waiting_ = {waiting_.back()};
+    }
+    SACCADE_TRY(const HostTensor x, through_layers(step, watched));
+    edits_.freeze_means();
+    SACCADE_TRY(const ops::DeviceTensor h, pass_.head(x));
+    SACCADE_TRY(const Answer answer, unembed(h, weights_, spec_, waiting_, false, job, precision_));
+    return answer.last_logits;
+  }
+
+ private:
+  [[nodiscard]] int64_t kv_width() const { return int64_t{spec_.n_kv_head} * spec_.d_head; }
+
+  Result<HostTensor> through_layers(HeadStep* step, const KeySet& watched) {
+    const std::span<const GivenRows> given = position_ == 0 ? given_ : std::span<const GivenRows>();
+    SACCADE_TRY(HostTensor x, pass_.embed(waiting_, position_, given));
+    for (int32_t l = 0; l < spec_.n_layer; ++l) {
+      LayerOptions layer;
+      layer.first_position = position_;
+      layer.cache = &caches_[static_cast<size_t>(l)];
+      layer.step = step;
+      layer.watched = watched;
+      SACCADE_TRY(x, pass_.layer(l, std::move(x), layer));
+    }
+    position_ += static_cast<int64_t>(waiting_.size());
+    return x;
+  }
+
+  const ModelSpec& spec_;
+  const ModelWeights& weights_;
+  ops::Precision precision_;
+  SiteEdits edits_;
+  ForwardPass pass_;
+  std::vector<GivenRows> given_;
+  std::vector<int32_t> ids_, waiting_;  // all; those that are not in the cache yet
+  std::vector<KvCache> caches_;
+  int64_t position_ = 0;
+};
 
 }  // namespace
 
@@ -107,64 +192,46 @@ Result<Generation> Runner::generate(const RunRequest& request, const SamplingOpt
     return make_error(ErrorCode::unsupported,
                       fmt::format("{} answers with {}, and does not generate", model.name(),
                                   spec.is_picture_model() ? "labels of a picture" : "an embedding"));
-  SACCADE_CHECK(state_->check(request));
   SACCADE_CHECK(check_sampling(options));
-  SiteEdits edits = state_->edits_for(request);
-  SACCADE_CHECK(edits.check());
+  const RunRequest* negative = options.contrast.negative.get();
+  std::vector<const RunRequest*> requests{&request};
+  if (negative != nullptr) requests.push_back(negative);
+  std::vector<SiteEdits> edits;
+  for (const RunRequest* one : requests) {
+    SACCADE_CHECK(state_->check(*one));
+    edits.push_back(state_->edits_for(*one));
+    SACCADE_CHECK(edits.back().check());
+  }
 
   const CapturePlan nothing{false, false, false, false, 1, 8, {}};
   const std::vector<int32_t> prompt = request.tokens.ids();
-  std::vector<KvCache> caches(static_cast<size_t>(spec.n_layer));
   std::mt19937_64 random(options.seed);
   Generation generation;
   std::vector<int32_t> added;
   const KeySet watched = key_set(options.watched);
-  const int64_t longest =
-      std::min<int64_t>(static_cast<int64_t>(prompt.size()) + options.max_tokens, spec.n_context);
-  const int64_t kv_width = int64_t{spec.n_kv_head} * spec.d_head;
-  for (KvCache& cache : caches) cache.reserve(longest, kv_width);
 
   Result<void> outcome = ops::guarded([&]() -> Result<void> {
-    ForwardPass pass = state_->pass(edits, nothing, job, precision_of(request.dtype));
-    int64_t position = 0;
-    SACCADE_TRY(const std::vector<GivenRows> given, state_->image_rows(request.tokens, request.dtype, job));
-    const std::vector<GivenRows> nothing_given;
-    const auto through_layers = [&](const std::vector<int32_t>& rows, HeadStep* step) -> Result<HostTensor> {
-      SACCADE_TRY(HostTensor x, pass.embed(rows, position, position == 0 ? given : nothing_given));
-      for (int32_t l = 0; l < spec.n_layer; ++l) {
-        LayerOptions layer;
-        layer.first_position = position;
-        layer.cache = &caches[static_cast<size_t>(l)];
-        layer.step = step;
-        layer.watched = watched;
-        SACCADE_TRY(x, pass.layer(l, std::move(x), layer));
-      }
-      position += static_cast<int64_t>(rows.size());
-      return x;
+    std::deque<Stream> streams;  // ForwardPass points into them
+    for (size_t i = 0; i < requests.size(); ++i) {
+      const RunRequest& one = *requests[i];
+      SACCADE_TRY(std::vector<GivenRows> given, state_->image_rows(one.tokens, one.dtype, job));
+      const auto make_pass = [&](SiteEdits& own) {
+        return state_->pass(own, nothing, job, precision_of(one.dtype));
+      };
+      streams.emplace_back(one, std::move(edits[i]), make_pass, model, state_->weights, std::move(given));
+      streams.back().reserve(one.tokens.size() + options.max_tokens);
+    }
+    const auto have_room = [&] {
+      return std::all_of(streams.begin(), streams.end(), [](const Stream& s) { return s.has_room(); });
     };
-    std::vector<int32_t> rows = prompt;
-    while (static_cast<int>(added.size()) < options.max_tokens && position < spec.n_context) {
-      if (position > 0 && cache_is_stale(spec, position)) {
-        rows = prompt;
-        rows.insert(rows.end(), added.begin(), added.end());
-        position = 0;
-        for (KvCache& cache : caches) cache.clear();
-      }
-      // The row that a token is read from goes through alone, once more, where its heads are to be kept.
-      if (options.keep_heads && rows.size() > 1) {
-        SACCADE_TRY(const HostTensor whole, through_layers(rows, nullptr));
-        edits.freeze_means();
-        for (KvCache& cache : caches) cache.drop_last(kv_width);
-        --position;
-        rows = {rows.back()};
-      }
+    while (static_cast<int>(added.size()) < options.max_tokens && have_room()) {
       HeadStep step = options.keep_heads ? empty_step(spec, !watched.empty()) : HeadStep();
-      SACCADE_TRY(const HostTensor x, through_layers(rows, options.keep_heads ? &step : nullptr));
-      edits.freeze_means();
-      SACCADE_TRY(const ops::DeviceTensor h, pass.head(x));
-      SACCADE_TRY(const Answer answer,
-                  unembed(h, state_->weights, spec, rows, false, job, precision_of(request.dtype)));
-      const int32_t id = sample(answer.last_logits.values(), options, random);
+      SACCADE_TRY(HostTensor logits, streams[0].next(options.keep_heads ? &step : nullptr, watched, job));
+      if (negative != nullptr) {
+        SACCADE_TRY(const HostTensor other, streams[1].next(nullptr, {}, job));
+        logits = contrasted(logits, other, options.contrast.alpha, options.contrast.plausibility);
+      }
+      const int32_t id = sample(logits.values(), options, random);
       if (options.stop_at_eos && ends(model, id)) {
         generation.stopped_at_eos = true;
         break;
@@ -173,13 +240,13 @@ Result<Generation> Runner::generate(const RunRequest& request, const SamplingOpt
       added.push_back(id);
       generation.tokens.push_back(token);
       if (options.keep_heads) generation.steps.push_back(std::move(step));
-      if (options.keep_logits) generation.logits.push_back(answer.last_logits);
+      if (options.keep_logits) generation.logits.push_back(std::move(logits));
       generation.text = added_text(model.tokenizer(), prompt, added);
       if (on_token) on_token(token, generation.text);
       job.progress(static_cast<double>(added.size()) / options.max_tokens,
                    fmt::format("token {} of {}", added.size(), options.max_tokens));
       if (std::find(options.stop_ids.begin(), options.stop_ids.end(), id) != options.stop_ids.end()) break;
-      rows = {id};
+      for (Stream& stream : streams) stream.add(id);
     }
     return {};
   });

@@ -1,5 +1,7 @@
 #include "core/run/image_rows.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "core/image/grid_resample.h"
@@ -40,6 +42,19 @@ HostTensor positions(const ModelSpec& spec, const ModelWeights& weights, const G
   float* const to = made.mutable_values().data();
   if (placed > 0) std::copy_n(ops::gather_range(weights.pos_embed, 0, placed).data(), placed * d, to);
   std::copy_n(patches.data(), patches.size(), to + p.n_prefix() * d);
+  return made;
+}
+
+Result<HostTensor> rows_of(const HostTensor& rows, const std::vector<int32_t>& chosen) {
+  const int64_t width = rows.size() / rows.shape()[0];
+  HostTensor made({static_cast<int64_t>(chosen.size()), width}, false);
+  float* to = made.mutable_values().data();
+  for (const int32_t row : chosen) {
+    if (row >= rows.shape()[0])
+      return make_error(ErrorCode::invalid_argument,
+                        fmt::format("patch {} is to be kept of a picture of {}", row, rows.shape()[0]));
+    to = std::copy_n(rows.data() + row * width, width, to);
+  }
   return made;
 }
 
@@ -115,6 +130,9 @@ Result<std::vector<GivenRows>> Runner::State::image_rows(const TokenSequence& to
       known = pictures.emplace(key, std::move(rows)).first;
     }
     given.push_back(known->second);
+    if (!placed.kept.empty()) {
+      SACCADE_TRY(given.back().embedded, rows_of(known->second.embedded, placed.kept));
+    }
     given.back().first_row = placed.region.begin;
   }
   return given;

@@ -13,6 +13,9 @@ std::string RunRequest::digest() const {
   for (const Token& token : tokens.tokens) digest.add(static_cast<int64_t>(token.id));
   for (const PlacedImage& placed : tokens.images)
     digest.add("picture").add(placed.region.begin).add(placed.image->digest);
+  for (const PlacedImage& placed : tokens.images)
+    for (const int32_t patch : placed.kept) digest.add("kept").add(int64_t{patch});
+  if (tokens.generated_from >= 0) digest.add("generated").add(tokens.generated_from);
   for (Edit edit : edits) {
     if (!has_effect(edit)) continue;
     std::string source;  // what it is counts, not how it is called

@@ -10,6 +10,7 @@
 
 #include "core/base/memory.h"
 #include "core/capture/attention_map.h"
+#include "core/run/edit_regions.h"
 #include "core/run/edit_verbs.h"
 #include "core/run/pooling.h"
 #include "core/run/runner_state.h"
@@ -23,6 +24,10 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+bool is_regenerated(SiteRef site) {
+  return site.site == HookSite::pattern || site.site == HookSite::attn_scores;
 }
 
 // Whether everything `request` wants of the layers below `layer` is in the base run.
@@ -41,8 +46,7 @@ bool can_reuse(const Run& base, const RunRequest& request, int32_t layer) {
     const bool from_base =
         site.layer >= 0 ? site.layer < layer || (site.layer == layer && site.site == HookSite::resid_pre)
                         : site.site == HookSite::embed || site.site == HookSite::pos_embed;
-    const bool regenerated = site.site == HookSite::pattern || site.site == HookSite::attn_scores;
-    return !from_base || regenerated || base.capture->sites.contains(site);
+    return !from_base || is_regenerated(site) || base.capture->sites.contains(site);
   });
 }
 
@@ -50,7 +54,11 @@ bool can_reuse(const Run& base, const RunRequest& request, int32_t layer) {
 int32_t resume_layer(const std::shared_ptr<const Run>& base, const RunRequest& request,
                      const ModelSpec& spec) {
   if (!base) return -1;
-  const int32_t layer = std::min(first_difference(base->request, request, spec), spec.n_layer);
+  int32_t layer = std::min(first_difference(base->request, request, spec), spec.n_layer);
+  // Sites that the base did not keep are recorded on the way from their layer on.
+  for (const SiteRef& site : request.capture.sites)
+    if (site.layer >= 0 && !is_regenerated(site) && !base->capture->sites.contains(site))
+      layer = std::min(layer, site.layer);
   if (layer < 0 || !can_reuse(*base, request, layer)) return -1;
   if (layer == spec.n_layer && base->capture->final_resid.empty()) return -1;
   return layer;
@@ -60,6 +68,8 @@ std::string now_utc() {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
                      fmt::gmtime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now())));
 }
+
+}  // namespace
 
 Provenance provenance_of(const RunRequest& request, const std::string& digest, const Model& model,
                          const KernelSet& kernels) {
@@ -77,8 +87,6 @@ Provenance provenance_of(const RunRequest& request, const std::string& digest, c
   p.created = now_utc();
   return p;
 }
-
-}  // namespace
 
 namespace {
 
@@ -171,7 +179,7 @@ Result<void> Runner::State::check(const RunRequest& request) const {
         fmt::format("models run in f32 or bf16 on cpu; {} on {} was asked for (CUDA, which has kernels of "
                     "its own for attention, --kernels cuda: {})",
                     request.dtype, request.device, cuda::status()));
-  SACCADE_CHECK(check_edits(request.edits, spec, n));
+  SACCADE_CHECK(check_edits(request.edits, spec, request.tokens.places()));
   const MemoryForecast need =
       forecast_memory(spec, model->file_bytes(), request.capture, request.dtype, n, available_bytes());
   if (!need.fits())
@@ -195,6 +203,11 @@ Result<void> Runner::State::check_images(const TokenSequence& tokens) const {
   int64_t end = 0;
   for (const PlacedImage& placed : tokens.images) {
     const ImageRegion& region = placed.region;
+    const auto exists = [&](int32_t patch) { return patch >= 0; };
+    if (!placed.kept.empty() && (spec.is_picture_model() || region.grid_height != 1 || region.n_prefix != 0 ||
+                                 region.grid_width != static_cast<int32_t>(placed.kept.size()) ||
+                                 !std::all_of(placed.kept.begin(), placed.kept.end(), exists)))
+      return make_error(ErrorCode::invalid_argument, "the patches kept of a picture are not those it has");
     if (!placed.image || region.begin < end || region.end() > tokens.size() ||
         (spec.is_picture_model() && region.end() != tokens.size()))
       return make_error(ErrorCode::invalid_argument, "the pictures' positions are not those of the tokens");
@@ -235,6 +248,7 @@ Result<HostTensor> Runner::State::reference_z(const Capture& reference, int32_t 
           ErrorCode::unsupported,
           fmt::format("the other run was itself edited from '{}' in layer {}; record it with --capture z",
                       edit.from, layer));
+    SACCADE_TRY(edit, with_numbers(edit, reference.places()));
     as_it_was.edits.push_back(std::move(edit));
   }
   const CapturePlan nothing{false, false, false, false, 1, 8, {}};
@@ -261,6 +275,7 @@ Result<std::shared_ptr<const Run>> Runner::run(const RunRequest& request,
   capture->spec = spec;
   capture->tokens = request.tokens.tokens;
   capture->images = request.tokens.image_regions();
+  capture->generated_from = request.tokens.generated_from;
   capture->sink_keys = request.capture.sink_keys;
   capture->local_width = request.capture.local_width;
   capture->block_size = request.capture.statistics ? request.capture.block_size : 0;

@@ -14,6 +14,7 @@
 
 #include "core/base/job.h"
 #include "core/model/model.h"
+#include "core/run/contrast.h"
 #include "core/run/frozen_paths.h"
 #include "core/run/gradient.h"
 #include "core/run/head_step.h"
@@ -52,6 +53,7 @@ struct SamplingOptions {
   bool keep_heads = false;             // Generation::steps
   PositionSet watched = {};            // keys whose mass the steps keep: a needle
   bool keep_logits = false;            // Generation::logits
+  Contrast contrast = {};              // a second stream that the answer is steered away from
 };
 struct Generation {
   std::vector<Token> tokens;       // the new ones
@@ -98,6 +100,12 @@ class Runner {
   Result<std::shared_ptr<const Run>> run(const RunRequest& request, const std::shared_ptr<const Run>& base,
                                          const JobContext& job);
 
+  // A picture through the vision tower alone, as a run of its own: what the encoder's heads look at. Its
+  // layers are those up to the last whose output the decoder reads; it has no answer. Unsupported for a model
+  // without a tower.
+  Result<std::shared_ptr<const Run>> run_tower(const std::shared_ptr<const PreparedImage>& image,
+                                               const CapturePlan& plan, const JobContext& job);
+
   // Values and gradients at hook sites of one number made of the logits (core/run/gradient.h). `base` as for
   // run(). Refuses what run() refuses, and besides: bfloat16, an empty scalar, sites without a gradient, two
   // kinds of edits (gate, and mean over the run's own positions, which depend on the values they change), and
@@ -110,6 +118,7 @@ class Runner {
   // thread. Positions of edits are absolute, so the text under them comes out as if it had been a prompt. Two
   // edits are frozen instead: a mean over positions at its value over the prompt, and replace and pattern act
   // on the positions the other run has.
+  // A contrast's request is decoded beside it, under its own edits, and refused as this one is.
   Result<Generation> generate(
       const RunRequest& request, const SamplingOptions& options,
       const std::function<void(const Token&, const std::string& text_so_far)>& on_token,

@@ -50,6 +50,10 @@ struct Runner::State {
 // if there is one.
 [[nodiscard]] int64_t answer_row(const TokenSequence& tokens, const ModelSpec& spec);
 
+// Of a run that begins now.
+[[nodiscard]] Provenance provenance_of(const RunRequest& request, const std::string& digest,
+                                       const Model& model, const KernelSet& kernels);
+
 [[nodiscard]] MemoryForecast forecast_memory(const ModelSpec& spec, int64_t weight_bytes,
                                              const CapturePlan& plan, const std::string& dtype,
                                              int64_t n_token, int64_t available);

@@ -8,6 +8,7 @@
 
 #include "core/base/memory.h"
 #include "core/run/edit_references.h"
+#include "core/run/edit_regions.h"
 #include "core/run/edit_values.h"
 #include "core/run/edit_verbs.h"
 #include "core/run/head_gates.h"
@@ -15,10 +16,18 @@
 namespace saccade {
 namespace {
 
-std::vector<Edit> effective(const std::vector<Edit>& edits) {
+// With numbers in the place of regions; those that the tokens do not have stay as they are, for check() to
+// refuse.
+std::vector<Edit> effective(const RunRequest& request) {
   std::vector<Edit> kept;
-  std::copy_if(edits.begin(), edits.end(), std::back_inserter(kept),
-               [](const Edit& e) { return has_effect(e); });
+  for (const Edit& edit : request.edits) {
+    if (!has_effect(edit)) continue;
+    kept.push_back(edit);
+    if (!names_regions(edit)) continue;
+    if (Result<Edit> numbered = with_numbers(edit, request.tokens.places()); numbered.ok())
+      kept.back() = std::move(*numbered);
+    if (!has_effect(kept.back())) kept.pop_back();
+  }
   return kept;
 }
 
@@ -103,7 +112,7 @@ SiteEdits::SiteEdits(const RunRequest& request, const ModelSpec& spec, Reference
     : request_(request),
       spec_(spec),
       source_(std::move(source)),
-      edits_(with_streams_named(effective(request.edits), request, spec)),
+      edits_(with_streams_named(effective(request), request, spec)),
       padding_(padding_of(request.tokens, spec)) {}
 
 bool has_padding(const TokenSequence& tokens, const ModelSpec& spec) {
@@ -111,8 +120,8 @@ bool has_padding(const TokenSequence& tokens, const ModelSpec& spec) {
 }
 
 Result<void> SiteEdits::check() const {
-  for (const Edit& edit : request_.edits) {
-    if (edit.from.empty() || !has_effect(edit)) continue;
+  for (const Edit& edit : effective(request_)) {
+    if (edit.from.empty()) continue;
     SACCADE_CHECK(reads_vectors(edit.verb) ? check_vectors(edit) : check_reference(edit));
   }
   return check_patterns();
@@ -438,7 +447,7 @@ bool changes_layer(const Edit& edit, int32_t layer) {
 }
 
 int32_t first_difference(const RunRequest& a, const RunRequest& b, const ModelSpec& spec) {
-  const std::vector<Edit> edits_a = effective(a.edits), edits_b = effective(b.edits);
+  const std::vector<Edit> edits_a = effective(a), edits_b = effective(b);
   const auto same_reference = [&](const Edit& edit) {
     if (edit.from.empty()) return true;
     if (reads_vectors(edit.verb)) {

@@ -140,10 +140,17 @@ std::vector<ImageRegion> TokenSequence::image_regions() const {
 
 bool same_input(const TokenSequence& a, const TokenSequence& b) {
   const auto same = [](const PlacedImage& one, const PlacedImage& other) {
-    return one.region.begin == other.region.begin && one.image->digest == other.image->digest;
+    return one.region.begin == other.region.begin && one.image->digest == other.image->digest &&
+           one.kept == other.kept;
   };
   return a.ids() == b.ids() &&
          std::equal(a.images.begin(), a.images.end(), b.images.begin(), b.images.end(), same);
+}
+
+TokenSequence with_generated(TokenSequence prompt, std::span<const Token> generated) {
+  if (prompt.generated_from < 0) prompt.generated_from = prompt.size();
+  prompt.tokens.insert(prompt.tokens.end(), generated.begin(), generated.end());
+  return prompt;
 }
 
 std::vector<int32_t> TokenSequence::ids() const {

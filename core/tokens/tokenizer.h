@@ -32,11 +32,15 @@ struct TokenSequence {
   std::vector<Token> tokens;
   // The pictures, in order; their positions are among the tokens (core/model/image_input.h puts them there).
   std::vector<PlacedImage> images = {};
+  int64_t generated_from = -1;  // the first token that a model wrote; negative: none
 
   [[nodiscard]] int64_t size() const { return static_cast<int64_t>(tokens.size()); }
   [[nodiscard]] std::vector<int32_t> ids() const;
   [[nodiscard]] std::vector<ImageRegion> image_regions() const;
+  [[nodiscard]] TokenPlaces places() const { return {size(), image_regions(), generated_from}; }
 };
+// The prompt with what was written after it.
+[[nodiscard]] TokenSequence with_generated(TokenSequence prompt, std::span<const Token> generated);
 // Whether a model reads the same in both: ids, and pictures in the same places.
 [[nodiscard]] bool same_input(const TokenSequence& a, const TokenSequence& b);
 

@@ -66,8 +66,8 @@ double sum_of(const RowPart& p) {
 
 Factors measure_redistribution(const WeightEdit& edit, const RowPart& p) {
   const double from = sum_over(edit.keys, p), to = sum_over(edit.to, p);
-  if (to == 0.0 || from + to < edit.least_mass || to / (from + to) < edit.least_share)
-    return no_change(edit.kind);
+  const double counted = edit.among.empty() ? from + to : sum_over(edit.among, p);
+  if (to == 0.0 || counted < edit.least_mass || to / counted < edit.least_share) return no_change(edit.kind);
   return {edit.value, static_cast<float>(1.0 + (1.0 - edit.value) * from / to)};
 }
 

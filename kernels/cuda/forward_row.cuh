@@ -88,7 +88,11 @@ __device__ inline Factors measure_edit(const Parameters& p, const EditRecord& ed
     case WeightEditKind::redistribute: {
       const double from = r.sum(n, [&](int j, float w) { return index_in(p, edit.keys, j) >= 0 ? w : 0.0; });
       const double to = r.sum(n, [&](int j, float w) { return index_in(p, edit.to, j) >= 0 ? w : 0.0; });
-      if (to == 0.0 || from + to < edit.least_mass || to / (from + to) < edit.least_share) break;
+      const double counted =
+          edit.among.begin == edit.among.end
+              ? from + to
+              : r.sum(n, [&](int j, float w) { return index_in(p, edit.among, j) >= 0 ? w : 0.0; });
+      if (to == 0.0 || counted < edit.least_mass || to / counted < edit.least_share) break;
       return {edit.value, static_cast<float>(1.0 + (1.0 - edit.value) * from / to)};
     }
     case WeightEditKind::uniform: {

@@ -32,7 +32,7 @@ struct EditRecord {
   int32_t kind = 0;
   float value = 0.0f;
   int64_t query_begin = 0, query_end = 0;
-  Span keys, to;
+  Span keys, to, among;
   int64_t sink = 0, recent = 0;                 // stream
   int64_t values = -1;                          // scale_columns; scale of an output edit
   int64_t offset = -1;                          // of an output edit

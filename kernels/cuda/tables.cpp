@@ -46,6 +46,7 @@ struct Flattener {
     r.value = edit.value;
     r.keys = add(edit.keys);
     r.to = add(edit.to);
+    r.among = add(edit.among);
     r.values = add(edit.values);
     r.least_mass = edit.least_mass;
     r.least_share = edit.least_share;

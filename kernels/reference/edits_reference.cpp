@@ -71,7 +71,9 @@ template <class Real>
 void redistribute(const WeightEdit& edit, std::vector<Real>& p) {
   const Real from = sum_where(p, [&](int64_t j) { return contains(edit.keys, j); });
   const Real to = sum_where(p, [&](int64_t j) { return contains(edit.to, j); });
-  if (to == Real{0} || from + to < edit.least_mass || to / (from + to) < edit.least_share) return;
+  const Real counted =
+      edit.among.empty() ? from + to : sum_where(p, [&](int64_t j) { return contains(edit.among, j); });
+  if (to == Real{0} || counted < edit.least_mass || to / counted < edit.least_share) return;
   const Real gain = Real{1} + (Real{1} - edit.value) * from / to;
   for (size_t j = 0; j < p.size(); ++j) {
     if (contains(edit.keys, static_cast<int64_t>(j))) p[j] *= edit.value;

@@ -16,6 +16,7 @@ saccade_test(core_session_test
 saccade_test(core_edit_test
   SOURCES
     run/edit_plan_test.cpp
+    run/edit_regions_test.cpp
     run/edit_test.cpp
     run/edit_values_test.cpp
     run/hook_site_test.cpp

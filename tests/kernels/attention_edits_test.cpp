@@ -35,6 +35,12 @@ WeightEdit redistribution(float value, float least_mass = 0.0f, float least_shar
   return edit;
 }
 
+WeightEdit redistribution_among() {
+  WeightEdit edit = redistribution(0.3f, 0.3f, 0.4f);
+  edit.among = {{2, 30}, {45, 60}};
+  return edit;
+}
+
 WeightEdit replacement(bool rescale) {
   WeightEdit edit = weight_edit(WeightEditKind::replace, 1.0f, {10, 22}, {});
   edit.block_first_key = 5;
@@ -81,6 +87,7 @@ std::vector<NamedPlan> weight_plans() {
       {"redistribute", weights({redistribution(0.4f)})},
       {"redistribute_more", weights({redistribution(1.5f)})},
       {"redistribute_where_it_counts", weights({redistribution(0.0f, 0.45f, 0.5f)})},
+      {"redistribute_where_some_keys_count", weights({redistribution_among()})},
       {"identity", weights({weight_edit(Kind::identity, 0.4f)})},
       {"identity_of_some_rows", weights({weight_edit(Kind::identity, 1.0f, {8, 20})})},
       {"uniform", weights({weight_edit(Kind::uniform, 0.3f)})},

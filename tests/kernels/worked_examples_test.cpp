@@ -96,6 +96,29 @@ TEST(WorkedExamples, var_moves_what_sinks_hold_to_the_image) {
   expect_row(GivenMap(row, true, {{}, {edit}, {}}, 4).run()[0], {0.24f, 0.12f, 0.22f, 0.22f, 0.2f});
 }
 
+// B = 0.4 on the picture and r = 0.5 of it on no sink: the row test counts image tokens alone, BOS not.
+TEST(WorkedExamples, var_takes_rows_by_what_they_spend_on_the_image) {
+  constexpr float rounding = 1e-4f;  // of weights made from their logarithms
+  WeightEdit edit;
+  edit.kind = WeightEditKind::redistribute;
+  edit.keys = {{0, 2}};
+  edit.to = {{2, 4}};
+  edit.among = {{1, 4}};
+  edit.value = 0.4f;
+  const std::vector<float> row{0.4f, 0.2f, 0.1f, 0.1f, 0.2f}, moved{0.16f, 0.08f, 0.28f, 0.28f, 0.2f};
+  const auto with = [&](float least_mass, float least_share) {
+    edit.least_mass = least_mass;
+    edit.least_share = least_share;
+    return GivenMap({row}, true, {{}, {edit}, {}}, 4).run()[0];
+  };
+  expect_row(with(0.4f - rounding, 0.5f - rounding), moved);
+  expect_row(with(0.4f + rounding, 0.5f - rounding), row);
+  expect_row(with(0.4f - rounding, 0.5f + rounding), row);
+  edit.among = {};  // keys and to: 0.8, of which the image's other tokens have a quarter
+  expect_row(with(0.8f - rounding, 0.25f - rounding), moved);
+  expect_row(with(0.8f - rounding, 0.25f + rounding), row);
+}
+
 TEST(WorkedExamples, softpag_mixes_in_the_identity) {
   WeightEdit edit;
   edit.kind = WeightEditKind::identity;

@@ -168,7 +168,7 @@ void EditsView::add() {
   Result<void> checked;
   const auto run = workbench().run_a();
   if (edit.ok() && run)
-    checked = check_edits(std::vector<Edit>{*edit}, run->capture->spec, run->capture->n_token());
+    checked = check_edits(std::vector<Edit>{*edit}, run->capture->spec, run->capture->places());
   if (!edit.ok() || !checked.ok()) {
     problem_->setText(QString::fromStdString(edit.ok() ? checked.error().message : edit.error().message));
     problem_->show();

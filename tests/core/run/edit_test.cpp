@@ -159,6 +159,7 @@ class Generator {
     if (key == "query") edit.query = positions();
     if (key == "key") edit.key = positions();
     if (key == "to") edit.to = positions();
+    if (key == "within") edit.within = positions();
     if (key == "sink") edit.sink = below(100);
     if (key == "recent") edit.recent = 1 + below(100);
     if (key == "least-mass") edit.least_mass = number({0.0, 1.0, false, {}});
@@ -181,6 +182,7 @@ class Generator {
   void separate(Edit& edit) {
     if (!edit.key || edit.key->empty()) edit.key = PositionSet({1, 2});
     if (edit.to && (edit.to->empty() || edit.key->meets(*edit.to))) edit.to.reset();
+    if (!edit.to) edit.within.reset();
   }
   double number(const EditFactor& factor) {
     const double values[] = {0.0, -0.0, 1.0, 0.5, 1e300, -1e-300, 0.1, std::ldexp(random_(), -40)};
@@ -204,7 +206,12 @@ class Generator {
       ranges.push_back(
           {begin, below(6) == 0 ? PositionRange::open_end : begin + static_cast<int64_t>(below(4))});
     }
-    return PositionSet(std::move(ranges));
+    std::vector<RegionName> regions;
+    for (uint32_t i = below(3); i > 0; --i) {
+      regions.push_back({static_cast<TokenRegion>(below(4))});
+      if (regions.back().region == TokenRegion::img) regions.back().picture = static_cast<int32_t>(below(3));
+    }
+    return PositionSet(std::move(ranges), std::move(regions));
   }
   std::mt19937 random_;
 };

@@ -110,7 +110,7 @@ bool to_part(std::string_view text, HeadPart& part) {
   return true;
 }
 
-constexpr std::array<EditSetting, 17> settings{{
+constexpr std::array<EditSetting, 18> settings{{
     {"by", "a number", [](Edit& e, std::string_view t) { return to_finite(t, e.by); },
      [](const Edit& e) { return fmt::format("{}", e.by); }, [](const Edit& e) { return e.by != 1.0; }},
     {"over", "positions", [](Edit&, std::string_view t) { return t == "positions"; },

@@ -107,7 +107,7 @@ Result<void> demo(const Context& context, const std::string& name, const std::st
   options.input.prompt = sample.text;
   options.input.prompt_given = !sample.text.empty();
   if (!sample.image.empty()) options.input.images = {sample.image};
-  if (!sample.text.empty()) options.sampling.max_tokens = sample.image.empty() ? 8 : 24;
+  options.sampling.max_tokens = sample.text.empty() ? 0 : sample.image.empty() ? 8 : 24;
   SACCADE_TRY(const Work look, do_work(context, options));
   SACCADE_TRY(const Found found, find_heads(context, look));
   const std::vector<ScoredHead>& heads = found.heads;
@@ -116,9 +116,9 @@ Result<void> demo(const Context& context, const std::string& name, const std::st
   SACCADE_TRY(const Pictures pictures, write_pictures(context, work, heads.front().head, out));
 
   const Tokenizer& tokenizer = work.opened.model->tokenizer();
-  std::string text =
-      fmt::format("{}: {}{}\n\nnext token\n{}", options.model, sample.text, picture_note(sample),
-                  next_text(top_next(work.baseline.run->capture->last_logits, tokenizer, 5)));
+  std::string text = fmt::format("{}: {}{}\n\n{}\n{}", options.model, sample.text, picture_note(sample),
+                                 sample.text.empty() ? "answer" : "next token",
+                                 next_text(top_next(work.baseline.run->capture->last_logits, tokenizer, 5)));
   if (!sample.image.empty() && work.baseline.generated)
     text += "text: " + work.baseline.generated->text + "\n";
   for (const std::string& finding : found.findings) text += finding + "\n";

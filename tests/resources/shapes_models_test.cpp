@@ -54,15 +54,24 @@ std::string say(const Picture& picture, const std::string& prompt, int32_t count
   return text.starts_with(' ') ? text.substr(1) : text;
 }
 
+// The likeliest next token of each.
+std::vector<std::string> likeliest(const fixtures::Opened& on, const std::vector<RunRequest>& requests) {
+  const auto logits = on.runner->answers(requests, {});
+  EXPECT_TRUE(logits.ok()) << logits.error().to_string();
+  std::vector<std::string> texts;
+  for (const HostTensor& row : *logits) texts.push_back(top_next(row, on.model->tokenizer(), 1).front().text);
+  return texts;
+}
+
 double share_right(int32_t pictures, int32_t width, int32_t height) {
+  std::vector<RunRequest> requests;
+  const auto scenes = counted_scenes(pictures, 99);
+  for (const CountedScene& scene : scenes)
+    requests.push_back(request_of(vit(), picture_of(scene.scene, width, height), "", {}));
+  const auto said = likeliest(vit(), requests);
   int32_t right = 0;
-  for (const CountedScene& scene : counted_scenes(pictures, 99)) {
-    const auto run =
-        vit().runner->run(request_of(vit(), picture_of(scene.scene, width, height), "", {}), nullptr, {});
-    EXPECT_TRUE(run.ok()) << run.error().to_string();
-    const auto best = top_next((*run)->capture->last_logits, vit().model->tokenizer(), 1);
-    right += best.front().text == count_label(count_class(scene.kind, scene.count)) ? 1 : 0;
-  }
+  for (size_t i = 0; i < scenes.size(); ++i)
+    right += said[i] == count_label(count_class(scenes[i].kind, scenes[i].count)) ? 1 : 0;
   return static_cast<double>(right) / pictures;
 }
 
@@ -116,18 +125,17 @@ TEST(ShapesVlm, invents_what_it_expects_as_often_as_its_page_says) {
   EXPECT_NEAR(score.chair_i, on_page("shapes-vlm", "CHAIR_I"), 0.02);
 }
 
-double right_answers(int32_t scenes, const std::vector<std::string>& edits) {
-  int32_t right = 0, asked = 0;
-  for (int32_t i = 0; i < scenes; ++i) {
-    const EvaluationScene& entry = shipped_scenes()[static_cast<size_t>(i)];
-    for (const ShapeQuestion& question : entry.questions) {
-      ++asked;
-      const std::string said =
-          say(picture_of(entry.scene.scene, 64, 64), question.text + " Answer:", 1, edits);
-      right += said == question.answer ? 1 : 0;
-    }
-  }
-  return static_cast<double>(right) / asked;
+double right_answers(size_t scenes, const std::vector<std::string>& edits) {
+  const std::vector<EvaluationScene> asked(shipped_scenes().begin(),
+                                           shipped_scenes().begin() + static_cast<std::ptrdiff_t>(scenes));
+  std::vector<RunRequest> requests;
+  for (const EvaluationScene& entry : asked)
+    for (const ShapeQuestion& question : entry.questions)
+      requests.push_back(
+          request_of(vlm(), picture_of(entry.scene.scene, 64, 64), question.text + " Answer:", edits));
+  std::vector<std::string> said;
+  for (const std::string& token : likeliest(vlm(), requests)) said.push_back(token.substr(1));
+  return score_answers(asked, said).all.accuracy;
 }
 
 TEST(ShapesVlm, answers_questions_far_better_than_chance_and_not_without_its_picture) {

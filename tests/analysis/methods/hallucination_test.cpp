@@ -130,7 +130,7 @@ class HallucinationMethod : public testing::Test {
     RunRequest request =
         lab_->runner->request(lab_->model->tokenizer().encode("is there a square", {}).value());
     const auto looked_at = lab_->run(request);
-    auto about = std::make_shared<Run>(*looked_at);
+    auto about = std::make_shared<saccade::Run>(*looked_at);
     for (const std::string& edit : edits) about->request.edits.push_back(parse_edit(edit).value());
     return run_method(*find_method("hallucination").value(), parameters, about,
                       {lab_->model, lab_->runner.get(), journal}, job);

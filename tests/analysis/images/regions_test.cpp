@@ -24,6 +24,8 @@ ImageRegion doubled() {
   return image;
 }
 
+auto near(const std::vector<double>& wanted) { return Pointwise(DoubleNear(1e-12), wanted); }
+
 std::vector<double> shares(const std::string& text, const ImageRegion& image) {
   const auto regions = parse_regions(text);
   EXPECT_TRUE(regions.ok()) << regions.error().to_string();
@@ -33,21 +35,20 @@ std::vector<double> shares(const std::string& text, const ImageRegion& image) {
 }
 
 TEST(Regions, cover_patches_by_area) {
-  const auto near = DoubleNear(1e-12);
-  EXPECT_THAT(shares("all:0,0,12,8", doubled()), Pointwise(near, {1, 1, 1, 1, 1, 1}));
+  EXPECT_THAT(shares("all:0,0,12,8", doubled()), near({1, 1, 1, 1, 1, 1}));
   // a patch is 4 x 4 pixels of the original
-  EXPECT_THAT(shares("a:0,0,4,4", doubled()), Pointwise(near, {1, 0, 0, 0, 0, 0}));
-  EXPECT_THAT(shares("a:2,0,6,2", doubled()), Pointwise(near, {0.25, 0.25, 0, 0, 0, 0}));
-  EXPECT_THAT(shares("a:-5,-5,2,8", doubled()), Pointwise(near, {0.5, 0, 0, 0.5, 0, 0}));
+  EXPECT_THAT(shares("a:0,0,4,4", doubled()), near({1, 0, 0, 0, 0, 0}));
+  EXPECT_THAT(shares("a:2,0,6,2", doubled()), near({0.25, 0.25, 0, 0, 0, 0}));
+  EXPECT_THAT(shares("a:-5,-5,2,8", doubled()), near({0.5, 0, 0, 0.5, 0, 0}));
   // what two boxes share counts once
-  EXPECT_THAT(shares("a:0,0,4,2;a:0,1,4,4", doubled()), Pointwise(near, {1, 0, 0, 0, 0, 0}));
+  EXPECT_THAT(shares("a:0,0,4,2;a:0,1,4,4", doubled()), near({1, 0, 0, 0, 0, 0}));
 }
 
 TEST(Regions, leave_padding_out) {
   ImageRegion padded = doubled();  // 4 columns of padding at the left
   padded.geometry.original_width = 10;
   padded.geometry.offset_x = 4.0;
-  EXPECT_THAT(shares("all:0,0,10,8", padded), Pointwise(DoubleNear(1e-12), {0.5, 1, 1, 0.5, 1, 1}));
+  EXPECT_THAT(shares("all:0,0,10,8", padded), near({0.5, 1, 1, 0.5, 1, 1}));
 }
 
 TEST(Regions, are_read_from_texts_and_files) {
@@ -70,7 +71,7 @@ TEST(Regions, as_a_mask_cover_what_their_colours_do) {
     for (int x = 2; x < 4; ++x) region.mask.rgb[static_cast<size_t>(3 * (y * 12 + x))] = 255;
   const auto share = coverage_of(region, doubled());
   ASSERT_TRUE(share.ok()) << share.error().to_string();
-  EXPECT_THAT(*share, Pointwise(DoubleNear(1e-12), {0.5, 0, 0, 0, 0, 0}));
+  EXPECT_THAT(*share, near({0.5, 0, 0, 0, 0, 0}));
   region.mask.width = 13;
   EXPECT_THAT(coverage_of(region, doubled()).error().message, HasSubstr("13 x 8 pixels, the picture 12 x 8"));
 }

@@ -118,7 +118,9 @@ TEST(Damro, weighs_patches_as_one_product_over_all_heads) {
     double sum = 0.0;
     for (const double weight : *heads) sum += weight;
     EXPECT_LE(sum, 1.0 + 1e-5);
-    if (first == 0) EXPECT_NEAR(sum, 1.0, 1e-5);
+    if (first == 0) {
+      EXPECT_NEAR(sum, 1.0, 1e-5);
+    }
   }
 }
 

@@ -132,6 +132,8 @@ class PictureWindowTest : public QObject {
     picture("picture-empty");
     QMimeData dropped;
     dropped.setUrls({QUrl::fromLocalFile(data("pictures/colours.jpg"))});
+    QDragEnterEvent enter(QPoint(300, 300), Qt::CopyAction, &dropped, Qt::LeftButton, Qt::NoModifier);
+    QCoreApplication::sendEvent(window_.get(), &enter);
     QDropEvent drop(QPointF(300, 300), Qt::CopyAction, &dropped, Qt::LeftButton, Qt::NoModifier);
     QCoreApplication::sendEvent(window_.get(), &drop);
     QTRY_VERIFY_WITH_TIMEOUT(bench().run_a() && !bench().answer_is_stale(), 10000);

@@ -38,6 +38,7 @@ bool HeadGallery::refresh(int cell_side) {
     maps_.assign(static_cast<size_t>(spec.n_heads_total()), {regions[at], {}});
     largest_ = 0.0;
   }
+  wants_more_ = std::any_of(maps_.begin(), maps_.end(), [](const PatchMap& map) { return map.empty(); });
   scale_ = overlay_scale(workbench_.picture_look(), from_.other != nullptr, largest_);
   return true;
 }

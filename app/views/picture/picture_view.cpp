@@ -236,7 +236,7 @@ void PictureView::fill_held() {
   const QString key = field ? QStringLiteral("%1:%2").arg(look.result).arg(look.field) : QString();
   if (key == held_of_) return;
   held_of_ = key;
-  qDeleteAll(held_->findChildren<QWidget*>());
+  qDeleteAll(held_->findChildren<QWidget*>(Qt::FindDirectChildrenOnly));
   if (!field || !is_over_patches(*field)) return;
   for (size_t i = 0; i < held_axes(*field); ++i) {
     if (field->axes[i].kind == AxisKind::layer || field->axes[i].kind == AxisKind::head) continue;

@@ -76,7 +76,6 @@ void HeadGallery::paint(QPainter& painter, HeadId head, const QRect& cell) {
   if (!from_.capture || index_of(head) >= maps_.size()) return;
   const bool made = !maps_[index_of(head)].empty() || (left_ms() > 0.0 && make(head));
   wants_more_ = wants_more_ || !made;
-  painter.fillRect(cell, Qt::black);
   const QPointF at(cell.left() + (cell.width() - small_.image.width()) / 2.0,
                    cell.top() + (cell.height() - small_.image.height()) / 2.0);
   small_.paint(painter, at, made ? colours_of(maps_[index_of(head)], scale_, false) : QImage(),

@@ -339,7 +339,8 @@ void PictureView::show_hover(int64_t patch) {
     text = scene.attention && !scene.difference
                ? tr("%1 % of this row is on the picture, %2 % elsewhere · hover a patch; click makes it the "
                     "query")
-                     .arg(number(100.0 * scene.map.sum()), number(100.0 * scene.elsewhere))
+                     .arg(100.0 * scene.map.sum(), 0, 'f', 1)
+                     .arg(100.0 * scene.elsewhere, 0, 'f', 1)
                : tr("hover a patch for its number; wheel zooms, drag pans, double-click fits");
   hover_->setText(text);
   hover_->setToolTip(text);

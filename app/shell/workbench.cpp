@@ -128,6 +128,7 @@ void Workbench::adopt_model(const std::shared_ptr<EngineSide>& side) {
   Q_EMIT selection_changed();
   Q_EMIT generation_changed();
   Q_EMIT scores_changed();
+  Q_EMIT finding_changed();  // there is none yet
   Q_EMIT runs_changed();
   request_runs();
 }

@@ -132,6 +132,8 @@ class PictureWindowTest : public QObject {
     picture("picture-empty");
     QMimeData dropped;
     dropped.setUrls({QUrl::fromLocalFile(data("pictures/colours.jpg"))});
+    QDragEnterEvent enter(QPoint(300, 300), Qt::CopyAction, &dropped, Qt::LeftButton, Qt::NoModifier);
+    QCoreApplication::sendEvent(window_.get(), &enter);
     QDropEvent drop(QPointF(300, 300), Qt::CopyAction, &dropped, Qt::LeftButton, Qt::NoModifier);
     QCoreApplication::sendEvent(window_.get(), &drop);
     QTRY_VERIFY_WITH_TIMEOUT(bench().run_a() && !bench().answer_is_stale(), 10000);
@@ -492,6 +494,22 @@ class PictureWindowTest : public QObject {
     settle();
     picture("picture-dark");
     apply_theme(Theme::light);
+  }
+
+  // A finer grid over a larger picture, for the eye alone: alignment, contrast, the words' row.
+  void a_larger_picture_is_still_sharp() {
+    const QString photograph = qEnvironmentVariable("SACCADE_PHOTOGRAPH");
+    if (photograph.isEmpty()) QSKIP("SACCADE_PHOTOGRAPH names no picture to look at");
+    open("dinov2_registers");
+    bench().add_pictures({photograph});
+    QTRY_VERIFY_WITH_TIMEOUT(!bench().pictures().empty() && bench().pictures()[0].path == photograph, 5000);
+    QTRY_VERIFY_WITH_TIMEOUT(bench().run_a() && !bench().answer_is_stale(), 10000);
+    bench().set_score(HeadGallery::key);
+    child<QComboBox>("scanpath_model")->setCurrentIndex(3);
+    Q_EMIT child<QComboBox>("scanpath_model")->activated(3);
+    settle();
+    picture("picture-photograph");
+    bench().set_score({});
   }
 
   void a_model_of_text_takes_the_tab_away_again() {

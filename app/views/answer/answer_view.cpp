@@ -182,7 +182,8 @@ void AnswerView::set_row(int row, const NextTokenChange& change, bool edited) {
 void AnswerView::fill_table() {
   const auto run = workbench().run_a();
   const bool edited = workbench().edited() && workbench().comparison();
-  table_->setHorizontalHeaderLabels({tr("next token"), tr("A"), tr("B"), tr("B − A, points")});
+  table_->setHorizontalHeaderLabels({workbench().reads_only_pictures() ? tr("answer") : tr("next token"),
+                                     tr("A"), tr("B"), tr("B − A, points")});
   table_->setColumnHidden(2, !edited);
   table_->setColumnHidden(3, !edited);
   std::vector<NextTokenChange> rows;
@@ -205,7 +206,11 @@ void AnswerView::fill_texts() {
   const bool both = workbench().edited();
   text_b_->setVisible(both);
   stop_->setEnabled(a.running || b.running);
-  generate_->setEnabled(workbench().run_a() && workbench().model() && !a.running && !b.running);
+  const bool writes = !workbench().reads_only_pictures();
+  generate_->setEnabled(writes && workbench().run_a() && workbench().model() && !a.running && !b.running);
+  text_a_->setPlaceholderText(writes ? tr("A: press Generate to let the model go on.")
+                                     : tr("This model answers with numbers, it writes no text."));
+  text_b_->setPlaceholderText(writes ? tr("B: the same with the edits.") : QString());
   if (both && !a.text.isEmpty() && !b.text.isEmpty()) {
     const auto pieces = diff_words(a.text.toStdString(), b.text.toStdString());
     text_a_->setHtml(tr("<b>A</b> ") + html_of(pieces, DiffKind::only_a, "#266ed6"));

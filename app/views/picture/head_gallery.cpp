@@ -38,6 +38,7 @@ bool HeadGallery::refresh(int cell_side) {
     maps_.assign(static_cast<size_t>(spec.n_heads_total()), {regions[at], {}});
     largest_ = 0.0;
   }
+  wants_more_ = std::any_of(maps_.begin(), maps_.end(), [](const PatchMap& map) { return map.empty(); });
   scale_ = overlay_scale(workbench_.picture_look(), from_.other != nullptr, largest_);
   return true;
 }
@@ -75,7 +76,6 @@ void HeadGallery::paint(QPainter& painter, HeadId head, const QRect& cell) {
   if (!from_.capture || index_of(head) >= maps_.size()) return;
   const bool made = !maps_[index_of(head)].empty() || (left_ms() > 0.0 && make(head));
   wants_more_ = wants_more_ || !made;
-  painter.fillRect(cell, Qt::black);
   const QPointF at(cell.left() + (cell.width() - small_.image.width()) / 2.0,
                    cell.top() + (cell.height() - small_.image.height()) / 2.0);
   small_.paint(painter, at, made ? colours_of(maps_[index_of(head)], scale_, false) : QImage(),

@@ -103,6 +103,7 @@ QPointF PictureCanvas::place_of(double x, double y) const {
 }
 
 QRectF PictureCanvas::rectangle_of(int64_t patch) const {
+  if (scene_.map.region.grid_width < 1) return {};
   const PatchRect rect = rect_of(scene_.map.region, patch);
   return {place_of(rect.x, rect.y), QSizeF(rect.width, rect.height) * zoom_};
 }

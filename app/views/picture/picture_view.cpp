@@ -236,7 +236,7 @@ void PictureView::fill_held() {
   const QString key = field ? QStringLiteral("%1:%2").arg(look.result).arg(look.field) : QString();
   if (key == held_of_) return;
   held_of_ = key;
-  qDeleteAll(held_->findChildren<QWidget*>());
+  qDeleteAll(held_->findChildren<QWidget*>(Qt::FindDirectChildrenOnly));
   if (!field || !is_over_patches(*field)) return;
   for (size_t i = 0; i < held_axes(*field); ++i) {
     if (field->axes[i].kind == AxisKind::layer || field->axes[i].kind == AxisKind::head) continue;
@@ -339,7 +339,8 @@ void PictureView::show_hover(int64_t patch) {
     text = scene.attention && !scene.difference
                ? tr("%1 % of this row is on the picture, %2 % elsewhere · hover a patch; click makes it the "
                     "query")
-                     .arg(number(100.0 * scene.map.sum()), number(100.0 * scene.elsewhere))
+                     .arg(100.0 * scene.map.sum(), 0, 'f', 1)
+                     .arg(100.0 * scene.elsewhere, 0, 'f', 1)
                : tr("hover a patch for its number; wheel zooms, drag pans, double-click fits");
   hover_->setText(text);
   hover_->setToolTip(text);

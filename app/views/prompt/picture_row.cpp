@@ -9,11 +9,12 @@
 namespace saccade {
 namespace {
 
-constexpr int side = 64;
+constexpr int side = 64, card_width = 104;
 
 QPixmap thumbnail_of(const Picture& picture, double ratio) {
-  QPixmap pixmap = QPixmap::fromImage(image_of(picture).scaled(
-      QSizeF(side * ratio, side * ratio).toSize(), Qt::KeepAspectRatio, Qt::SmoothTransformation));
+  QPixmap pixmap =
+      QPixmap::fromImage(image_of(picture).scaled(QSizeF((card_width - 4) * ratio, side * ratio).toSize(),
+                                                  Qt::KeepAspectRatio, Qt::SmoothTransformation));
   pixmap.setDevicePixelRatio(ratio);
   return pixmap;
 }
@@ -57,10 +58,10 @@ QWidget* PictureRow::card_of(int index) {
   auto* image = new QLabel(card);
   image->setPixmap(thumbnail_of(*given.pixels, devicePixelRatioF()));
   image->setAlignment(Qt::AlignCenter);
-  image->setFixedSize(side + 4, side);
+  image->setFixedSize(card_width - 2, side);
   image->setAccessibleName(name);
   auto* label = new QLabel(card);
-  label->setText(label->fontMetrics().elidedText(name, Qt::ElideMiddle, side - 10));
+  label->setText(label->fontMetrics().elidedText(name, Qt::ElideMiddle, card_width - 24));
   auto* remove = new QToolButton(card);
   remove->setObjectName(QStringLiteral("picture_remove-%1").arg(index));
   remove->setText(QStringLiteral("×"));
@@ -79,7 +80,7 @@ QWidget* PictureRow::card_of(int index) {
   layout->setSpacing(2);
   layout->addWidget(image);
   layout->addLayout(below);
-  card->setFixedWidth(side + 6);
+  card->setFixedWidth(card_width);
   return card;
 }
 

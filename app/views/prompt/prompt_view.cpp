@@ -30,8 +30,8 @@ PromptView::PromptView(Workbench& workbench, QWidget* parent) : View(workbench, 
   samples_->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
   bos_ = new QCheckBox(tr("BOS"), this);
   bos_->setToolTip(tr("Put the token that begins a text first"));
-  auto* button = new QPushButton(tr("Run"), this);
-  button->setObjectName("run_button");
+  run_ = new QPushButton(tr("Run"), this);
+  run_->setObjectName("run_button");
   note_ = new QLabel(this);
   note_->setWordWrap(true);
   note_->setEnabled(false);
@@ -46,7 +46,7 @@ PromptView::PromptView(Workbench& workbench, QWidget* parent) : View(workbench, 
   auto* row = new QHBoxLayout;
   row->addWidget(samples_, 1);
   row->addWidget(bos_);
-  row->addWidget(button);
+  row->addWidget(run_);
   auto* layout = new QVBoxLayout(this);
   layout->setContentsMargins(8, 8, 8, 8);
   layout->setSpacing(8);
@@ -61,7 +61,7 @@ PromptView::PromptView(Workbench& workbench, QWidget* parent) : View(workbench, 
   typed_.setSingleShot(true);
   typed_.setInterval(300);
   connect(&typed_, &QTimer::timeout, this, &PromptView::run);
-  connect(button, &QPushButton::clicked, this, &PromptView::run);
+  connect(run_, &QPushButton::clicked, this, &PromptView::run);
   connect(bos_, &QCheckBox::clicked, this, &PromptView::run);
   connect(editor_, &QPlainTextEdit::textChanged, this, [this] {
     const auto model = this->workbench().model();
@@ -121,8 +121,9 @@ void PromptView::refresh() {
   bos_->setChecked(workbench().add_bos());
   const bool pictures_only = workbench().reads_only_pictures();
   editor_->setEnabled(!pictures_only);
-  editor_->setPlaceholderText(pictures_only ? tr("This model reads a picture and no text.")
-                                            : tr("Type a prompt. Ctrl+Return runs it."));
+  for (QWidget* of_text : {static_cast<QWidget*>(editor_), static_cast<QWidget*>(samples_),
+                           static_cast<QWidget*>(bos_), static_cast<QWidget*>(run_)})
+    of_text->setVisible(!pictures_only);
   pictures_->refresh();
   const auto model = workbench().model();
   const auto run = workbench().run_a();
@@ -133,7 +134,7 @@ void PromptView::refresh() {
                                 .arg(model->spec().n_context)
                           : tr("%1 tokens · from a dump").arg(run->capture->n_token()));
   else if (workbench().lacks_picture())
-    count_->setText(tr("Drop a picture on the window, paste one, or press Add."));
+    count_->setText(tr("Drop a picture on the window, paste one, or press “+ picture…”."));
   else
     count_->setText(model ? tr("Type a prompt and press Run.")
                           : tr("Drop a model folder on the window, or press Ctrl+O."));

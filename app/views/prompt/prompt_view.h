@@ -35,6 +35,7 @@ class PromptView : public View {
   QPlainTextEdit* editor_ = nullptr;
   QCheckBox* bos_ = nullptr;
   QComboBox* samples_ = nullptr;
+  QPushButton* run_ = nullptr;
   QLabel* note_ = nullptr;
   QLabel* count_ = nullptr;
   PictureRow* pictures_ = nullptr;

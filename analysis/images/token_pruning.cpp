@@ -68,8 +68,8 @@ double dispersion(std::span<const double> importance, int64_t width, double shar
   int64_t pairs = 0;
   for (size_t a = 0; a < top.size(); ++a)
     for (size_t b = a + 1; b < top.size(); ++b) {
-      sum += std::hypot(static_cast<double>(top[a] / width - top[b] / width),
-                        static_cast<double>(top[a] % width - top[b] % width));
+      const int64_t rows = top[a] / width - top[b] / width, columns = top[a] % width - top[b] % width;
+      sum += std::hypot(static_cast<double>(rows), static_cast<double>(columns));
       ++pairs;
     }
   return pairs > 0 ? sum / static_cast<double>(pairs) : std::numeric_limits<double>::quiet_NaN();

@@ -29,12 +29,6 @@ Imposed of(Matrix weights) { return {{}, std::move(weights)}; }
 Imposed of_patches(const HeadView& head, const KeyMask& mask) {
   return of(place(mask, head.picture->begin, head.n()));
 }
-Matrix patch_rows(const HeadView& head, const Matrix& rows) {
-  Matrix cut(head.picture->grid.size(), rows.columns);
-  const auto first = rows.values.begin() + static_cast<ptrdiff_t>(head.picture->begin * rows.columns);
-  std::copy_n(first, cut.values.size(), cut.values.begin());
-  return cut;
-}
 // Weights among patches in the place of the share that a patch row has on patches; other rows as they are.
 Imposed among_patches(const HeadView& head, const Matrix& map) {
   Matrix weights = head.weights;
@@ -120,6 +114,14 @@ R moba_2d(const HeadView& head, const Constants& c) {
   return of_patches(
       head, route_blocks(patch_rows(head, head.q), patch_rows(head, head.k),
                          blocks_of_grid(grid, c.side, c.side), {BlockChoice::top, c.keep, c.share, false}));
+}
+// Rows of patches in one layer, squares in the next.
+R moba_rotated(const HeadView& head, const Constants& c) {
+  const Grid grid = head.picture->grid;
+  const bool rows = head.layer % 2 == 0;
+  const auto block_of = blocks_of_grid(grid, rows ? 1 : c.side, rows ? grid.width : c.side);
+  return of_patches(head, route_blocks(patch_rows(head, head.q), patch_rows(head, head.k), block_of,
+                                       {BlockChoice::top, c.keep, c.share, false}));
 }
 R clusters(const HeadView& head, const Constants& c) {
   return of(route_clusters(head.q, head.k, {0, 10, c.window, c.seed, head.causal}));
@@ -214,6 +216,7 @@ constexpr std::array mechanisms{
     MechanismInfo{"moba-global", "the best pairs of query and block of the head", "VMoBA, arXiv 2506.23858", nothing, content, false, false, &moba_global},
     MechanismInfo{"moba-threshold", "blocks until they hold `share` of a softmax over blocks", "VMoBA, arXiv 2506.23858", nothing, content, false, false, &moba_threshold},
     MechanismInfo{"moba-2d", "moba with blocks of `side` x `side` patches", "VMoBA, arXiv 2506.23858", picture, content, false, false, &moba_2d},
+    MechanismInfo{"moba-rotated", "rows of patches in even layers, squares of `side` in odd ones", "VMoBA, arXiv 2506.23858", picture, content, false, false, &moba_rotated},
     MechanismInfo{"clusters", "keys of the query's cluster", "Routing Transformer, arXiv 2003.05997", nothing, content, false, false, &clusters},
     MechanismInfo{"hyper", "hashed blocks and drawn keys that stand for the rest", "HyperAttention, arXiv 2310.05869", nothing, content, false, false, &hyper},
     MechanismInfo{"long-heads", "the first, the last two and the best chunks", "arXiv 2402.10685", causal, content, values, false, &long_heads},
@@ -237,6 +240,12 @@ constexpr std::array mechanisms{
 
 }  // namespace
 
+Matrix patch_rows(const HeadView& head, const Matrix& rows) {
+  Matrix cut(head.picture->grid.size(), rows.columns);
+  const auto first = rows.values.begin() + static_cast<ptrdiff_t>(head.picture->begin * rows.columns);
+  std::copy_n(first, cut.values.size(), cut.values.begin());
+  return cut;
+}
 std::span<const MechanismInfo> catalogue() { return mechanisms; }
 
 const MechanismInfo* find_mechanism(std::string_view name) {

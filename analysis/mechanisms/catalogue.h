@@ -35,7 +35,7 @@ struct Constants {
 
 // One head of one run. q, k, v, weights: [position, d_head] and [query, key].
 struct HeadView {
-  int32_t head = 0, heads = 1;
+  int32_t layer = 0, head = 0, heads = 1;
   double scale = 1.0;
   bool causal = true;
   Matrix q, k, v;   // v has no rows where it is not known
@@ -44,6 +44,9 @@ struct HeadView {
   std::optional<PlacedGrid> picture;
   [[nodiscard]] int64_t n() const { return visible.queries(); }
 };
+
+// The rows of a matrix over all positions that are the picture's patches. The head has a picture.
+[[nodiscard]] Matrix patch_rows(const HeadView& head, const Matrix& rows);
 
 // Either a mask or weights.
 struct Imposed {

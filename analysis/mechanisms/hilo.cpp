@@ -10,16 +10,26 @@
 namespace saccade::mechanisms {
 namespace {
 
-// |X(fy, fx)|^2 of one column of the rows, laid out on the grid.
-double energy_at(const Matrix& rows, Grid grid, int64_t column, int64_t fy, int64_t fx) {
-  std::complex<double> sum;
-  for (int64_t y = 0; y < grid.height; ++y)
-    for (int64_t x = 0; x < grid.width; ++x) {
-      const double turn = static_cast<double>(fy * y) / static_cast<double>(grid.height) +
-                          static_cast<double>(fx * x) / static_cast<double>(grid.width);
-      sum += std::polar(rows.at(y * grid.width + x, column), -2.0 * std::numbers::pi * turn);
+using Plane = std::vector<std::complex<double>>;  // [row, column]
+
+// The discrete Fourier transform of `count` sequences: element e of sequence s at [s * sequence + e *
+// element].
+void transform(Plane& plane, int64_t count, int64_t sequence, int64_t length, int64_t element) {
+  std::vector<std::complex<double>> turns, made(static_cast<size_t>(length));
+  for (int64_t t = 0; t < length; ++t)
+    turns.push_back(
+        std::polar(1.0, -2.0 * std::numbers::pi * static_cast<double>(t) / static_cast<double>(length)));
+  for (int64_t s = 0; s < count; ++s) {
+    for (int64_t f = 0; f < length; ++f) {
+      std::complex<double> sum;
+      for (int64_t e = 0; e < length; ++e)
+        sum += plane[static_cast<size_t>(s * sequence + e * element)] *
+               turns[static_cast<size_t>(f * e % length)];
+      made[static_cast<size_t>(f)] = sum;
     }
-  return std::norm(sum);
+    for (int64_t f = 0; f < length; ++f)
+      plane[static_cast<size_t>(s * sequence + f * element)] = made[static_cast<size_t>(f)];
+  }
 }
 
 }  // namespace
@@ -52,17 +62,19 @@ double high_frequency_share(const Matrix& picture, Grid grid) {
   for (int64_t i = 0; i < rows.rows; ++i)
     for (size_t x = 0; x < mean.size(); ++x) rows.row(i)[x] -= mean[x];
   double high = 0.0, all = 0.0;
-  for (int64_t fy = 0; fy < grid.height; ++fy)
-    for (int64_t fx = 0; fx < grid.width; ++fx) {
-      if (fy == 0 && fx == 0) continue;
+  Plane plane(static_cast<size_t>(grid.size()));
+  for (int64_t column = 0; column < rows.columns; ++column) {
+    for (int64_t i = 0; i < rows.rows; ++i) plane[static_cast<size_t>(i)] = rows.at(i, column);
+    transform(plane, grid.height, grid.width, grid.width, 1);
+    transform(plane, grid.width, 1, grid.height, grid.width);
+    for (int64_t i = 1; i < grid.size(); ++i) {
+      const int64_t fy = i / grid.width, fx = i % grid.width;
       const int64_t up = std::min(fy, grid.height - fy), across = std::min(fx, grid.width - fx);
-      const bool is_high = 4 * up > grid.height || 4 * across > grid.width;
-      for (int64_t column = 0; column < rows.columns; ++column) {
-        const double energy = energy_at(rows, grid, column, fy, fx);
-        all += energy;
-        if (is_high) high += energy;
-      }
+      const double energy = std::norm(plane[static_cast<size_t>(i)]);
+      all += energy;
+      if (4 * up > grid.height || 4 * across > grid.width) high += energy;
     }
+  }
   // What rounding leaves of a constant picture is no energy.
   return all > 1e-20 * dot(picture.values, picture.values) ? high / all : 0.0;
 }

@@ -8,6 +8,8 @@
 #include <limits>
 #include <map>
 
+#include "analysis/methods/head_scores/row_math.h"
+
 namespace saccade::mechanisms {
 namespace {
 
@@ -70,6 +72,30 @@ double divergence_of(const Matrix& p, const Matrix& w) {
     sum += p.values[at] * std::log(p.values[at] / w.values[at]);
   }
   return sum / static_cast<double>(std::max<int64_t>(p.rows, 1));
+}
+
+// Means over rows of at least two visible keys.
+void compare_order(const HeadView& head, const Matrix& map, ImposedScores& scores) {
+  double spearman = 0.0, discordant = 0.0, ordered = 0.0, rows = 0.0;
+  std::vector<float> p, w;
+  for (int64_t i = 0; i < head.n(); ++i) {
+    p.clear();
+    w.clear();
+    for (int64_t j = 0; j < map.columns; ++j)
+      if (head.visible.sees(i, j)) {
+        p.push_back(static_cast<float>(head.weights.at(i, j)));
+        w.push_back(static_cast<float>(map.at(i, j)));
+      }
+    if (p.size() < 2) continue;
+    const auto order = head_scores::monotonicity(p, w);
+    rows += 1.0;
+    discordant += order.discordant;
+    if (std::isnan(order.spearman)) continue;
+    ordered += 1.0;
+    spearman += order.spearman;
+  }
+  scores.spearman = ordered > 0.0 ? spearman / ordered : nan;
+  scores.discordant = rows > 0.0 ? discordant / rows : nan;
 }
 
 std::vector<KeyRange> ranges_of(const std::vector<int64_t>& ascending) {
@@ -157,6 +183,8 @@ ImposedScores score(const HeadView& head, const Imposed& imposed, const Matrix& 
   scores.recall = recall_of(head, imposed, map);
   scores.change = change_of_output(head, map);
   scores.divergence = divergence_of(head.weights, map);
+  scores.spearman = scores.discordant = nan;
+  if (imposed.weights) compare_order(head, map, scores);
   const Matrix oracle = masked(head.weights, oracle_mask(head.weights, kept)),
                recent = masked(head.weights, recent_mask(head.visible, kept, baseline_sinks));
   scores.oracle_kept = overlap(head.weights, oracle);

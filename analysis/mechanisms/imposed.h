@@ -24,6 +24,7 @@ struct ImposedScores {
   double oracle_kept = 0.0, recent_kept = 0.0;
   double oracle_change = 0.0, recent_change = 0.0;  // NaN without values
   double divergence = 0.0;                          // mean KL(p || w), nats; inf for masks that cut weight
+  double spearman = 0.0, discordant = 0.0;          // of w against p; NaN for masks, which keep the order
 };
 
 // The map itself, [query, key]: of a mask, the softmax over the keys it keeps. Where a mask shows keys that

@@ -57,7 +57,8 @@ Result<Choice> choose(const MethodInput& input, const JobContext& job) {
     const auto layer = p[name].get<int32_t>();
     return layer < 0 ? otherwise : layer;
   };
-  choice.object = given("object_layer", static_cast<int32_t>(std::lround(middle * layers)));
+  choice.object = given("object_layer", std::clamp(static_cast<int32_t>(std::lround(middle * layers)), 0,
+                                                   std::max(layers - 2, 0)));
   choice.output = given("output_layer", layers - 1);
   for (const int32_t layer : {choice.object, choice.output})
     if (layer >= layers)
@@ -75,6 +76,11 @@ Result<Choice> choose(const MethodInput& input, const JobContext& job) {
   return choice;
 }
 
+// Whether there is a layer in which what is dropped can be hidden.
+bool can_hide(const Choice& choice) {
+  return !choice.encoder.is_the_run || choice.object + 1 < choice.encoder.layers;
+}
+
 // The edit that leaves out what is dropped; empty when nothing is.
 std::vector<std::string> edits_for(const MethodInput& input, const Choice& choice,
                                    const std::vector<TokenRole>& roles) {
@@ -83,8 +89,8 @@ std::vector<std::string> edits_for(const MethodInput& input, const Choice& choic
     if (roles[j] == TokenRole::dropped) dropped.push_back(static_cast<int64_t>(j));
   if (dropped.empty()) return {};
   std::string target = "*.*";
+  if (!can_hide(choice)) return {};
   if (choice.encoder.is_the_run) {
-    if (choice.object + 1 >= input.capture->spec.n_layer) return {};
     target = fmt::format("{}-{}.*", choice.object + 1, input.capture->spec.n_layer - 1);
   }
   const ImageRegion& place = input.capture->images[0];
@@ -100,6 +106,7 @@ class HiPrune final : public AnalysisMethod {
     SACCADE_CHECK(picture_of_run(*input.capture, info_.id));
     if (!input.outcomes.empty() || !input.model || input.capture->last_logits.empty()) return wanted;
     SACCADE_TRY(const Choice choice, choose(input, {}));
+    if (!can_hide(choice)) return wanted;
     for (const int64_t budget : choice.budgets) {
       SACCADE_TRY(AnswerWanted answer,
                   answer_under(input, edits_for(input, choice, choice.roles(input.parameters, budget))));
@@ -179,6 +186,10 @@ class HiPrune final : public AnalysisMethod {
                     roles.size(), static_cast<int64_t>(roles.size()) - count(TokenRole::dropped),
                     count(TokenRole::anchor), choice.object, count(TokenRole::buffer),
                     count(TokenRole::registers), choice.output));
+    if (!can_hide(choice))
+      result.findings.emplace_back(
+          "No layer follows the object layer in this model: what leaving out the others does is not "
+          "measured.");
     Table table{"budgets", {"budget", "kl", "answer"}, {}};
     for (size_t b = 0; b < choice.budgets.size(); ++b)
       if (const KeptAnswer* answer = answer_in(input.outcomes, b))
@@ -194,7 +205,8 @@ class HiPrune final : public AnalysisMethod {
       if (std::get<std::string>(row[2]) == before) least = std::min(least, std::get<int64_t>(row[0]));
     if (least != std::numeric_limits<int64_t>::max())
       result.findings.push_back(
-          fmt::format("The smallest budget that was tried and keeps the answer is {} patches.", least));
+          fmt::format("The smallest budget that was tried and keeps the answer is {} patches of {}.", least,
+                      roles.size()));
     result.tables.push_back(std::move(table));
   }
 

@@ -10,6 +10,7 @@
 #include <map>
 
 #include "analysis/mechanisms/elastic_choice.h"
+#include "analysis/mechanisms/hilo.h"
 #include "analysis/mechanisms/radial.h"
 #include "analysis/methods/head_fields.h"
 #include "analysis/methods/head_scores/flex_prefill.h"
@@ -34,12 +35,10 @@ MethodInfo make_info() {
       "What each head would keep under a sparse mask or another kernel: weight, strongest keys, output; with "
       "the edits where a mask can be one.";
   std::vector<std::string> names;
-  std::string all;
-  for (const MechanismInfo& one : catalogue()) {
-    names.emplace_back(one.name);
-    all += fmt::format("{}{}: {} ({})", all.empty() ? "" : "; ", one.name, one.summary, one.source);
-  }
-  info.citation = "each mechanism's own paper: " + all;
+  for (const MechanismInfo& one : catalogue()) names.emplace_back(one.name);
+  info.citation =
+      "the mechanism's own paper, named in the result's table 'mechanism'; common measures and baselines: "
+      "own";
   std::string help;
   for (const MechanismInfo& one : catalogue())
     help += fmt::format("{}{}: {}", help.empty() ? "" : "; ", one.name, one.summary);
@@ -149,7 +148,7 @@ class Mechanism final : public AnalysisMethod {
       if (job.cancelled()) break;
       const Matrix map = imposed_map(view, imposed, mechanism.widens);
       if (job.cancelled()) break;
-      put(view, c, score(view, imposed, map, mechanism.widens), done, result);
+      put(view, score(view, imposed, map, mechanism.widens), done, result);
       if (mechanism.by_content && mechanism.name != "sharpen")
         edits[to_string(head)] = edits_of(mechanism, c, view, imposed, to_string(head));
     }
@@ -158,8 +157,12 @@ class Mechanism final : public AnalysisMethod {
     SACCADE_TRY(const auto common, edits_for_all(mechanism, c, *capture));
     if (!common.empty()) edits["*.*"] = common;
     result.tables.push_back(heads_table(result.fields));
+    result.tables.push_back(Table{
+        "mechanism",
+        {"mechanism", "what", "source"},
+        {{std::string(mechanism.name), std::string(mechanism.summary), std::string(mechanism.source)}}});
     if (!rules.empty()) result.tables.push_back(rules_table(rules, capture->spec.n_head, capture->n_token()));
-    say(mechanism, c, parameters["survives"].get<double>(), *capture, result);
+    say(mechanism, parameters["survives"].get<double>(), *capture, result);
     say_edits(edits, result);
     say_answer(input, result);
     result.findings.emplace_back(caveat);
@@ -200,16 +203,25 @@ class Mechanism final : public AnalysisMethod {
         field("oracle_change", "Change with the best keys", "", ValueKind::magnitude),
         field("recent_change", "Change with sinks and nearest keys", "", ValueKind::magnitude),
         field("divergence", "KL(model || mechanism)", "nats", ValueKind::magnitude),
+        field("spearman", "Rank correlation of scores and weights", "", ValueKind::signed_difference),
+        field("discordant", "Pairs of keys in another order", "", ValueKind::probability),
         field("decay", "Decay of the weight with distance", "1/tokens", ValueKind::signed_difference)};
+    if (mechanism.name == "hilo")
+      fields.push_back(field("high_frequency", "Share of the output's energy at high frequencies", "",
+                             ValueKind::probability));
     return fields;
   }
 
-  static void put(const HeadView& view, const Constants&, const ImposedScores& s, int64_t at,
-                  AnalysisResult& result) {
-    const double decay = decay_over_frames(view.weights, view.visible, 1).rate;
-    const std::array<double, 10> numbers{s.kept,        s.recall,      s.change,        s.density,
-                                         s.oracle_kept, s.recent_kept, s.oracle_change, s.recent_change,
-                                         s.divergence,  decay};
+  static void put(const HeadView& view, const ImposedScores& s, int64_t at, AnalysisResult& result) {
+    std::vector<double> numbers{
+        s.kept,        s.recall,      s.change,        s.density,
+        s.oracle_kept, s.recent_kept, s.oracle_change, s.recent_change,
+        s.divergence,  s.spearman,    s.discordant,    decay_over_frames(view.weights, view.visible, 1).rate};
+    if (result.fields.size() > numbers.size())  // hilo: which half a head would belong to by what it writes
+      numbers.push_back(
+          view.v.rows == 0
+              ? std::nan("")
+              : high_frequency_share(patch_rows(view, weighted(view.weights, view.v)), view.picture->grid));
     for (size_t f = 0; f < numbers.size(); ++f)
       result.fields[f].values.mutable_values()[static_cast<size_t>(at)] =
           static_cast<float>(std::isinf(numbers[f]) ? NAN : numbers[f]);
@@ -233,9 +245,10 @@ class Mechanism final : public AnalysisMethod {
           one.blocks.at(i / c.block, j / c.block) += rows[static_cast<size_t>(i * n + j)];
       influence.push_back(std::move(one));
     }
-    const std::vector<std::vector<BlockInfluence>> at_one_length(1, std::move(influence));
-    SACCADE_TRY(const ElasticChoice choice, choose_elastic_rules(at_one_length, c.block,
-                                                                 elastic_candidates(n, c.block), c.share));
+    std::vector<std::vector<BlockInfluence>> at_one_length;
+    at_one_length.push_back(std::move(influence));
+    SACCADE_TRY(const ElasticChoice choice,
+                choose_elastic_rules(at_one_length, c.block, elastic_candidates(n, c.block), c.share));
     return choice.rules;
   }
 
@@ -247,7 +260,7 @@ class Mechanism final : public AnalysisMethod {
     return table;
   }
 
-  static void say(const MechanismInfo& mechanism, const Constants& c, double survives, const Capture& capture,
+  static void say(const MechanismInfo& mechanism, double survives, const Capture& capture,
                   AnalysisResult& result) {
     const auto values = [&](const char* name) { return result.field(name)->values.values(); };
     const auto kept = values("kept"), density = values("density"), oracle = values("oracle_kept"),
@@ -279,7 +292,6 @@ class Mechanism final : public AnalysisMethod {
     if (!std::isnan(mean(change)))
       result.findings.push_back(
           fmt::format("Outputs of heads move by {:.3g} of their length on average.", mean(change)));
-    (void)c;
   }
 
   static void say_edits(const std::map<std::string, std::vector<std::string>>& edits,

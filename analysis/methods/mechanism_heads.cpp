@@ -67,6 +67,7 @@ Result<void> check_run(const Capture* capture) {
 
 HeadView positions_only(const Capture& capture, HeadId head) {
   HeadView view;
+  view.layer = head.layer.value;
   view.head = head.head.value;
   view.heads = capture.spec.n_head;
   view.causal = capture.spec.causal;

@@ -55,6 +55,30 @@ TEST(Imposed, a_row_by_hand) {
   EXPECT_TRUE(std::isinf(scores.divergence));
 }
 
+TEST(Imposed, a_kernel_that_keeps_the_order_of_keys_is_told_from_one_that_does_not) {
+  const HeadView head = random_head(12, 21);
+  Matrix flatter = head.weights, reversed = head.weights;
+  for (int64_t i = 0; i < 12; ++i) {
+    double sum = 0.0;
+    for (int64_t j = 0; j <= i; ++j) {
+      flatter.at(i, j) = std::sqrt(head.weights.at(i, j));
+      reversed.at(i, j) = 1.0 / head.weights.at(i, j);
+      sum += reversed.at(i, j);
+    }
+    normalise(flatter.row(i));
+    normalise(reversed.row(i));
+    EXPECT_GT(sum, 0.0);
+  }
+  const ImposedScores same = score(head, {{}, flatter}, flatter, false),
+                      other = score(head, {{}, reversed}, reversed, false);
+  EXPECT_NEAR(same.spearman, 1.0, 1e-9);
+  EXPECT_EQ(same.discordant, 0.0);
+  EXPECT_NEAR(other.spearman, -1.0, 1e-9);
+  EXPECT_NEAR(other.discordant, 1.0, 1e-9);
+  EXPECT_GT(same.divergence, 0.0);
+  EXPECT_TRUE(std::isnan(score(head, {KeyMask::causal(12), {}}, head.weights, false).spearman));
+}
+
 TEST(Imposed, everything_kept_changes_nothing_and_rows_that_lose_all_see_themselves) {
   const HeadView head = random_head(9, 1);
   const Imposed all{KeyMask::everything(9, 9), {}};

@@ -201,7 +201,8 @@ TEST(HiLo, energy_is_high_in_a_chequerboard_and_low_in_a_wave) {
   Matrix board(64, 1), wave(64, 1), flat(64, 1), both(64, 1);
   for (int64_t i = 0; i < 64; ++i) {
     board.at(i, 0) = (i / 8 + i % 8) % 2 == 0 ? 1.0 : -1.0;
-    wave.at(i, 0) = std::cos(2.0 * M_PI * static_cast<double>(i / 8) / 8.0);
+    const int64_t row = i / 8;
+    wave.at(i, 0) = std::cos(2.0 * M_PI * static_cast<double>(row) / 8.0);
     flat.at(i, 0) = 3.0;
     both.at(i, 0) = board.at(i, 0) + wave.at(i, 0);
   }

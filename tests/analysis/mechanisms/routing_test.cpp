@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 
 #include "analysis/mechanisms/block_routing.h"
@@ -147,15 +148,16 @@ TEST(HyperAttention, drawn_keys_stand_for_all_others) {
   options.samples = 16;
   const KeyMask causal = KeyMask::causal(64);
   Matrix mean(64, 64);
-  const int rounds = 200;
-  for (int round = 0; round < rounds; ++round) {
-    options.seed = static_cast<uint64_t>(round + 1);
+  const uint64_t rounds = 200;
+  for (uint64_t round = 1; round <= rounds; ++round) {
+    options.seed = round;
     const Matrix map = hyper_attention_map(q, k, 0.5, options);
     for (int64_t i = 0; i < 64; ++i) {
       EXPECT_NEAR(row_sum(map, i), 1.0, 1e-12);
       for (int64_t j = i + 1; j < 64; ++j) EXPECT_EQ(map.at(i, j), 0.0);
     }
-    for (size_t at = 0; at < map.values.size(); ++at) mean.values[at] += map.values[at] / rounds;
+    for (size_t at = 0; at < map.values.size(); ++at)
+      mean.values[at] += map.values[at] / static_cast<double>(rounds);
   }
   // Averaged over seeds the approximation comes near the softmax; a single one is far from it.
   const Matrix exact = exact_map(q, k, 0.5, causal);
@@ -173,8 +175,10 @@ TEST(HyperAttention, buckets_of_the_gray_order_differ_in_one_sign_from_the_next)
   const auto buckets = hash_buckets(corners, axes);
   std::vector<int64_t> corner_at(8);
   for (int64_t c = 0; c < 8; ++c) corner_at[static_cast<size_t>(buckets[static_cast<size_t>(c)])] = c;
-  for (size_t b = 0; b + 1 < 8; ++b)
-    EXPECT_EQ(__builtin_popcountll(static_cast<uint64_t>(corner_at[b] ^ corner_at[b + 1])), 1) << b;
+  for (size_t b = 0; b + 1 < 8; ++b) {
+    const auto now = static_cast<uint64_t>(corner_at[b]), next = static_cast<uint64_t>(corner_at[b + 1]);
+    EXPECT_EQ(std::popcount(now ^ next), 1) << b;
+  }
 }
 
 TEST(ChunkSelection, the_first_and_the_last_two_chunks_are_always_there_and_the_rest_are_the_best) {

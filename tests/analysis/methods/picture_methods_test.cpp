@@ -128,6 +128,15 @@ TEST(HiPrune, the_answer_without_the_others_is_that_of_a_run_under_its_edit) {
   }
 }
 
+TEST(HiPrune, a_model_of_pictures_without_a_layer_behind_the_object_layer_measures_nothing) {
+  const OnPicture vit("vit");
+  const int32_t last = vit.opened.model->spec().n_layer - 1;
+  const auto result = vit.method("hiprune", {{"object_layer", last}});
+  ASSERT_TRUE(result.ok()) << result.error().to_string();
+  EXPECT_EQ(table_of(*result, "budgets"), nullptr);
+  EXPECT_THAT(result->findings.back(), HasSubstr("not measured"));
+}
+
 TEST(HiPrune, layers_that_the_encoder_does_not_have_are_refused) {
   const OnPicture llava("llava");
   const auto result = llava.method("hiprune", {{"object_layer", 50}});

@@ -22,7 +22,6 @@ namespace {
 using namespace head_scores;  // NOLINT(google-build-using-namespace): what is tested
 using synthetic::Pattern;
 using testing::DoubleNear;
-using testing::ElementsAre;
 using testing::Pointwise;
 
 // Map and numbers of one head with this pattern.

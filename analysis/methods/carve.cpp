@@ -122,7 +122,7 @@ class Carve final : public AnalysisMethod {
       wanted.emplace_back(RunWanted{with_answer(input.base, *about_question)});
       wanted.emplace_back(RunWanted{with_answer(general, *about_all)});
     } else if (input.outcomes.size() == 4 && capture_in(input.outcomes, 2) && capture_in(input.outcomes, 3)) {
-      SACCADE_TRY(const Contrast contrast,
+      SACCADE_TRY(const CarveContrast contrast,
                   contrast_between(answers_of(input), layers, region, *input.kernels, {}));
       const ContrastMask mask = mask_of(input, region, contrast);
       const auto crop = crop_of(input, mask);
@@ -145,7 +145,7 @@ class Carve final : public AnalysisMethod {
       return make_error(ErrorCode::cancelled, "cancelled");
     SACCADE_TRY(const ImageRegion region, picture_of_run(*input.capture, info_.id));
     SACCADE_TRY(const LayerRange layers, layers_of(complete));
-    SACCADE_TRY(const Contrast contrast,
+    SACCADE_TRY(const CarveContrast contrast,
                 contrast_between(answers_of(input), layers, region, *input.kernels, job));
     const ContrastMask mask = mask_of(complete, region, contrast);
     const std::string& request = input.capture->provenance.request;
@@ -188,7 +188,8 @@ class Carve final : public AnalysisMethod {
     return *input.base.tokens.images[0].image;
   }
 
-  static ContrastMask mask_of(const MethodInput& input, const ImageRegion& region, const Contrast& contrast) {
+  static ContrastMask mask_of(const MethodInput& input, const ImageRegion& region,
+                              const CarveContrast& contrast) {
     const auto& shape = prepared(input).pixels.shape();
     const GridMap map = resize_map({region.grid_height, region.grid_width, contrast.map}, shape[1], shape[2]);
     return contrast_mask(map, input.parameters["share"].get<double>(),
@@ -293,7 +294,7 @@ class Carve final : public AnalysisMethod {
     return table;
   }
 
-  static void say(const MethodInput& input, const Contrast& contrast, const ContrastMask& mask,
+  static void say(const MethodInput& input, const CarveContrast& contrast, const ContrastMask& mask,
                   AnalysisResult& result) {
     const auto& shape = prepared(input).pixels.shape();
     result.findings.push_back(

@@ -51,13 +51,13 @@ Result<LayerRange> carve_layers(int32_t layers, int32_t from, int32_t to) {
       fmt::format("layers {} to {} do not fit a model of {} layers", range.from, range.to, layers));
 }
 
-Result<Contrast> contrast_between(const AnsweredRuns& runs, const LayerRange& layers,
-                                  const ImageRegion& region, const KernelSet& kernels,
-                                  const JobContext& job) {
+Result<CarveContrast> contrast_between(const AnsweredRuns& runs, const LayerRange& layers,
+                                       const ImageRegion& region, const KernelSet& kernels,
+                                       const JobContext& job) {
   // The row that a token was read from is the position before it.
   const int64_t question_last = runs.question->n_token() - runs.question_made - 1,
                 general_last = runs.general->n_token() - runs.general_made - 1;
-  Contrast contrast;
+  CarveContrast contrast;
   contrast.steps = std::max<int64_t>(1, std::min(runs.question_made, runs.general_made));
   std::vector<std::vector<double>> steps;
   for (int64_t t = 0; t < contrast.steps; ++t) {

@@ -22,14 +22,14 @@ struct AnsweredRuns {
   int64_t question_made = 0, general_made = 0;       // tokens of the answers at their ends
 };
 
-struct Contrast {
+struct CarveContrast {
   std::vector<double> map;                                // S, [patch]
   std::vector<double> question_entropy, general_entropy;  // of the patches at the last step, [layer], nats
   int64_t steps = 0;
 };
 // region: of the picture, at the same positions in both.
-[[nodiscard]] Result<Contrast> contrast_between(const AnsweredRuns& runs, const LayerRange& layers,
-                                                const ImageRegion& region, const KernelSet& kernels,
-                                                const JobContext& job);
+[[nodiscard]] Result<CarveContrast> contrast_between(const AnsweredRuns& runs, const LayerRange& layers,
+                                                     const ImageRegion& region, const KernelSet& kernels,
+                                                     const JobContext& job);
 
 }  // namespace saccade

@@ -22,7 +22,7 @@ struct Settings {
   std::filesystem::path folder;
   uint64_t seed = 1;
   double minutes = 90;
-  int32_t naming_steps = 600, steps = 3000;
+  int32_t naming_steps = 400, steps = 2000;
 };
 
 constexpr int32_t naming_pictures = 32, talking_pictures = 16, steps_per_point = 250, measured_pictures = 300;

@@ -95,6 +95,17 @@ TEST_F(Cli, zeroing_the_demos_induction_heads_costs_the_repeat) {
   EXPECT_EQ(control["next"][0]["text"], " window") << "other heads do not carry the repeat";
 }
 
+TEST_F(Cli, the_demos_that_see_show_themselves_on_a_picture) {
+  for (const std::string demo : {"shapes-vit", "shapes-vlm"}) {
+    const json d = cli("--json demo " + demo + " --out " + path(demo)).document();
+    EXPECT_EQ(d["model"], "demo:" + demo);
+    ASSERT_EQ(d["edits"].size(), 1u) << "the head that the answer needs most";
+    EXPECT_GT(d["change"]["kl"].get<double>(), 0.1);
+    EXPECT_EQ(d.contains("generated"), demo == "shapes-vlm");
+    for (const json& file : d["files"]) EXPECT_TRUE(fs::exists(file.get<std::string>())) << file;
+  }
+}
+
 TEST_F(Cli, edits_that_do_nothing_give_the_same_numbers) {
   const json plain = cli("--json run demo:induction --prompt " + repeat_prompt).document();
   const json same =

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 namespace saccade {
 namespace {
 
@@ -13,6 +15,18 @@ TEST(SamplePrompts, the_demos_are_there_with_title_text_and_note) {
     EXPECT_FALSE(prompt.title.empty());
     EXPECT_FALSE(prompt.text.empty());
     EXPECT_FALSE(prompt.note.empty()) << prompt.title;
+  }
+}
+
+TEST(SamplePrompts, demos_that_see_come_with_pictures) {
+  for (const char* demo : {"shapes-vit", "shapes-vlm"}) {
+    const auto prompts = sample_prompts(demo);
+    ASSERT_TRUE(prompts.ok()) << prompts.error().to_string();
+    for (const SamplePrompt& prompt : *prompts) {
+      EXPECT_TRUE(std::filesystem::exists(prompt.image)) << prompt.image;
+      EXPECT_EQ(prompt.text.find("<image>") == 0, demo == std::string("shapes-vlm")) << prompt.title;
+      EXPECT_FALSE(prompt.note.empty()) << prompt.title;
+    }
   }
 }
 

@@ -71,7 +71,7 @@ class Hops {
       made_.strength[k] /= count;
       if (rows_with_[k] > 0) made_.per_patch[k] /= static_cast<double>(rows_with_[k]);
     }
-    made_.entropy = entropies_ > 0 ? made_.entropy / static_cast<double>(entropies_) : 0.0;
+    made_.entropy = entropies_ > 0 ? made_.entropy / static_cast<double>(entropies_) : std::nan("");
     made_.offsets.resize(sums_.size());
     for (size_t i = 0; i < sums_.size(); ++i)
       made_.offsets[i] =

@@ -25,7 +25,8 @@ struct HopProfile {
   double mean_hop = 0.0;                    // of true distances
   double prefix = 0.0, elsewhere = 0.0;     // mean weight of query patches on those
   double same_row = 0.0, same_column = 0.0;
-  double entropy = 0.0;          // of a row over patches made to sum to 1, divided by ln(visible), mean
+  double entropy =
+      0.0;  // of a row over patches made to sum to 1, divided by ln(visible), mean; NaN without any
   std::vector<float> offsets;    // [2 reach_y + 1, 2 reach_x + 1], reach = min(extent - 1, hops)
   std::vector<float> first_row;  // of the first prefix position (CLS) over the patches; empty without
   double first_on_patches = 0.0;

@@ -148,10 +148,12 @@ class SimilarityPoints final : public AnalysisMethod {
                     order.front() / region.grid_width, order.front() % region.grid_width,
                     similar[static_cast<size_t>(order.front())], order.back() / region.grid_width,
                     order.back() % region.grid_width, similar[static_cast<size_t>(order.back())]));
+    const double rho = spearman(similar, attention);
     result.findings.push_back(fmt::format(
         "Its {} most similar and {} most attended patches have a Jaccard overlap of {:.2f} (chance "
-        "{:.2f}); rank correlation {:.2f}.",
-        k, k, jaccard, chance_jaccard(k, patches), spearman(similar, attention)));
+        "{:.2f}){}.",
+        k, k, jaccard, chance_jaccard(k, patches),
+        std::isnan(rho) ? "" : fmt::format("; rank correlation {:.2f}", rho)));
     result.parameters = std::move(input.parameters);
     return result;
   }

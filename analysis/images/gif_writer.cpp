@@ -79,6 +79,7 @@ std::vector<Colour> choose_colours(const Histogram& histogram) {
   std::vector<Box> boxes(1);
   for (size_t bin = 0; bin < histogram.bins.size(); ++bin)
     if (histogram.bins[bin].count > 0) boxes[0].bins.push_back(static_cast<uint16_t>(bin));
+  if (boxes[0].bins.empty()) return {Colour{}};
   measure(boxes[0], histogram);
   while (boxes.size() < most_colours) {
     // Rare colours matter too (a thin line, a disc): the root of the count, times the length.

@@ -73,14 +73,15 @@ Picture draw(const Drawing& drawing, double ms) {
 TimedPath TimedPath::of(Scanpath path, std::string label, double dwell_ms) {
   TimedPath timed{std::move(path), std::move(label), {}, {}, dwell_ms};
   const auto& fixations = timed.path.fixations;
-  bool started = !fixations.empty();
-  for (size_t i = 0; i < fixations.size(); ++i)
-    started = started && fixations[i].start && (i == 0 || *fixations[i].start >= *fixations[i - 1].start);
+  std::vector<double> starts;
+  for (const Fixation& fixation : fixations)
+    if (fixation.start) starts.push_back(*fixation.start);
+  const bool started = starts.size() == fixations.size() && std::is_sorted(starts.begin(), starts.end());
   double at = 0.0;
-  for (const Fixation& fixation : fixations) {
-    if (started) at = *fixation.start - *fixations.front().start;
+  for (size_t i = 0; i < fixations.size(); ++i) {
+    if (started) at = starts[i] - starts.front();
     timed.begins.push_back(at);
-    at += fixation.duration > 0.0 ? fixation.duration : dwell_ms;
+    at += fixations[i].duration > 0.0 ? fixations[i].duration : dwell_ms;
     timed.ends.push_back(at);
   }
   return timed;

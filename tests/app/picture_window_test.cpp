@@ -359,6 +359,16 @@ class PictureWindowTest : public QObject {
     }
     QVERIFY(change > 0.0);
     QCOMPARE(canvas()->scene().scale.low, -canvas()->scene().scale.high);
+    // Behind words that differ there is nothing to compare, and it says so.
+    const auto &words_a = bench().text_a().tokens, &words_b = bench().text_b().tokens;
+    int differs = 0;
+    while (words_a[static_cast<size_t>(differs)].id == words_b[static_cast<size_t>(differs)].id) ++differs;
+    QVERIFY(differs + 1 < static_cast<int>(words_b.size()));
+    QVERIFY(!view()->words()->map(differs).empty());
+    QVERIFY(view()->words()->map(differs + 1).empty());
+    bench().select_word(differs + 1);
+    QVERIFY(canvas()->scene().map.empty() && canvas()->scene().note.contains("other words"));
+    bench().select_word(0);
     picture("picture-difference");
     bench().show_run(Shown::edited);
     settle();

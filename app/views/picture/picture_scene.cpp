@@ -67,6 +67,12 @@ void add_attention(const Workbench& workbench, AttentionRows& rows, int64_t poin
                      .arg(scene.from.name);
     return;
   }
+  if (cannot_be_compared(workbench, scene.from)) {
+    scene.note = QObject::tr(
+        "A's answer had other words before this one: B − A compares equal beginnings only. Show A "
+        "or B to see where it looked.");
+    return;
+  }
   scene.map.values = patches_of(rows, scene.from, heads, region);
   if (scene.map.empty()) {
     scene.note = QObject::tr("This run kept no queries and keys: there are no maps to draw.");
@@ -159,6 +165,10 @@ std::vector<HeadId> heads_shown(const Workbench& workbench) {
       heads.push_back(head);
   if (heads.empty()) heads.push_back(selection.head);
   return heads;
+}
+
+bool cannot_be_compared(const Workbench& workbench, const LookedFrom& from) {
+  return workbench.shown() == Shown::difference && workbench.edited() && !from.other;
 }
 
 LookedFrom looked_from_word(const Workbench& workbench, int word) {

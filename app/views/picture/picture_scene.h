@@ -46,6 +46,8 @@ struct OverlayField {
 // pointer: the patch under the pointer, -1 = none; used when the look is from there.
 [[nodiscard]] LookedFrom looked_from(const Workbench& workbench, const ImageRegion& region, int64_t pointer);
 [[nodiscard]] LookedFrom looked_from_word(const Workbench& workbench, int word);
+// B - A is shown and A has no such row: its answer had other words before.
+[[nodiscard]] bool cannot_be_compared(const Workbench& workbench, const LookedFrom& from);
 // The row's part on the picture's patches; empty where it cannot be had. B - A with `other`.
 [[nodiscard]] std::vector<float> patches_of(AttentionRows& rows, const LookedFrom& from,
                                             std::span<const HeadId> heads, const ImageRegion& region);

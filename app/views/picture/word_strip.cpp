@@ -67,7 +67,9 @@ void WordStrip::refresh(const PictureScene& scene) {
     bool difference = false;
     for (size_t word = 0; word < std::min(most_words, text.tokens.size()); ++word) {
       const LookedFrom from = looked_from_word(workbench_, static_cast<int>(word));
-      maps_.push_back({scene.map.region, patches_of(rows_, from, heads, scene.map.region)});
+      maps_.push_back({scene.map.region, {}});
+      if (cannot_be_compared(workbench_, from)) continue;  // the picture alone
+      maps_.back().values = patches_of(rows_, from, heads, scene.map.region);
       difference = difference || from.other;
       largest = std::max<double>(largest, maps_.back().furthest());
     }
@@ -137,6 +139,11 @@ bool WordStrip::event(QEvent* event) {
   for (int word = 0; word < words(); ++word)
     if (cell(word).contains(help->pos())) {
       const PatchMap& map = maps_[static_cast<size_t>(word)];
+      if (map.empty()) {
+        QToolTip::showText(help->globalPos(), tr("A's answer had other words before this one: no B − A"),
+                           this);
+        return true;
+      }
       QToolTip::showText(help->globalPos(),
                          tr("word %1 “%2”: %3 of its attention is on the picture, at most %4 on a patch\n"
                             "(all words on one scale, 0 to %5)")

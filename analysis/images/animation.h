@@ -1,7 +1,7 @@
-// Animations as files: GIF (GIF89a, written here) and MP4 (H.264 or MPEG-4 by OpenCV's videoio, loaded when one is
-// written: it brings FFmpeg). Frames are asked for one after another and never all held. Files
-// are written whole or not at all. Thread: any. Errors: no frames, sizes that do not fit, what the system
-// says; cancelled.
+// Animations as files: GIF (GIF89a, written here) and MP4 (H.264 or MPEG-4 by OpenCV's videoio, loaded when
+// one is written: it brings FFmpeg). Frames are asked for one after another and never all held. Files are
+// written whole or not at all. Thread: any. Errors: no frames, sizes that do not fit, what the system says;
+// cancelled.
 #pragma once
 
 #include <cstdint>

@@ -48,7 +48,10 @@ std::shared_ptr<Capture> edited_capture(int64_t n = 20) {
     edit.kind = kind;
     edit.query = {3, 12};
     edit.least_mass = 0.1F;
-    if (kind == WeightEditKind::redistribute) edit.among = {{0, 9}};
+    if (kind == WeightEditKind::redistribute) {
+      edit.to = {{1, 7}};
+      edit.among = {{0, 9}};
+    }
     if (kind == WeightEditKind::scale_columns) edit.values = {0.25F};
     if (kind == WeightEditKind::replace) {
       edit.query = {6, 8};

@@ -83,6 +83,8 @@ Result<Scanpath> path_of_winners(const PictureScene& scene) {
   WinnerTakeAllOptions options;
   options.fixations = 10;
   options.least = 0.1;
+  // A patch that was looked at is not looked at again at its other end.
+  options.radius = factor * std::max(1.25, std::min(region.grid_width, region.grid_height) / 6.0);
   SACCADE_TRY(WinnerPath made, winner_take_all(map, options));
   const PatchRect grid = grid_rect(region);
   for (Fixation& fixation : made.path.fixations) {

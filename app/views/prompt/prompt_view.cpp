@@ -37,6 +37,7 @@ PromptView::PromptView(Workbench& workbench, QWidget* parent) : View(workbench, 
   note_->setEnabled(false);
   note_->hide();
   count_ = new QLabel(this);
+  count_->setWordWrap(true);
   tokens_ = new TokenFlow(workbench, this);
   auto* scroll = new QScrollArea(this);
   scroll->setWidget(tokens_);

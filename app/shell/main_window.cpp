@@ -227,10 +227,13 @@ void MainWindow::open_last() {
   open_demo();
 }
 
-void MainWindow::open_demo() {
+void MainWindow::open_demo(const std::string& name) {
   Session session;
-  session.model = "demo:induction";
-  if (const auto prompts = sample_prompts("induction"); prompts.ok()) session.prompt = prompts->front().text;
+  session.model = "demo:" + name;
+  if (const auto prompts = sample_prompts(name); prompts.ok()) {
+    session.prompt = prompts->front().text;
+    if (!prompts->front().image.empty()) session.images = {prompts->front().image};
+  }
   workbench_.restore(session);
 }
 

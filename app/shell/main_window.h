@@ -39,7 +39,8 @@ class MainWindow : public QMainWindow {
   [[nodiscard]] Workbench& workbench() { return workbench_; }
   // The last session, or the demo with its first prompt.
   void open_last();
-  void open_demo();
+  void add_demos(QMenu* menu);
+  void open_demo(const std::string& name = "induction");  // with its first sample
   // Nothing is waiting or running, and what is visible has been drawn in full.
   [[nodiscard]] bool settled() const;
   // A picture of the window as it is on screen.

@@ -28,7 +28,7 @@ void MainWindow::build_tool_bar() {
   model_button_->setAccessibleName(tr("Model"));
   auto* menu = new QMenu(model_button_);
   menu->addAction(tr("Open folder…"), this, &MainWindow::ask_open_folder);
-  menu->addAction(tr("Demo: induction"), this, &MainWindow::open_demo);
+  add_demos(menu);
   model_button_->setMenu(menu);
   bar->addWidget(model_button_);
   status_ = new QLabel(bar);
@@ -60,6 +60,17 @@ void MainWindow::build_tool_bar() {
   }
 }
 
+void MainWindow::add_demos(QMenu* menu) {
+  QMenu* demos = menu->addMenu(tr("Demos"));
+  const std::pair<const char*, QString> all[] = {
+      {"induction", tr("induction: repeats what it has read")},
+      {"recall", tr("recall: looks facts up")},
+      {"shapes-vit", tr("shapes-vit: counts shapes in a picture")},
+      {"shapes-vlm", tr("shapes-vlm: describes a picture, and invents")}};
+  for (const auto& [name, title] : all)
+    demos->addAction(title, this, [this, demo = std::string(name)] { open_demo(demo); });
+}
+
 void MainWindow::build_file_menu() {
   QMenu* file = menuBar()->addMenu(tr("&File"));
   file->addAction(tr("Open model folder…"), QKeySequence::Open, this, &MainWindow::ask_open_folder);
@@ -67,7 +78,7 @@ void MainWindow::build_file_menu() {
   file->addAction(tr("Open picture…"), QKeySequence("Ctrl+Shift+O"), this, &MainWindow::ask_open_picture);
   recent_ = file->addMenu(tr("Recent"));
   connect(recent_, &QMenu::aboutToShow, this, &MainWindow::fill_recent);
-  file->addAction(tr("Demo: induction"), this, &MainWindow::open_demo);
+  add_demos(file);
   file->addSeparator();
   file->addAction(tr("Save session…"), QKeySequence::Save, this, &MainWindow::ask_save_session);
   file->addAction(tr("Export head map…"), QKeySequence("Ctrl+Shift+E"), this,

@@ -99,7 +99,6 @@ class EveryMethodTest : public QObject {
     QCOMPARE(newest.method, method);
     QVERIFY(newest.result != nullptr && !newest.partial());
     QVERIFY2(!newest.result->findings.empty(), "a result says what it found");
-    QVERIFY(!newest.result->fields.empty() || !newest.result->tables.empty());
     seen_.insert(method);
     while (!bench().results().empty()) bench().remove_result(bench().results().front().number);
   }

@@ -522,6 +522,26 @@ class PictureWindowTest : public QObject {
     bench().set_score({});
   }
 
+  void the_demo_that_talks_comes_with_its_samples() {
+    const auto before = bench().model();
+    window_->open_demo("shapes-vlm");
+    QTRY_VERIFY_WITH_TIMEOUT(bench().model() != before, 10000);
+    QTRY_VERIFY_WITH_TIMEOUT(bench().run_a() && !bench().answer_is_stale(), 10000);
+    QCOMPARE(bench().run_a()->capture->images.size(), size_t(1));
+    QVERIFY(bench().prompt().startsWith("<image>"));
+    settle();
+    auto* samples = child<QComboBox>("samples");
+    QVERIFY2(samples->count() > 2, "the demo's own");
+    const QString asked = bench().prompt();
+    samples->setCurrentIndex(2);
+    Q_EMIT samples->activated(2);
+    QTRY_VERIFY_WITH_TIMEOUT(bench().prompt() != asked && bench().run_a() && !bench().answer_is_stale(),
+                             10000);
+    QCOMPARE(bench().run_a()->capture->images.size(), size_t(1));
+    settle();
+    picture("picture-demo");
+  }
+
   void a_model_of_text_takes_the_tab_away_again() {
     const auto before = bench().model();
     window_->open_demo();

@@ -27,6 +27,7 @@ PromptView::PromptView(Workbench& workbench, QWidget* parent) : View(workbench, 
   editor_->installEventFilter(this);
   samples_ = new QComboBox(this);
   samples_->setAccessibleName(tr("Sample prompts"));
+  samples_->setObjectName("samples");
   samples_->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
   bos_ = new QCheckBox(tr("BOS"), this);
   bos_->setToolTip(tr("Put the token that begins a text first"));
@@ -59,6 +60,7 @@ PromptView::PromptView(Workbench& workbench, QWidget* parent) : View(workbench, 
   layout->addWidget(count_);
   layout->addWidget(scroll, 1);
   fill_samples();
+  connect(samples_, &QComboBox::activated, this, &PromptView::take_sample);
   typed_.setSingleShot(true);
   typed_.setInterval(300);
   connect(&typed_, &QTimer::timeout, this, &PromptView::run);
@@ -75,21 +77,38 @@ PromptView::PromptView(Workbench& workbench, QWidget* parent) : View(workbench, 
   connect(&workbench, &Workbench::selection_changed, tokens_, [this] { tokens_->update(); });
 }
 
+// Those of the model's demo; any other model of text is offered the induction demo's.
 void PromptView::fill_samples() {
+  const auto model = workbench().model();
+  std::string name = "induction";
+  if (model && model->name().starts_with("demo:")) name = model->name().substr(5);
+  if (name == sampled_) return;
+  sampled_ = name;
+  samples_->clear();
+  note_->hide();
   samples_->addItem(tr("Samples…"));
-  const auto prompts = sample_prompts("induction");
+  const auto prompts = sample_prompts(name);
   if (!prompts.ok()) return;
   for (const SamplePrompt& sample : *prompts)
     samples_->addItem(QString::fromStdString(sample.title.empty() ? sample.text : sample.title),
-                      QStringList{QString::fromStdString(sample.text), QString::fromStdString(sample.note)});
-  connect(samples_, &QComboBox::activated, this, [this](int index) {
-    const QStringList sample = samples_->itemData(index).toStringList();
-    note_->setVisible(sample.size() == 2 && !sample[1].isEmpty());
-    if (sample.size() != 2) return;
-    note_->setText(sample[1]);
-    editor_->setPlainText(sample[0]);
-    run();
-  });
+                      QStringList{QString::fromStdString(sample.text), QString::fromStdString(sample.note),
+                                  QString::fromStdString(sample.image)});
+}
+
+void PromptView::take_sample(int index) {
+  const QStringList sample = samples_->itemData(index).toStringList();
+  note_->setVisible(sample.size() == 3 && !sample[1].isEmpty());
+  if (sample.size() != 3) return;
+  note_->setText(sample[1]);
+  if (!sample[2].isEmpty()) {  // text and picture together, so that neither is run without the other
+    Session session = workbench().session();
+    session.prompt = sample[0].toStdString();
+    session.images = {sample[2].toStdString()};
+    session.analyses.clear();
+    return workbench().restore(session);
+  }
+  editor_->setPlainText(sample[0]);
+  run();
 }
 
 void PromptView::run() {
@@ -116,15 +135,17 @@ bool PromptView::eventFilter(QObject* watched, QEvent* event) {
 }
 
 void PromptView::refresh() {
+  fill_samples();
   // A prompt kept for the next model of text is not shown to one that reads none.
   const QString prompt = workbench().reads_only_pictures() ? QString() : workbench().prompt();
   if (!editor_->hasFocus() && editor_->toPlainText() != prompt) editor_->setPlainText(prompt);
   bos_->setChecked(workbench().add_bos());
   const bool pictures_only = workbench().reads_only_pictures();
   editor_->setEnabled(!pictures_only);
-  for (QWidget* of_text : {static_cast<QWidget*>(editor_), static_cast<QWidget*>(samples_),
-                           static_cast<QWidget*>(bos_), static_cast<QWidget*>(run_)})
+  for (QWidget* of_text :
+       {static_cast<QWidget*>(editor_), static_cast<QWidget*>(bos_), static_cast<QWidget*>(run_)})
     of_text->setVisible(!pictures_only);
+  samples_->setVisible(samples_->count() > 1);
   pictures_->refresh();
   const auto model = workbench().model();
   const auto run = workbench().run_a();

@@ -31,6 +31,7 @@ class PromptView : public View {
 
  private:
   void fill_samples();
+  void take_sample(int index);
   void run();
   QPlainTextEdit* editor_ = nullptr;
   QCheckBox* bos_ = nullptr;
@@ -40,7 +41,8 @@ class PromptView : public View {
   QLabel* count_ = nullptr;
   PictureRow* pictures_ = nullptr;
   TokenFlow* tokens_ = nullptr;
-  QTimer typed_;  // runs small models once typing pauses
+  std::string sampled_;  // whose samples are listed
+  QTimer typed_;         // runs small models once typing pauses
 };
 
 }  // namespace saccade

@@ -257,7 +257,8 @@ class CompositionMethod final : public AnalysisMethod {
       const Edge* best = nullptr;
       for (const Edge& edge : edges) {
         if (edge.part != part) continue;
-        float& value = values[static_cast<size_t>(edge.to.layer.value * spec.n_head + edge.to.head.value)];
+        float& value =
+            values[static_cast<size_t>(int64_t{edge.to.layer.value} * spec.n_head + edge.to.head.value)];
         if (!(value >= static_cast<float>(edge.score))) value = static_cast<float>(edge.score);
         if (best == nullptr || edge.score > best->score) best = &edge;
       }

@@ -530,6 +530,14 @@ class PictureWindowTest : public QObject {
     QCOMPARE(bench().run_a()->capture->images.size(), size_t(1));
     QVERIFY(bench().prompt().startsWith("<image>"));
     settle();
+    bench().select_head({LayerIndex{1}, HeadIndex{4}});
+    bench().generate();
+    QTRY_VERIFY_WITH_TIMEOUT(!bench().text_a().running && bench().text_a().run, 10000);
+    QVERIFY2(bench().text_a().text.contains("blue star"), "it invents one");
+    settle();
+    bench().select_word(3);
+    settle();
+    picture("picture-demo");
     auto* samples = child<QComboBox>("samples");
     QVERIFY2(samples->count() > 2, "the demo's own");
     const QString asked = bench().prompt();
@@ -539,7 +547,6 @@ class PictureWindowTest : public QObject {
                              10000);
     QCOMPARE(bench().run_a()->capture->images.size(), size_t(1));
     settle();
-    picture("picture-demo");
   }
 
   void a_model_of_text_takes_the_tab_away_again() {

@@ -155,7 +155,8 @@ void EditsView::begin(const VerbInfo& verb) {
   auto edit = parse_edit(verb.example);
   if (!edit.ok()) return;
   const Selection& selection = workbench().selection();
-  if (verb.on_heads && verb.verb != EditVerb::order_free && !selection.heads.empty())  // that is of whole layers
+  if (verb.on_heads && verb.verb != EditVerb::order_free &&
+      !selection.heads.empty())  // that is of whole layers
     edit->target = target_of(selection.heads.front());
   if (edit->key && selection.key >= 0) edit->key = PositionRange{selection.key, selection.key + 1};
   problem_->hide();

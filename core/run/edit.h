@@ -117,7 +117,7 @@ struct PositionRange {
 struct RegionName {
   TokenRegion region = TokenRegion::txt;
   int32_t picture = 0;
-  auto operator<=>(const RegionName&) const = default;
+  auto operator<=>(const RegionName&) const = default;  // NOLINT(modernize-use-nullptr): a false alarm
 };
 
 // Positions in ranges that are sorted and do not touch, however they were given, and regions by name, which

@@ -138,9 +138,4 @@ Picture overlaid(const Picture* picture, const PatchMap& map, const OverlayOptio
   return made;
 }
 
-bool is_over_patches(const Field& field) {
-  const size_t n = field.axes.size();
-  return n >= 2 && field.axes[n - 2].name == "patch row" && field.axes[n - 1].name == "patch column";
-}
-
 }  // namespace saccade

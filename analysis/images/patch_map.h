@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "analysis/colour.h"
-#include "analysis/field.h"
 #include "core/image/picture.h"
 #include "core/image/placed_image.h"
 
@@ -41,8 +40,5 @@ struct OverlayOptions {
 // The picture with the colours over it. `picture` may be null (a dump holds none): grey then. An empty map
 // gives the picture alone.
 [[nodiscard]] Picture overlaid(const Picture* picture, const PatchMap& map, const OverlayOptions& options);
-
-// Whether the last two axes of a field are a picture's patches: named "patch row" and "patch column".
-[[nodiscard]] bool is_over_patches(const Field& field);
 
 }  // namespace saccade

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "analysis/images/patch_field.h"
 #include "core/capture/attention_map.h"
 #include "core/model/image_input.h"
 
@@ -26,22 +27,9 @@ Result<const LayerCapture*> layer_of(const EncoderRun& encoder, int32_t layer) {
 
 }  // namespace
 
-Result<ImageRegion> picture_of_run(const Capture& capture, std::string_view method, size_t which) {
-  if (capture.images.empty())
-    return make_error(ErrorCode::invalid_argument,
-                      fmt::format("{} is about the patches of a picture, and this run has none: run a model "
-                                  "that reads pictures with one (--image FILE)",
-                                  method));
-  if (which >= capture.images.size())
-    return make_error(ErrorCode::invalid_argument,
-                      fmt::format("{}: there is no picture {}; this run has {}, counted from 0", method,
-                                  which, capture.images.size()));
-  return capture.images[which];
-}
-
 Result<EncoderRun> encoder_of(const MethodInput& input, std::string_view method, const JobContext& job,
                               size_t which) {
-  SACCADE_TRY(const ImageRegion region, picture_of_run(*input.capture, method, which));
+  SACCADE_TRY(const ImageRegion region, picture_region(*input.capture, static_cast<int64_t>(which), method));
   if (input.capture->spec.is_picture_model())
     return EncoderRun{input.capture, region, input.capture->spec.n_layer, true};
   SACCADE_CHECK(require_model(input, method));
@@ -130,7 +118,7 @@ Field over_patches(std::string name, std::string label, ValueKind kind, const Im
               std::move(label),
               "",
               kind,
-              {{AxisKind::other, "patch row", {}}, {AxisKind::other, "patch column", {}}},
+              patch_axes(region),
               HostTensor({region.grid_height, region.grid_width}),
               std::move(request)};
   for (size_t j = 0; j < values.size(); ++j) field.values.mutable_values()[j] = static_cast<float>(values[j]);

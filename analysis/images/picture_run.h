@@ -1,7 +1,5 @@
-// What methods about pictures share: the picture of a run, its encoder's attention, fields over its patches,
-// positions as text, and the answer under edits.
-//
-// Fields over patches have two last axes of AxisKind::other named "patch row" and "patch column".
+// What methods about pictures share: the encoder's attention on a run's picture, fields over its patches
+// (analysis/images/patch_field.h), positions as text, and the answer under edits.
 #pragma once
 
 #include <memory>
@@ -13,10 +11,6 @@
 #include "analysis/method.h"
 
 namespace saccade {
-
-// The run's picture number `which`. Errors: a run of text, with what to do; fewer pictures.
-[[nodiscard]] Result<ImageRegion> picture_of_run(const Capture& capture, std::string_view method,
-                                                 size_t which = 0);
 
 // A capture with the attention and statistics of what looks at the picture: the run itself for a model of
 // pictures; for a decoder its vision tower on the same picture, run here. Error: a capture without its model.

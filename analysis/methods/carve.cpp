@@ -12,6 +12,7 @@
 
 #include "analysis/images/contrast_mask.h"
 #include "analysis/images/crop_picture.h"
+#include "analysis/images/patch_field.h"
 #include "analysis/images/picture_run.h"
 #include "analysis/methods/carve_contrast.h"
 #include "analysis/methods/registry.h"
@@ -106,7 +107,7 @@ class Carve final : public AnalysisMethod {
   [[nodiscard]] Result<std::vector<Wanted>> plan(const MethodInput& input) const override {
     std::vector<Wanted> wanted;
     SACCADE_CHECK(check(input));
-    SACCADE_TRY(const ImageRegion region, picture_of_run(*input.capture, info_.id));
+    SACCADE_TRY(const ImageRegion region, picture_region(*input.capture, 0, info_.id));
     SACCADE_TRY(
         const PositionRange question,
         question_after(*input.capture, region, input.parameters["question"].get<std::string>(), info_.id));
@@ -143,7 +144,7 @@ class Carve final : public AnalysisMethod {
     SACCADE_CHECK(check(complete));
     if (!capture_in(input.outcomes, 2) || !capture_in(input.outcomes, 3))
       return make_error(ErrorCode::cancelled, "cancelled");
-    SACCADE_TRY(const ImageRegion region, picture_of_run(*input.capture, info_.id));
+    SACCADE_TRY(const ImageRegion region, picture_region(*input.capture, 0, info_.id));
     SACCADE_TRY(const LayerRange layers, layers_of(complete));
     SACCADE_TRY(const CarveContrast contrast,
                 contrast_between(answers_of(input), layers, region, *input.kernels, job));
@@ -170,7 +171,7 @@ class Carve final : public AnalysisMethod {
  private:
   static Result<void> check(const MethodInput& input) {
     SACCADE_CHECK(require_model(input, "carve"));
-    SACCADE_CHECK(picture_of_run(*input.capture, "carve"));
+    SACCADE_CHECK(picture_region(*input.capture, 0, "carve"));
     if (!input.capture->spec.is_picture_model() && !input.base.tokens.images.empty()) return {};
     return make_error(
         ErrorCode::unsupported,

@@ -41,15 +41,6 @@ MethodInfo make_info() {
   return info;
 }
 
-HostTensor transposed(const HostTensor& matrix) {
-  const int64_t rows = matrix.shape()[0], columns = matrix.shape()[1];
-  HostTensor made({columns, rows}, false);
-  float* out = made.mutable_values().data();
-  for (int64_t r = 0; r < rows; ++r)
-    for (int64_t c = 0; c < columns; ++c) out[c * rows + r] = matrix.data()[r * columns + c];
-  return made;
-}
-
 // A^T A of a [d, d_head] matrix.
 Matrix gram(const HostTensor& a) {
   const int64_t d = a.shape()[0], k = a.shape()[1];

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 
 #include "analysis/methods/edge_attribution.h"
 #include "core/base/digest.h"
@@ -42,9 +43,11 @@ bool ExactEdges::possible(const Edge& edge) const {
   return spec_.block != BlockKind::parallel || mlp_of(edge) != 0;
 }
 
-bool ExactEdges::asks() const {
-  return std::any_of(edges_.begin(), edges_.end(),
-                     [&](const Edge& edge) { return mlp_of(edge) >= 0 && possible(edge); });
+std::vector<int32_t> ExactEdges::mlps_read() const {
+  std::set<int32_t> layers;
+  for (const Edge& edge : edges_)
+    if (mlp_of(edge) >= 0 && possible(edge)) layers.insert(mlp_of(edge));
+  return {layers.begin(), layers.end()};
 }
 
 // Every row of every edge into an MLP is a write beside the layer's attention, which that MLP alone reads;
@@ -62,13 +65,9 @@ PathQuestion ExactEdges::question(const Run& clean, const Run& corrupt) const {
       question.writes.push_back({parallel ? layer - 1 : layer, row,
                                  std::vector<float>(change.begin() + row * d, change.begin() + (row + 1) * d),
                                  parallel});
-    question.free_mlps.push_back(layer);
-    question.layers.push_back(layer + 1);
   }
-  for (std::vector<int32_t>* layers : {&question.free_mlps, &question.layers}) {
-    std::sort(layers->begin(), layers->end());
-    layers->erase(std::unique(layers->begin(), layers->end()), layers->end());
-  }
+  question.free_mlps = mlps_read();
+  for (const int32_t layer : question.free_mlps) question.layers.push_back(layer + 1);
   return question;
 }
 
@@ -77,12 +76,8 @@ Result<std::vector<RunRequest>> ExactEdges::requests(const Run& clean, const Run
   std::vector<RunRequest> requests;
   const Capture& capture = *clean.capture;
   const int64_t n = capture.n_token(), d = spec_.d_model;
-  std::vector<int32_t> layers;  // of the question
-  for (const Edge& edge : edges_)
-    if (mlp_of(edge) >= 0 && possible(edge)) layers.push_back(mlp_of(edge) + 1);
-  std::sort(layers.begin(), layers.end());
-  layers.erase(std::unique(layers.begin(), layers.end()), layers.end());
-  int64_t asked = 0;  // rows of `residuals` gone through
+  const std::vector<int32_t> mlps = mlps_read();  // as the question has them
+  int64_t asked = 0;                              // rows of `residuals` gone through
   for (const Edge& edge : edges_) {
     if (!possible(edge)) {
       requests.push_back(clean.request);
@@ -95,7 +90,7 @@ Result<std::vector<RunRequest>> ExactEdges::requests(const Run& clean, const Run
     if (const int32_t layer = mlp_of(edge); layer >= 0) {
       if (residuals == nullptr)
         return make_error(ErrorCode::internal, "an edge into an MLP was not asked for");
-      const auto slot = std::find(layers.begin(), layers.end(), layer + 1) - layers.begin();
+      const auto slot = std::find(mlps.begin(), mlps.end(), layer) - mlps.begin();
       const HostTensor& after = residual_before(capture, layer + 1, spec_.n_layer);
       made.site = {HookSite::mlp_out, layer};
       const HostTensor& own = capture.sites.at(made.site);

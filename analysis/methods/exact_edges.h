@@ -29,7 +29,7 @@ class ExactEdges {
   // False for edges into the first MLP where it stands beside the attention: nothing writes before it alone.
   [[nodiscard]] bool possible(const Edge& edge) const;
   // Whether an edge ends in an MLP: then question() must be answered first.
-  [[nodiscard]] bool asks() const;
+  [[nodiscard]] bool asks() const { return !mlps_read().empty(); }
   [[nodiscard]] PathQuestion question(const Run& clean, const Run& corrupt) const;
   // The clean request with each edge corrupted where that is possible, in the order of the edges. residuals:
   // the answer to question(), null where none is asked. Both runs keep what EdgeAttribution::sites() names,
@@ -38,6 +38,7 @@ class ExactEdges {
                                                          const HostTensor* residuals) const;
 
  private:
+  [[nodiscard]] std::vector<int32_t> mlps_read() const;  // layers of the MLPs that edges end in, ascending
   const ModelSpec& spec_;
   std::vector<Edge> edges_;
 };

@@ -11,6 +11,7 @@
 #include <map>
 
 #include "analysis/images/gaze_shift.h"
+#include "analysis/images/patch_field.h"
 #include "analysis/images/picture_run.h"
 #include "analysis/methods/head_fields.h"
 #include "analysis/methods/registry.h"
@@ -96,7 +97,7 @@ class Gift final : public AnalysisMethod {
 
  private:
   static Result<void> check(const MethodInput& input) {
-    SACCADE_CHECK(picture_of_run(*input.capture, "gift"));
+    SACCADE_CHECK(picture_region(*input.capture, 0, "gift"));
     if (input.capture->spec.is_picture_model())
       return make_error(
           ErrorCode::unsupported,
@@ -111,7 +112,7 @@ class Gift final : public AnalysisMethod {
     const Capture& capture = *input.capture;
     const int32_t layers = capture.spec.n_layer;
     Gaze gaze;
-    SACCADE_TRY(gaze.region, picture_of_run(capture, "gift"));
+    SACCADE_TRY(gaze.region, picture_region(capture, 0, "gift"));
     SACCADE_TRY(gaze.question,
                 question_after(capture, gaze.region, p["question"].get<std::string>(), "gift"));
     gaze.layer = layer_or(p, "layer", shift_layer, layers);

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <limits>
 
+#include "analysis/images/patch_field.h"
 #include "analysis/images/picture_run.h"
 #include "analysis/images/token_pruning.h"
 #include "analysis/methods/registry.h"
@@ -103,7 +104,7 @@ class HiPrune final : public AnalysisMethod {
 
   [[nodiscard]] Result<std::vector<Wanted>> plan(const MethodInput& input) const override {
     std::vector<Wanted> wanted;
-    SACCADE_CHECK(picture_of_run(*input.capture, info_.id));
+    SACCADE_CHECK(picture_region(*input.capture, 0, info_.id));
     if (!input.outcomes.empty() || !input.model || input.capture->last_logits.empty()) return wanted;
     SACCADE_TRY(const Choice choice, choose(input, {}));
     if (!can_hide(choice)) return wanted;

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "analysis/images/attention_groups.h"
+#include "analysis/images/patch_field.h"
 #include "analysis/images/picture_run.h"
 #include "analysis/methods/head_fields.h"
 #include "analysis/methods/registry.h"
@@ -102,7 +103,7 @@ class ImbalanceBoost final : public AnalysisMethod {
 
   static Result<void> check(const MethodInput& input) {
     SACCADE_CHECK(require_model(input, "imbalance-boost"));
-    SACCADE_CHECK(picture_of_run(*input.capture, "imbalance-boost"));
+    SACCADE_CHECK(picture_region(*input.capture, 0, "imbalance-boost"));
     if (input.capture->spec.is_picture_model())
       return make_error(
           ErrorCode::unsupported,

@@ -13,6 +13,7 @@
 #include <array>
 #include <cmath>
 
+#include "analysis/images/patch_field.h"
 #include "analysis/images/picture_run.h"
 #include "analysis/mechanisms/grid_masks.h"
 #include "analysis/mechanisms/imposed.h"
@@ -109,7 +110,7 @@ class TokenExit final : public AnalysisMethod {
     if (!input.capture || input.capture->layers.empty() || !input.capture->layers[0]->keeps_attention())
       return make_error(ErrorCode::invalid_argument,
                         "token-exit needs a run with captured attention; run again with attention captured");
-    SACCADE_TRY(const ImageRegion region, picture_of_run(*input.capture, "token-exit"));
+    SACCADE_TRY(const ImageRegion region, picture_region(*input.capture, 0, "token-exit"));
     const Pooling pooling = input.capture->spec.pooling;
     if (input.capture->spec.is_picture_model() && pooling != Pooling::cls &&
         pooling != Pooling::cls_and_distillation)

@@ -33,6 +33,15 @@ Result<HostTensor> product(const HostTensor& a, const HostTensor& b) {
   return made;
 }
 
+HostTensor transposed(const HostTensor& matrix) {
+  const int64_t rows = matrix.shape()[0], columns = matrix.shape()[1];
+  HostTensor made({columns, rows}, false);
+  float* out = made.mutable_values().data();
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t c = 0; c < columns; ++c) out[c * rows + r] = matrix.data()[r * columns + c];
+  return made;
+}
+
 Result<std::vector<std::complex<double>>> eigenvalues(std::span<const double> matrix, int64_t n) {
   SACCADE_CHECK(check_square(matrix.size(), n));
   std::vector<std::complex<double>> values;

@@ -17,6 +17,8 @@ namespace saccade {
 
 // a [m, k] times b [k, n] -> [m, n]; einsum "mk,kn->mn"
 [[nodiscard]] Result<HostTensor> product(const HostTensor& a, const HostTensor& b);
+// [m, n] -> [n, m]
+[[nodiscard]] HostTensor transposed(const HostTensor& matrix);
 // Of a real square matrix [n, n], row-major, in no particular order.
 [[nodiscard]] Result<std::vector<std::complex<double>>> eigenvalues(std::span<const double> matrix,
                                                                     int64_t n);

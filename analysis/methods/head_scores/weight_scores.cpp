@@ -34,15 +34,6 @@ HostTensor with_row_gain(HostTensor matrix, const HostTensor& gain) {
   return matrix;
 }
 
-HostTensor transposed(const HostTensor& matrix) {
-  const int64_t rows = matrix.shape()[0], columns = matrix.shape()[1];
-  HostTensor made({columns, rows}, false);
-  float* out = made.mutable_values().data();
-  for (int64_t r = 0; r < rows; ++r)
-    for (int64_t c = 0; c < columns; ++c) out[c * rows + r] = matrix.data()[r * columns + c];
-  return made;
-}
-
 // One layer's heads, gains folded in.
 struct LayerWeightsOf {
   std::vector<HostTensor> query, key, value, output;  // per head; output [d_head, d_model]

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "analysis/field_slice.h"
+#include "analysis/images/patch_field.h"
 
 namespace saccade {
 namespace {
@@ -101,7 +102,7 @@ void add_field(const Workbench& workbench, PictureScene& scene, ValueKind& kind)
   const PictureLook& look = workbench.picture_look();
   const KeptResult* kept = workbench.result(look.result);
   const Field* field = kept && kept->result ? kept->result->field(look.field.toStdString()) : nullptr;
-  if (!field || !is_over_patches(*field)) {
+  if (!field || !is_patch_field(*field)) {
     scene.note = QObject::tr("That result is gone: choose what to show above.");
     return;
   }
@@ -133,7 +134,7 @@ std::vector<OverlayField> overlay_fields(const Workbench& workbench) {
   for (const KeptResult& kept : workbench.results()) {
     if (!kept.result) continue;
     for (const Field& field : kept.result->fields)
-      if (is_over_patches(field))
+      if (is_patch_field(field))
         fields.push_back(
             {kept.number, text_of(field.name),
              QObject::tr("%1 · %2 #%3")

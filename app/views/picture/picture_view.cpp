@@ -9,6 +9,7 @@
 #include <cmath>
 
 #include "analysis/export/picture_figure.h"
+#include "analysis/images/patch_field.h"
 #include "app/views/head_map/map_overlay.h"
 #include "app/views/results/result_origin.h"
 
@@ -237,7 +238,7 @@ void PictureView::fill_held() {
   if (key == held_of_) return;
   held_of_ = key;
   qDeleteAll(held_->findChildren<QWidget*>(Qt::FindDirectChildrenOnly));
-  if (!field || !is_over_patches(*field)) return;
+  if (!field || !is_patch_field(*field)) return;
   for (size_t i = 0; i < held_axes(*field); ++i) {
     if (field->axes[i].kind == AxisKind::layer || field->axes[i].kind == AxisKind::head) continue;
     auto* index = new QSpinBox(held_);

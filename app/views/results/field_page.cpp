@@ -8,6 +8,7 @@
 #include <QToolButton>
 #include <QVBoxLayout>
 
+#include "analysis/images/patch_field.h"
 #include "analysis/images/patch_map.h"
 #include "app/views/results/result_origin.h"
 #include "core/base/files.h"
@@ -39,7 +40,7 @@ FieldPage::FieldPage(Workbench& workbench, const KeptResult& kept, size_t field,
     auto* colour = button(tr("Colour the grid"), tr("Colour the head grid by this field"), "colour_grid");
     connect(colour, &QToolButton::clicked, this, [this, key] { workbench_.set_score(key); });
   }
-  if (is_over_patches(shown)) {
+  if (is_patch_field(shown)) {
     auto* over =
         button(tr("Over the picture"), tr("Draw this over the picture, patch by patch"), "over_picture");
     connect(over, &QToolButton::clicked, this, &FieldPage::show_over_picture);

@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "analysis/images/patch_field.h"
+
 namespace saccade {
 namespace {
 
@@ -120,11 +122,12 @@ TEST(PatchMap, fields_over_patches_are_told_by_the_names_of_their_last_axes) {
   field.axes = {{AxisKind::layer, "layer", {}},
                 {AxisKind::other, "patch row", {}},
                 {AxisKind::other, "patch column", {}}};
-  EXPECT_TRUE(is_over_patches(field));
+  field.values = HostTensor({2, 3, 4});
+  EXPECT_TRUE(is_patch_field(field));
   std::swap(field.axes[1], field.axes[2]);
-  EXPECT_FALSE(is_over_patches(field));
+  EXPECT_FALSE(is_patch_field(field));
   field.axes.resize(1);
-  EXPECT_FALSE(is_over_patches(field));
+  EXPECT_FALSE(is_patch_field(field));
 }
 
 }  // namespace

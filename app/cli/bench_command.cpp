@@ -13,6 +13,7 @@
 #include "app/cli/commands.h"
 #include "core/base/memory.h"
 #include "core/run/attention_bench.h"
+#include "core/run/device_bench.h"
 #include "core/run/sweep_bench.h"
 
 namespace saccade::cli {
@@ -143,7 +144,26 @@ void add_attention_rows(const KernelSet& kernels, const AttentionBench& m, std::
         m.eager_seconds, 0.2, std::nullopt, m.bytes);
 }
 
+// On a device: every statistic, bfloat16, beside the fastest plain attention that LibTorch has there.
+Result<std::vector<BenchRow>> bench_device_attention(const Device& device) {
+  SACCADE_TRY(const std::vector<DeviceAttentionBench> measured,
+              measure_device_attention(device, {8192, 32768}));
+  std::vector<BenchRow> rows;
+  for (const DeviceAttentionBench& m : measured) {
+    rows.push_back({"attention", fmt::format("bfloat16 on the device, {} tokens", m.n_token), m.plain_seconds,
+                    "LibTorch's plain attention there", m.peer_seconds, 0.0, std::nullopt, 0});
+    rows.push_back({"attention",
+                    fmt::format("the same with all statistics (largest difference to LibTorch: {:.1e})",
+                                m.largest_difference),
+                    m.statistics_seconds, "LibTorch's plain attention there", m.peer_seconds, 1.5,
+                    std::nullopt, 0});
+  }
+  return rows;
+}
+
 Result<std::vector<BenchRow>> bench_attention(const Context& context) {
+  SACCADE_TRY(const Device device, parse_device(context.device));
+  if (device.kind != DeviceKind::cpu) return bench_device_attention(device);
   SACCADE_TRY(const KernelSet* kernels, choose_kernels(context.kernels));
   SACCADE_TRY(const AttentionBenches measured,
               measure_attention(*kernels, context.threads, {1024, 4096, 8192}));

@@ -27,6 +27,7 @@ Result<Opened> open_runner(const Context& context, const std::string& where) {
   SACCADE_TRY(opened.model, Model::open(where, context.job));
   RunnerOptions options;
   options.threads = context.threads;
+  options.device = context.device;
   SACCADE_TRY(options.kernels, choose_kernels(context.kernels));
   SACCADE_TRY(opened.runner, Runner::create(opened.model, options));
   for (const std::string& note : opened.model->notes()) context.note("note: " + note);

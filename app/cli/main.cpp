@@ -73,7 +73,7 @@ int main(int argc, char** argv) {
   bool verbose = false, quiet = false;
   app.add_flag("--json", context.json, "one JSON document on stdout, nothing else");
   app.add_option("--threads", context.threads, "threads (default: all cores)")->check(CLI::NonNegativeNumber);
-  app.add_option("--device", context.device, "cpu");
+  app.add_option("--device", context.device, "where models run: cpu, cuda, cuda:1");
   app.add_option("--dtype", context.dtype, "arithmetic of matrix products: f32, bf16");
   app.add_option("--kernels", context.kernels, "attention kernels: auto, or one of those `info` may list");
   app.add_option("--plugins", context.plugins,

@@ -10,6 +10,7 @@
 #include "app/shell/main_window.h"
 #include "app/shell/map_bench.h"
 #include "app/shell/theme.h"
+#include "core/run/device.h"
 
 namespace {
 
@@ -77,6 +78,7 @@ int main(int argc, char** argv) {
   const QCommandLineOption threads("threads", "threads (default: all cores)", "N", "0");
   const QCommandLineOption kernels_option("kernels", "attention kernels (auto, avx512, avx2, baseline)",
                                           "NAME", "auto");
+  const QCommandLineOption device_option("device", "where models run: cpu, cuda, cuda:1", "NAME", "cpu");
   const QCommandLineOption no_restore("no-restore", "neither read nor write the last session");
   const QCommandLineOption screenshot(
       "screenshot", "save a picture of the window once everything is drawn, and end", "FILE");
@@ -85,17 +87,25 @@ int main(int argc, char** argv) {
   map_bench.setFlags(QCommandLineOption::HiddenFromHelp);
   const QCommandLineOption theme("theme", "system, light or dark", "NAME", "system");
   const QCommandLineOption plugins("plugins", "a folder of plugins, besides the usual ones", "DIR");
-  parser.addOptions({threads, kernels_option, plugins, no_restore, screenshot, theme, map_bench});
+  parser.addOptions(
+      {threads, kernels_option, device_option, plugins, no_restore, screenshot, theme, map_bench});
   parser.process(application);
   const auto kernels = choose_kernels(parser.value(kernels_option).toStdString());
   if (!kernels.ok()) {
     std::fprintf(stderr, "saccade: %s\n", kernels.error().to_string().c_str());
     return 2;
   }
+  const std::string device_name = parser.value(device_option).toStdString();
+  if (const Result<Device> device = parse_device(device_name); !device.ok() || !use_device(*device).ok()) {
+    const Error error = device.ok() ? use_device(*device).error() : device.error();
+    std::fprintf(stderr, "saccade: %s\n", error.to_string().c_str());
+    return 2;
+  }
   apply_theme(parser.value(theme) == "dark"    ? Theme::dark
               : parser.value(theme) == "light" ? Theme::light
                                                : Theme::system);
-  MainWindow window({*kernels, parser.value(threads).toInt(), open_catalogue(parser.values(plugins))});
+  MainWindow window(
+      {*kernels, parser.value(threads).toInt(), open_catalogue(parser.values(plugins)), device_name});
   window.set_remember_session(!parser.isSet(no_restore) && !parser.isSet(map_bench));
   window.show();
   if (parser.isSet(map_bench))

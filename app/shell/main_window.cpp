@@ -200,10 +200,11 @@ void MainWindow::update_status() {
                        : QStringLiteral("Saccade"));
   QString text;
   if (model)
-    text = tr("%1 layers × %2 heads · cpu, f32 · %3")
+    text = tr("%1 layers × %2 heads · %4, f32 · %3")
                .arg(model->spec().n_layer)
                .arg(model->spec().n_head)
-               .arg(QString::fromStdString(workbench_.kernels().name));
+               .arg(QString::fromStdString(workbench_.kernels().name),
+                    QString::fromStdString(workbench_.device()));
   if (run)
     text += tr(" · %1 tokens · captures %2 · %3 resident")
                 .arg(run->capture->n_token())

@@ -48,7 +48,7 @@ void Workbench::look_at(const QString& where) {
 void Workbench::use_found() {
   const std::shared_ptr<const Model> model = std::exchange(found_, {}).model;
   if (!model) return;
-  const RunnerOptions runner_options{options_.kernels, options_.threads};
+  const RunnerOptions runner_options{options_.kernels, options_.threads, options_.device};
   engine_->submit("open", "Open " + model->where(),
                   [this, model, runner_options](const JobContext&) -> Result<void> {
                     auto side = make_engine_side(model, runner_options);
@@ -62,7 +62,7 @@ void Workbench::use_found() {
 }
 
 void Workbench::open_model(const QString& where) {
-  const RunnerOptions runner_options{options_.kernels, options_.threads};
+  const RunnerOptions runner_options{options_.kernels, options_.threads, options_.device};
   const std::string path = where.toStdString();
   QStringList pictures;
   if (d_->pending)

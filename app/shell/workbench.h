@@ -49,6 +49,7 @@ struct WorkbenchOptions {
   int threads = 0;
   // Every method, those of plugins among them; null = the built-in ones.
   std::shared_ptr<const MethodCatalogue> catalogue = nullptr;
+  std::string device = "cpu";  // core/run/device.h
 };
 
 struct EngineSide;
@@ -110,6 +111,7 @@ class Workbench : public QObject {
   [[nodiscard]] const QString& finding() const { return finding_; }
   [[nodiscard]] const FoundModel& found() const { return found_; }  // null model: nothing was looked at
   [[nodiscard]] const KernelSet& kernels() const { return *options_.kernels; }
+  [[nodiscard]] const std::string& device() const { return options_.device; }
   [[nodiscard]] Engine& engine() { return *engine_; }
 
   // Verbs.

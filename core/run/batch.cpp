@@ -281,15 +281,17 @@ std::vector<std::vector<size_t>> batches_of(std::span<const RunRequest> requests
 }  // namespace
 
 Result<std::vector<HostTensor>> Runner::answers(std::span<const RunRequest> requests, const JobContext& job) {
+  if (requests.empty()) return std::vector<HostTensor>();
   const ModelSpec& spec = state_->model->spec();
   std::vector<SiteEdits> edits;
   edits.reserve(requests.size());
   for (const RunRequest& request : requests) {
     SACCADE_CHECK(state_->check(request));
-    if (request.dtype != requests[0].dtype)
-      return make_error(ErrorCode::invalid_argument,
-                        fmt::format("requests of one batch need one dtype, found {} and {}",
-                                    requests[0].dtype, request.dtype));
+    if (request.dtype != requests[0].dtype || request.device != requests[0].device)
+      return make_error(
+          ErrorCode::invalid_argument,
+          fmt::format("requests of one batch need one dtype and device, found {} on {} and {} on {}",
+                      requests[0].dtype, requests[0].device, request.dtype, request.device));
     edits.push_back(state_->edits_for(request));
     SACCADE_CHECK(edits.back().check());
   }
@@ -304,13 +306,14 @@ Result<std::vector<HostTensor>> Runner::answers(std::span<const RunRequest> requ
     answers[i] = whole->capture->last_logits;
   }
   SACCADE_CHECK(ops::guarded([&]() -> Result<void> {
+    const ops::OnDevice on(device_of(requests[0]));
     const RunRequest unedited;
     SiteEdits none(unedited, spec, {});
     size_t finished = 0;
     for (const std::vector<size_t>& members : batches) {
       Batch batch(requests, members, edits, spec);
       const ops::Precision precision = precision_of(requests[0].dtype);
-      ForwardPass pass = state_->pass(none, nothing, job, precision);
+      ForwardPass pass = state_->pass(none, nothing, job, requests[0]);
       pass.set_segments(batch.segments());
       const bool pools = spec.pooling != Pooling::none;
       const bool narrows = !pools && std::all_of(members.begin(), members.end(),

@@ -44,6 +44,13 @@ std::vector<Segment> ForwardPass::segments_of(int64_t rows, int64_t first_positi
   return {Segment{rows, first_position, &edits_}};
 }
 
+bool ForwardPass::edited(SiteRef site) const {
+  const auto acts = [&](const SiteEdits* edits) { return edits != nullptr && edits->acts_on(site); };
+  if (segments_.empty()) return acts(&edits_);
+  return std::any_of(segments_.begin(), segments_.end(),
+                     [&](const Segment& segment) { return acts(segment.edits); });
+}
+
 Result<void> ForwardPass::edit(SiteRef site, std::span<float> values, int64_t rows, int64_t first_position,
                                std::span<const float> query_norms) {
   const size_t width = rows > 0 ? values.size() / static_cast<size_t>(rows) : 0;
@@ -60,6 +67,7 @@ Result<void> ForwardPass::edit(SiteRef site, std::span<float> values, int64_t ro
 }
 
 Result<void> ForwardPass::visit(SiteRef site, const ops::DeviceTensor& x, int64_t first_position) {
+  if (!recording(site) && !edited(site)) return {};  // the numbers may stay where they are
   SACCADE_CHECK(
       edit(site, {x.data(), static_cast<size_t>(x.rows() * x.columns())}, x.rows(), first_position));
   record(site, x.data(), x.rows());
@@ -77,7 +85,7 @@ Result<ops::DeviceTensor> ForwardPass::linear(const ops::DeviceTensor& x, const 
   constexpr double block_operations = 6e9;  // some 30 ms on two cores
   const double operations = 2.0 * static_cast<double>(x.rows()) * static_cast<double>(ops::elements(matrix));
   SACCADE_CHECK(job_.check());
-  if (operations <= block_operations) return ops::linear(x, matrix, precision_);
+  if (operations <= block_operations || ops::on_device()) return ops::linear(x, matrix, precision_);
   const auto blocks = static_cast<int64_t>(operations / block_operations) + 1;
   const int64_t block_rows = std::max<int64_t>(32, (x.rows() + blocks - 1) / blocks);
   ops::DeviceTensor out;

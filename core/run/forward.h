@@ -83,6 +83,9 @@ class ForwardPass {
 
   // Several sequences in one pass: their rows lie one after another. Nothing is recorded or cached then.
   void set_segments(std::vector<Segment> segments) { segments_ = std::move(segments); }
+  // Kernels of the device, for passes of more than one row: a single row reads a cache that lies in host
+  // memory, and is left to the CPU's.
+  void set_device_kernels(const KernelSet* kernels) { device_kernels_ = kernels; }
   // Takes rows of x (and of whatever else goes with them) as `wanted` says.
   void take(const Regroup& wanted, HostTensor& x);
 
@@ -130,6 +133,7 @@ class ForwardPass {
   void record(SiteRef site, const float* values, int64_t rows);
   void record_heads(SiteRef site, const HeadsView& heads, int64_t rows, int64_t n_head);
   [[nodiscard]] bool recording(SiteRef site) const;
+  [[nodiscard]] bool edited(SiteRef site) const;
   Result<ops::DeviceTensor> linear(const ops::DeviceTensor& x, const ops::Matrix& matrix) const;
   // x itself when the layer has no such norm.
   Result<ops::DeviceTensor> norm(int32_t l, int which, const ops::DeviceTensor& x);
@@ -169,6 +173,7 @@ class ForwardPass {
   const ModelSpec& spec_;
   const ModelWeights& weights_;
   const KernelSet& kernels_;
+  const KernelSet* device_kernels_ = nullptr;
   const Parallel& parallel_;
   RotaryTables& rotary_;
   SiteEdits& edits_;

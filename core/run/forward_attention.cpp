@@ -355,7 +355,8 @@ Result<void> ForwardPass::attend(int32_t l, Attention& attention, const LayerPla
                                  if (!job_.cancelled()) body(task, worker);
                                });
                              }};
-  SACCADE_CHECK(kernels_.forward(input, output, cancellable));
+  const KernelSet& kernels = device_kernels_ != nullptr && rows > 1 ? *device_kernels_ : kernels_;
+  SACCADE_CHECK(kernels.forward(input, output, cancellable));
   if (!plan.segments.empty()) attention.z = first_columns(attention.z, d);
   return job_.check();
 }

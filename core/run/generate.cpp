@@ -211,13 +211,12 @@ Result<Generation> Runner::generate(const RunRequest& request, const SamplingOpt
   const KeySet watched = key_set(options.watched);
 
   Result<void> outcome = ops::guarded([&]() -> Result<void> {
+    const ops::OnDevice on(device_of(request));
     std::deque<Stream> streams;  // ForwardPass points into them
     for (size_t i = 0; i < requests.size(); ++i) {
       const RunRequest& one = *requests[i];
       SACCADE_TRY(std::vector<GivenRows> given, state_->image_rows(one.tokens, one.dtype, job));
-      const auto make_pass = [&](SiteEdits& own) {
-        return state_->pass(own, nothing, job, precision_of(one.dtype));
-      };
+      const auto make_pass = [&](SiteEdits& own) { return state_->pass(own, nothing, job, one); };
       streams.emplace_back(one, std::move(edits[i]), make_pass, model, state_->weights, std::move(given));
       streams.back().reserve(one.tokens.size() + options.max_tokens);
     }

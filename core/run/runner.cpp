@@ -71,6 +71,19 @@ std::string now_utc() {
 
 }  // namespace
 
+const KernelSet* device_kernels(const std::string& device) {
+  const Result<Device> parsed = parse_device(device);
+  if (!parsed.ok() || parsed->kind != DeviceKind::cuda) return nullptr;
+  for (const KernelSet& set : kernel_sets())
+    if (set.name == "cuda") return &set;
+  return nullptr;
+}
+
+Device device_of(const RunRequest& request) {
+  const Result<Device> device = parse_device(request.device);
+  return device.ok() ? *device : Device{};
+}
+
 Provenance provenance_of(const RunRequest& request, const std::string& digest, const Model& model,
                          const KernelSet& kernels) {
   Provenance p;
@@ -80,7 +93,8 @@ Provenance provenance_of(const RunRequest& request, const std::string& digest, c
   p.model_digest = model.digest();
   for (const Edit& edit : request.edits) p.edits.push_back(to_text(edit));
   p.prompt = request.tokens.text;
-  p.kernels = kernels.name;
+  const KernelSet* of_device = device_kernels(request.device);
+  p.kernels = of_device ? of_device->name : kernels.name;
   p.dtype = request.dtype;
   p.device = request.device;
   p.program = "saccade " SACCADE_VERSION;
@@ -131,7 +145,7 @@ Result<std::unique_ptr<Runner>> Runner::create(std::shared_ptr<const Model> mode
     Parallel parallel = ops::use_threads(threads);
     ModelWeights weights = bind_weights(*model);
     state.reset(new State{model, kernels, threads, std::move(parallel), std::move(weights),
-                          RotaryTables(model->spec())});
+                          RotaryTables(model->spec()), options.device});
     if (const auto& tower = model->tower())
       state->tower.reset(new Tower{tower, bind_weights(*tower), RotaryTables(tower->spec())});
     return {};
@@ -147,6 +161,7 @@ RunRequest Runner::request(TokenSequence tokens) const {
   RunRequest request;
   request.model_digest = state_->model->digest();
   request.tokens = std::move(tokens);
+  request.device = state_->device;
   return request;
 }
 
@@ -173,12 +188,11 @@ Result<void> Runner::State::check(const RunRequest& request) const {
       return make_error(
           ErrorCode::invalid_argument,
           fmt::format("token {} has id {}, the model's vocabulary is 0-{}", i, id, spec.n_vocab - 1));
-  if ((request.dtype != "f32" && request.dtype != "bf16") || request.device != "cpu")
-    return make_error(
-        ErrorCode::unsupported,
-        fmt::format("models run in f32 or bf16 on cpu; {} on {} was asked for (CUDA, which has kernels of "
-                    "its own for attention, --kernels cuda: {})",
-                    request.dtype, request.device, cuda::status()));
+  if (request.dtype != "f32" && request.dtype != "bf16")
+    return make_error(ErrorCode::unsupported,
+                      fmt::format("models run in f32 or bf16; {} was asked for", request.dtype));
+  SACCADE_TRY(const Device device, parse_device(request.device));
+  SACCADE_CHECK(use_device(device));
   SACCADE_CHECK(check_edits(request.edits, spec, request.tokens.places()));
   const MemoryForecast need =
       forecast_memory(spec, model->file_bytes(), request.capture, request.dtype, n, available_bytes());
@@ -283,7 +297,8 @@ Result<std::shared_ptr<const Run>> Runner::run(const RunRequest& request,
   const int32_t first = resume_layer(base, request, spec);
   const std::vector<int32_t> ids = request.tokens.ids();
   SACCADE_CHECK(ops::guarded([&]() -> Result<void> {
-    ForwardPass pass = state_->pass(edits, request.capture, job, precision_of(request.dtype));
+    const ops::OnDevice on(device_of(request));
+    ForwardPass pass = state_->pass(edits, request.capture, job, request);
     HostTensor x;
     if (first < 0) {
       SACCADE_TRY(const std::vector<GivenRows> given, state_->image_rows(request.tokens, request.dtype, job));

@@ -67,7 +67,8 @@ struct Generation {
 
 struct RunnerOptions {
   const KernelSet* kernels = nullptr;
-  int threads = 0;  // 0 = all cores
+  int threads = 0;             // 0 = all cores
+  std::string device = "cpu";  // of its requests, unless they name another (core/run/device.h)
 };
 
 class Runner {

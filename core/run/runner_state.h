@@ -13,6 +13,11 @@ namespace saccade {
   return dtype == "bf16" ? ops::Precision::bf16 : ops::Precision::f32;
 }
 
+// The attention kernels of a device; null: the CPU's serve it.
+[[nodiscard]] const KernelSet* device_kernels(const std::string& device);
+// What a request names; the CPU for a name that check() refuses.
+[[nodiscard]] Device device_of(const RunRequest& request);
+
 // The vision tower of a decoder that reads pictures.
 struct Tower {
   std::shared_ptr<const Model> model;
@@ -27,6 +32,7 @@ struct Runner::State {
   Parallel parallel;
   ModelWeights weights;
   RotaryTables rotary;
+  std::string device = "cpu";  // of requests that it makes
   std::unique_ptr<Tower> tower = nullptr;
   std::map<std::string, GivenRows> pictures = {};  // by digest and dtype: no edit acts before them
 
@@ -43,6 +49,13 @@ struct Runner::State {
   [[nodiscard]] ForwardPass pass(SiteEdits& edits, const CapturePlan& plan, const JobContext& job,
                                  ops::Precision precision) {
     return {*model, weights, *kernels, parallel, rotary, edits, plan, job, precision};
+  }
+  // On the device that the request names, which check() found to be there.
+  [[nodiscard]] ForwardPass pass(SiteEdits& edits, const CapturePlan& plan, const JobContext& job,
+                                 const RunRequest& request) {
+    ForwardPass made = pass(edits, plan, job, precision_of(request.dtype));
+    made.set_device_kernels(device_kernels(request.device));
+    return made;
   }
 };
 

@@ -15,8 +15,12 @@
 
 namespace saccade::ops {
 
+// The numbers lie in `tensor`, in host memory, or, of what a device computed, in `away` only. Of a stored
+// weight `away` is a copy; of anything else that is in host memory there is none, for it may be written to.
 struct DeviceTensor::Impl {
   at::Tensor tensor;                  // of quantised weights their bytes, [rows, bytes of a row]
+  at::Tensor away = {};               // on the device
+  bool constant = false;              // a stored weight
   DType dtype = DType::f32;           // of stored weights
   int64_t columns = 0;                // of quantised weights
   std::shared_ptr<const void> owner;  // keeps viewed memory alive
@@ -31,7 +35,63 @@ DeviceTensor handle(at::Tensor tensor, std::shared_ptr<const void> owner = nullp
   return DeviceTensor(std::move(impl));
 }
 
-const at::Tensor& tensor_of(const DeviceTensor& x) { return x.impl().tensor; }
+thread_local Device current = {};
+std::vector<std::weak_ptr<DeviceTensor::Impl>> copied_weights;  // of the engine thread
+int64_t n_copied = 0;
+
+at::Tensor to_device(const at::Tensor& host) {
+  if (current.kind == DeviceKind::rehearsal) return host.clone();
+  return host.to(at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(current.index)));
+}
+
+at::Tensor from_device(const at::Tensor& away) {
+  return away.is_cpu() ? away.clone() : away.to(at::kCPU).contiguous();
+}
+
+bool is_away(const DeviceTensor& x) { return !x.impl().tensor.defined(); }
+
+// In host memory, fetched if need be.
+const at::Tensor& tensor_of(const DeviceTensor& x) {
+  DeviceTensor::Impl& impl = x.impl();
+  if (impl.tensor.defined()) return impl.tensor;
+  impl.tensor = from_device(impl.away);
+  impl.away.reset();
+  return impl.tensor;
+}
+
+// Where the calling thread computes.
+at::Tensor here(const DeviceTensor& x) {
+  DeviceTensor::Impl& impl = x.impl();
+  if (!on_device()) return tensor_of(x);
+  if (impl.away.defined()) return impl.away;
+  const at::Tensor away = to_device(impl.tensor);
+  if (!impl.constant) return away;
+  impl.away = away;
+  copied_weights.push_back(x.shared());
+  ++n_copied;
+  return away;
+}
+
+// What is written in place is written where it lies; `with` comes to the same side.
+at::Tensor where_it_lies(const DeviceTensor& x) {
+  return is_away(x) && on_device() ? x.impl().away : tensor_of(x);
+}
+at::Tensor beside(const DeviceTensor& x, const DeviceTensor& with) {
+  return is_away(x) && on_device() ? here(with) : tensor_of(with);
+}
+
+// A result of what was computed here().
+DeviceTensor made_here(at::Tensor tensor) {
+  auto impl = std::make_shared<DeviceTensor::Impl>();
+  (on_device() ? impl->away : impl->tensor) = std::move(tensor);
+  return DeviceTensor(std::move(impl));
+}
+
+DeviceTensor constant(DeviceTensor x) {
+  x.impl().constant = true;
+  return x;
+}
+
 bool is_quantised(const DeviceTensor& x) { return saccade::is_quantised(x.impl().dtype); }
 
 at::ScalarType scalar_type(DType dtype) {
@@ -95,6 +155,11 @@ at::Tensor widened_blocks(const DeviceTensor& x, int64_t begin, int64_t end) {
 at::Tensor widened(const DeviceTensor& weight) {
   return is_quantised(weight) ? widened_blocks(weight, 0, weight.rows()) : widened(tensor_of(weight));
 }
+// The same, or as it is stored, where the calling thread computes.
+at::Tensor weight_here(const DeviceTensor& weight, bool as_stored) {
+  if (is_quantised(weight)) return on_device() ? to_device(widened(weight)) : widened(weight);
+  return as_stored ? here(weight) : widened(here(weight));
+}
 // The same of a range of rows (axis 0) or columns.
 at::Tensor widened(const DeviceTensor& weight, int64_t axis, int64_t begin, int64_t end) {
   if (is_quantised(weight) && axis == 0) return widened_blocks(weight, begin, end);
@@ -111,11 +176,9 @@ at::Tensor multiply(const at::Tensor& x, const at::Tensor& w_out_in, const at::T
   return bias ? at::addmm(*bias, x, w_out_in.t()) : at::mm(x, w_out_in.t());
 }
 
-// The matrix as [out, in], of float32 or as it is stored.
-at::Tensor out_in(const Matrix& matrix, bool as_stored = false) {
-  const at::Tensor weight =
-      as_stored && !is_quantised(matrix.weight) ? tensor_of(matrix.weight) : widened(matrix.weight);
-  switch (matrix.layout) {
+// A weight as [out, in].
+at::Tensor out_in(const at::Tensor& weight, MatrixLayout layout) {
+  switch (layout) {
     case MatrixLayout::out_in:
       return weight;
     case MatrixLayout::in_out:
@@ -126,6 +189,10 @@ at::Tensor out_in(const Matrix& matrix, bool as_stored = false) {
   return weight;
 }
 
+at::Tensor out_in_here(const Matrix& matrix, bool as_stored = false) {
+  return out_in(weight_here(matrix.weight, as_stored), matrix.layout);
+}
+
 void set_blas_threads(int threads) {
   using SetThreads = void (*)(int);
   if (auto* set = reinterpret_cast<SetThreads>(dlsym(RTLD_DEFAULT, "openblas_set_num_threads"))) set(threads);
@@ -133,9 +200,24 @@ void set_blas_threads(int threads) {
 
 }  // namespace
 
-int64_t DeviceTensor::rows() const { return impl_->tensor.size(0); }
-int64_t DeviceTensor::columns() const { return impl_->columns > 0 ? impl_->columns : impl_->tensor.size(1); }
-float* DeviceTensor::data() const { return impl_->tensor.data_ptr<float>(); }
+int64_t DeviceTensor::rows() const { return (is_away(*this) ? impl_->away : impl_->tensor).size(0); }
+int64_t DeviceTensor::columns() const {
+  return impl_->columns > 0 ? impl_->columns : (is_away(*this) ? impl_->away : impl_->tensor).size(1);
+}
+float* DeviceTensor::data() const { return tensor_of(*this).data_ptr<float>(); }
+
+OnDevice::OnDevice(const Device& device) : before_(current) { current = device; }
+OnDevice::~OnDevice() { current = before_; }
+bool on_device() { return current.kind != DeviceKind::cpu; }
+bool has_cuda() { return at::hasCUDA(); }
+
+void forget_device_weights() {
+  for (const std::weak_ptr<DeviceTensor::Impl>& weight : copied_weights)
+    if (const auto impl = weight.lock()) impl->away.reset();
+  copied_weights.clear();
+}
+
+int64_t weights_copied() { return n_copied; }
 
 Result<void> guarded(const std::function<Result<void>()>& work) {
   try {
@@ -144,6 +226,7 @@ Result<void> guarded(const std::function<Result<void>()>& work) {
   } catch (const c10::Error& error) {
     const std::string text = error.what_without_backtrace();
     const bool memory = text.find("allocate") != std::string::npos;
+    if (memory) forget_device_weights();  // so that the next run finds room
     return make_error(memory ? ErrorCode::out_of_memory : ErrorCode::internal,
                       "LibTorch: " + text.substr(0, text.find('\n')));
   } catch (const std::bad_alloc&) {
@@ -176,11 +259,12 @@ DeviceTensor view_of(const HostTensor& tensor, int64_t rows, int64_t columns) {
 }
 
 DeviceTensor rows_of(const DeviceTensor& x, int64_t begin, int64_t end) {
-  return handle(tensor_of(x).narrow(0, begin, end - begin), x.impl().owner);
+  const at::Tensor rows = tensor_of(x).narrow(0, begin, end - begin);
+  return handle(rows, x.impl().owner);
 }
 
 DeviceTensor stored(const TensorView& tensor) {
-  if (!saccade::is_quantised(tensor.dtype)) return handle(map(tensor));
+  if (!saccade::is_quantised(tensor.dtype)) return constant(handle(map(tensor)));
   TensorView bytes = tensor;
   const int64_t columns = tensor.shape.back(), rows = tensor.elements() / std::max<int64_t>(columns, 1);
   bytes.dtype = DType::u8;
@@ -192,46 +276,49 @@ DeviceTensor stored(const TensorView& tensor) {
 }
 
 DeviceTensor vector_of(const TensorView& tensor) {
-  return handle(widened(stored(tensor)).reshape({1, tensor.elements()}));
+  return constant(handle(widened(stored(tensor)).reshape({1, tensor.elements()})));
 }
 
 DeviceTensor linear(const DeviceTensor& x, const Matrix& matrix, Precision precision) {
+  const at::Tensor bias = matrix.bias.defined() ? here(matrix.bias) : at::Tensor();
   if (precision == Precision::bf16) {
     const at::Tensor product =
-        at::linear(tensor_of(x).to(at::kBFloat16), out_in(matrix, true).to(at::kBFloat16)).to(at::kFloat);
-    return handle(matrix.bias.defined() ? product + tensor_of(matrix.bias) : product);
+        at::linear(here(x).to(at::kBFloat16), out_in_here(matrix, true).to(at::kBFloat16)).to(at::kFloat);
+    return made_here(bias.defined() ? product + bias : product);
   }
-  return handle(
-      multiply(tensor_of(x), out_in(matrix), matrix.bias.defined() ? &tensor_of(matrix.bias) : nullptr));
+  return made_here(multiply(here(x), out_in_here(matrix), bias.defined() ? &bias : nullptr));
 }
 
 Matrix vocabulary_slice(const Matrix& matrix, int64_t begin, int64_t end) {
   const int64_t axis = matrix.layout == MatrixLayout::out_in ? 0 : 1;
-  Matrix slice{handle(widened(matrix.weight, axis, begin, end)), matrix.layout, {}};
-  if (matrix.bias.defined()) slice.bias = handle(tensor_of(matrix.bias).narrow(1, begin, end - begin));
+  Matrix slice{{}, matrix.layout, {}};
+  slice.weight = is_quantised(matrix.weight)
+                     ? handle(widened(matrix.weight, axis, begin, end))
+                     : made_here(widened(here(matrix.weight).narrow(axis, begin, end - begin)));
+  if (matrix.bias.defined()) slice.bias = made_here(here(matrix.bias).narrow(1, begin, end - begin));
   return slice;
 }
 
 void head_product(const DeviceTensor& x, const Matrix& matrix, int64_t begin, int64_t width, float* out,
                   int64_t out_stride) {
-  const at::Tensor in_out = out_in(matrix).t();
-  const at::Tensor part = at::mm(tensor_of(x).narrow(1, begin, width), in_out.narrow(0, begin, width));
+  const at::Tensor in_out = out_in_here(matrix).t();
+  const at::Tensor part = at::mm(here(x).narrow(1, begin, width), in_out.narrow(0, begin, width));
   at::from_blob(out, {part.size(0), part.size(1)}, {out_stride, 1}, at::kFloat).copy_(part);
 }
 
 int64_t elements(const Matrix& matrix) {
   return is_quantised(matrix.weight) ? matrix.weight.rows() * matrix.weight.columns()
-                                     : tensor_of(matrix.weight).numel();
+                                     : matrix.weight.impl().tensor.numel();
 }
 
 FloatMatrix float_matrix(const Matrix& matrix) {
-  const at::Tensor weight = out_in(matrix);
+  const at::Tensor weight = out_in(widened(matrix.weight), matrix.layout);
   return {handle(weight), weight.data_ptr<float>(), weight.size(0),
           weight.size(1), weight.stride(0),         weight.stride(1)};
 }
 
 std::vector<double> row_log_sum_exp(const DeviceTensor& x) {
-  const at::Tensor sums = at::logsumexp(tensor_of(x), 1).to(at::kDouble).contiguous();
+  const at::Tensor sums = at::logsumexp(where_it_lies(x), 1).to(at::kCPU).to(at::kDouble).contiguous();
   return {sums.data_ptr<double>(), sums.data_ptr<double>() + sums.size(0)};
 }
 
@@ -245,6 +332,8 @@ DeviceTensor gather_rows(const DeviceTensor& table, const std::vector<int32_t>& 
   const at::Tensor index =
       at::from_blob(const_cast<int32_t*>(ids.data()), {static_cast<int64_t>(ids.size())}, at::kInt)
           .to(at::kLong);
+  if (is_away(table) && on_device())
+    return made_here(table.impl().away.index_select(0, index.to(table.impl().away.device())));
   return handle(widened(tensor_of(table).index_select(0, index)));
 }
 
@@ -254,36 +343,40 @@ DeviceTensor gather_range(const DeviceTensor& table, int64_t begin, int64_t end)
 
 Normalised normalise(const DeviceTensor& x, NormKind kind, double epsilon, const DeviceTensor& weight,
                      const DeviceTensor& bias, bool parts) {
-  const at::Tensor& in = tensor_of(x);
-  const at::Tensor gain = tensor_of(weight)[0];
+  const at::Tensor in = here(x);
+  const at::Tensor gain = here(weight)[0];
+  const at::Tensor shift = bias.defined() ? here(bias)[0] : at::Tensor();
   Normalised result;
   if (kind == NormKind::layer_norm && !parts) {
-    const at::Tensor shift = bias.defined() ? tensor_of(bias)[0] : at::Tensor();
-    result.output = handle(at::layer_norm(in, {in.size(1)}, gain, shift, epsilon));
+    result.output = made_here(at::layer_norm(in, {in.size(1)}, gain, shift, epsilon));
     return result;
   }
   const at::Tensor centred = kind == NormKind::layer_norm ? in - in.mean(1, true) : in;
   const at::Tensor scale = (centred.square().mean(1, true) + epsilon).sqrt();
   const at::Tensor normalized = centred / scale;
   at::Tensor output = normalized * gain;
-  if (bias.defined()) output += tensor_of(bias)[0];
-  result.output = handle(output);
+  if (shift.defined()) output += shift;
+  result.output = made_here(output);
   if (parts) {
-    result.normalized = handle(normalized);
-    result.scale = handle(scale);
+    result.normalized = made_here(normalized);
+    result.scale = made_here(scale);
   }
   return result;
 }
 
-void add_in_place(const DeviceTensor& x, const DeviceTensor& y) { tensor_of(x).add_(tensor_of(y)); }
-DeviceTensor add(const DeviceTensor& x, const DeviceTensor& y) { return handle(tensor_of(x) + tensor_of(y)); }
+void add_in_place(const DeviceTensor& x, const DeviceTensor& y) { where_it_lies(x).add_(beside(x, y)); }
+DeviceTensor add(const DeviceTensor& x, const DeviceTensor& y) { return made_here(here(x) + here(y)); }
 void add_into(const DeviceTensor& out, const DeviceTensor& x, const DeviceTensor& y) {
+  if (on_device()) {
+    tensor_of(out).copy_(here(x) + here(y));
+    return;
+  }
   at::Tensor target = tensor_of(out);
   at::add_out(target, tensor_of(x), tensor_of(y));
 }
 
 void activate_in_place(const DeviceTensor& x, Activation activation) {
-  const at::Tensor& t = tensor_of(x);
+  const at::Tensor t = where_it_lies(x);
   switch (activation) {
     case Activation::gelu:
       t.copy_(at::gelu(t));
@@ -306,39 +399,41 @@ void activate_in_place(const DeviceTensor& x, Activation activation) {
   }
 }
 
-void multiply_in_place(const DeviceTensor& x, const DeviceTensor& y) { tensor_of(x).mul_(tensor_of(y)); }
+void multiply_in_place(const DeviceTensor& x, const DeviceTensor& y) { where_it_lies(x).mul_(beside(x, y)); }
 
 void scale_in_place(const DeviceTensor& x, double factor) {
-  if (factor != 1.0) tensor_of(x).mul_(factor);
+  if (factor != 1.0) where_it_lies(x).mul_(factor);
 }
 
-void clamp_in_place(const DeviceTensor& x, double limit) { tensor_of(x).clamp_(-limit, limit); }
+void clamp_in_place(const DeviceTensor& x, double limit) { where_it_lies(x).clamp_(-limit, limit); }
 
-void soft_cap_in_place(const DeviceTensor& x, double cap) { tensor_of(x).div_(cap).tanh_().mul_(cap); }
+void soft_cap_in_place(const DeviceTensor& x, double cap) { where_it_lies(x).div_(cap).tanh_().mul_(cap); }
 
-void add_row_in_place(const DeviceTensor& x, const DeviceTensor& row) { tensor_of(x).add_(tensor_of(row)); }
+void add_row_in_place(const DeviceTensor& x, const DeviceTensor& row) {
+  where_it_lies(x).add_(beside(x, row));
+}
 
-DeviceTensor row_of_ones(int64_t columns) { return handle(at::ones({1, columns})); }
+DeviceTensor row_of_ones(int64_t columns) { return constant(handle(at::ones({1, columns}))); }
 
 DeviceTensor stack_rows(const std::vector<DeviceTensor>& rows, double offset) {
   std::vector<at::Tensor> parts;
   parts.reserve(rows.size());
   for (const DeviceTensor& row : rows) parts.push_back(tensor_of(row));
   if (parts.size() == 1 && offset == 0.0) return rows.front();
-  return handle(at::cat(parts, 0) + offset);
+  return constant(handle(at::cat(parts, 0) + offset));
 }
 
 void normalise_groups(const DeviceTensor& x, int64_t width, NormKind kind, double epsilon,
                       const DeviceTensor& weight, const DeviceTensor& bias) {
-  const at::Tensor groups = tensor_of(x).view({x.rows(), -1, width});
+  const at::Tensor groups = where_it_lies(x).view({x.rows(), -1, width});
   const at::Tensor centred = kind == NormKind::layer_norm ? groups - groups.mean(2, true) : groups;
-  at::Tensor made = centred / (centred.square().mean(2, true) + epsilon).sqrt() * tensor_of(weight);
-  if (bias.defined()) made += tensor_of(bias);
+  at::Tensor made = centred / (centred.square().mean(2, true) + epsilon).sqrt() * beside(x, weight);
+  if (bias.defined()) made += beside(x, bias);
   groups.copy_(made);
 }
 
 int64_t first_nan_row(const DeviceTensor& x) {
-  const at::Tensor& t = tensor_of(x);
+  const at::Tensor t = where_it_lies(x);
   // The sum is NaN whenever an element is (infinities of both signs, too: then look closer).
   if (!std::isnan(t.sum().item<float>())) return -1;
   const at::Tensor rows = at::isnan(t).any(1).nonzero();
@@ -349,12 +444,12 @@ namespace {
 
 // [rows, heads * d] -> [1, heads, rows, d]
 at::Tensor by_head(const DeviceTensor& x, int64_t heads) {
-  const at::Tensor& rows = tensor_of(x);
+  const at::Tensor rows = here(x);
   return rows.view({rows.size(0), heads, rows.size(1) / heads}).transpose(0, 1).unsqueeze(0);
 }
 
 DeviceTensor by_row(const at::Tensor& heads) {
-  return handle(heads.squeeze(0).transpose(0, 1).contiguous().flatten(1));
+  return made_here(heads.squeeze(0).transpose(0, 1).contiguous().flatten(1));
 }
 
 }  // namespace
@@ -388,7 +483,7 @@ DeviceTensor eager_attention(const DeviceTensor& q, const DeviceTensor& k, const
   const at::Tensor query = by_head(q, heads), key = by_head(k, heads);
   const int64_t n = query.size(2);
   at::Tensor scores = at::matmul(query, key.transpose(2, 3)) / std::sqrt(static_cast<double>(query.size(3)));
-  const at::Tensor hidden = at::ones({n, n}, at::kBool).triu(1);
+  const at::Tensor hidden = at::ones({n, n}, scores.options().dtype(at::kBool)).triu(1);
   scores = scores.masked_fill(hidden, -std::numeric_limits<float>::infinity());
   return by_row(at::matmul(at::softmax(scores, -1), by_head(v, heads)));
 }
@@ -405,6 +500,7 @@ DeviceTensor fused_attention(const DeviceTensor& q, const DeviceTensor& k, const
 }
 
 DeviceTensor columns_of(const DeviceTensor& x, int64_t begin, int64_t end) {
+  if (is_away(x) && on_device()) return made_here(x.impl().away.narrow(1, begin, end - begin).contiguous());
   return handle(tensor_of(x).narrow(1, begin, end - begin).contiguous());
 }
 

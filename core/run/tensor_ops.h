@@ -3,6 +3,13 @@
 // does it.
 //
 // A DeviceTensor is a handle; copies share the numbers. Shapes are row-major; `x` is [rows, columns].
+//
+// While an OnDevice lives, products, norms and what is made of their results are computed on that device. A
+// result stays there until somebody takes its data(); from then on it lies in host memory, whose numbers are
+// the only ones. Stored weights are copied to the device when they are first multiplied, in the dtype they
+// are stored in, and stay there; quantised ones are widened and copied for every product. What is written in
+// place is written where it lies.
+//
 // Functions may throw LibTorch's or the allocator's exceptions: callers run inside guarded().
 // Thread: the engine thread.
 #pragma once
@@ -17,6 +24,7 @@
 #include "core/model/checkpoint.h"
 #include "core/model/model_spec.h"
 #include "core/model/weight_map.h"
+#include "core/run/device.h"
 #include "kernels/base/parallel.h"
 #include "kernels/base/result.h"
 
@@ -29,9 +37,10 @@ class DeviceTensor {
   explicit DeviceTensor(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
   [[nodiscard]] bool defined() const { return impl_ != nullptr; }
   [[nodiscard]] Impl& impl() const { return *impl_; }
+  [[nodiscard]] const std::shared_ptr<Impl>& shared() const { return impl_; }
   [[nodiscard]] int64_t rows() const;
   [[nodiscard]] int64_t columns() const;
-  // Contiguous float32 in host memory.
+  // Contiguous float32 in host memory; numbers that lie on a device are fetched.
   [[nodiscard]] float* data() const;
 
  private:
@@ -40,6 +49,25 @@ class DeviceTensor {
 
 // Runs `work`; an exception of LibTorch or of the allocator becomes an Error.
 Result<void> guarded(const std::function<Result<void>()>& work);
+
+// The calling thread's device until it ends; nested ones give back the one before. Thread: the engine thread.
+class OnDevice {
+ public:
+  explicit OnDevice(const Device& device);
+  ~OnDevice();
+  OnDevice(const OnDevice&) = delete;
+  OnDevice& operator=(const OnDevice&) = delete;
+
+ private:
+  Device before_;
+};
+[[nodiscard]] bool on_device();  // another than the CPU
+// Whether this build's LibTorch can compute on CUDA devices.
+[[nodiscard]] bool has_cuda();
+// Frees every weight that was copied to a device; the next product copies it again.
+void forget_device_weights();
+// How many weights were copied to a device since the program began.
+[[nodiscard]] int64_t weights_copied();
 
 // Sets the number of threads of LibTorch and of the BLAS below it; gives the parallel loop that the kernels
 // share with them.

@@ -24,6 +24,7 @@ Result<std::shared_ptr<const Run>> Runner::run_tower(const std::shared_ptr<const
   SACCADE_TRY(run->request.tokens, place_images(*tower->model, {}, {image}));
   run->request.model_digest = state_->model->digest();
   run->request.capture = plan;
+  run->request.device = state_->device;
   run->digest = Digest().add("tower").add(run->request.digest()).hex();
   capture->provenance = provenance_of(run->request, run->digest, *state_->model, *state_->kernels);
   capture->spec = spec;
@@ -35,6 +36,7 @@ Result<std::shared_ptr<const Run>> Runner::run_tower(const std::shared_ptr<const
   const std::vector<int32_t>& used = state_->model->spec().tower.layers;
   const int32_t count = *std::max_element(used.begin(), used.end());
   SACCADE_CHECK(ops::guarded([&]() -> Result<void> {
+    const ops::OnDevice on(device_of(run->request));
     SiteEdits none(run->request, spec, {});
     ForwardPass pass(*tower->model, tower->weights, *state_->kernels, state_->parallel, state_->tower->rotary,
                      none, plan, job, ops::Precision::f32);

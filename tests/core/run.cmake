@@ -1,6 +1,7 @@
 saccade_test(core_run_tests
   SOURCES run/ablation_example_test.cpp run/batch_test.cpp run/golden_test.cpp run/head_step_test.cpp run/linear_algebra_test.cpp run/map_edit_test.cpp run/runner_test.cpp
   LIBS saccade_core fmt::fmt)
+saccade_test(core_device_test SOURCES run/device_test.cpp LIBS saccade_core fmt::fmt)
 saccade_test(core_head_gates_test SOURCES run/head_gates_test.cpp LIBS saccade_core)
 saccade_test(core_gradient_test SOURCES run/gradient_test.cpp run/pooling_gradient_test.cpp LIBS saccade_core fmt::fmt)
 saccade_test(core_vision_tests

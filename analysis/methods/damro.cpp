@@ -1,5 +1,7 @@
 #include "analysis/methods/damro.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -79,6 +81,11 @@ Result<std::vector<double>> encoder_weights(const std::shared_ptr<const Capture>
       !tower->layers.back()->keeps_attention())
     return make_error(ErrorCode::invalid_argument,
                       "expected a run of a vision tower that kept its attention");
+  if (!by_heads && !tower->layers.back()->knockouts.empty())
+    return make_error(
+        ErrorCode::unsupported,
+        "damro: patches of this encoder's last layer do not all see each other, which one product "
+        "over its full width would not know; take encoder=heads");
   const int64_t n = tower->n_token(), first = tower->images[0].first_patch();
   const int64_t rows = tower->spec.patches.cls ? 1 : n;
   std::vector<double> sum(static_cast<size_t>(n), 0.0);
@@ -92,6 +99,25 @@ Result<std::vector<double>> encoder_weights(const std::shared_ptr<const Capture>
     for (size_t j = 0; j < sum.size(); ++j) sum[j] += weights[j] / static_cast<double>(rows);
   }
   return std::vector<double>(sum.begin() + first, sum.end());
+}
+
+Result<std::vector<double>> weights_of_positions(std::vector<double> of_patches, const ImageRegion& patches,
+                                                 const ImageRegion& positions) {
+  const int32_t merge = positions.grid_width > 0 ? patches.grid_width / positions.grid_width : 0;
+  if (merge < 1 || merge * positions.grid_width != patches.grid_width ||
+      merge * positions.grid_height != patches.grid_height)
+    return make_error(
+        ErrorCode::unsupported,
+        fmt::format("damro: the encoder sees {} x {} patches and the decoder {} x {}", patches.grid_height,
+                    patches.grid_width, positions.grid_height, positions.grid_width));
+  if (merge == 1) return of_patches;
+  std::vector<double> sums(static_cast<size_t>(positions.grid_height) *
+                           static_cast<size_t>(positions.grid_width));
+  for (size_t patch = 0; patch < of_patches.size(); ++patch) {
+    const auto width = static_cast<size_t>(patches.grid_width), by = static_cast<size_t>(merge);
+    sums[patch / width / by * (width / by) + patch % width / by] += of_patches[patch];
+  }
+  return sums;
 }
 
 std::vector<int32_t> outliers(std::span<const double> weights, int64_t k) {
@@ -140,8 +166,9 @@ Result<std::vector<std::vector<int32_t>>> outliers_in(Runner& runner, const RunR
   std::vector<std::vector<int32_t>> all;
   for (const PlacedImage& placed : request.tokens.images) {
     SACCADE_TRY(const auto tower, runner.run_tower(placed.image, tower_plan(), job));
-    SACCADE_TRY(const std::vector<double> weights,
+    SACCADE_TRY(std::vector<double> weights,
                 encoder_weights(tower->capture, options.by_heads, runner.kernels()));
+    SACCADE_TRY(weights, weights_of_positions(std::move(weights), tower->capture->images[0], placed.region));
     all.push_back(outliers(weights, options.k));
   }
   return all;

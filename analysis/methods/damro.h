@@ -27,6 +27,11 @@ struct Options {
 // (own).
 [[nodiscard]] Result<std::vector<double>> encoder_weights(const std::shared_ptr<const Capture>& tower,
                                                           bool by_heads, const KernelSet& kernels);
+// What the patches of each of the decoder's positions weigh together, [position]: where a model merges
+// patches (Qwen2-VL), several become one. Refused: regions that are not of one grid.
+[[nodiscard]] Result<std::vector<double>> weights_of_positions(std::vector<double> of_patches,
+                                                               const ImageRegion& patches,
+                                                               const ImageRegion& positions);
 // The k patches with the largest weight, the largest first; ties go to the lower patch.
 [[nodiscard]] std::vector<int32_t> outliers(std::span<const double> weights, int64_t k);
 // |A & B| / |A or B| of two lists without repeats.

@@ -92,6 +92,8 @@ class Damro final : public AnalysisMethod {
       if (!tower) return make_error(ErrorCode::cancelled, "cancelled");
       SACCADE_TRY(std::vector<double> weights,
                   damro::encoder_weights(tower, options.by_heads, *input.kernels));
+      SACCADE_TRY(weights, damro::weights_of_positions(std::move(weights), tower->images[0],
+                                                       input.base.tokens.images[i].region));
       if (static_cast<int64_t>(weights.size()) <= options.k)
         return make_error(
             ErrorCode::invalid_argument,

@@ -37,17 +37,18 @@ Json pictures_json(const Model& model) {
   const ModelSpec* spec = seeing(model);
   if (spec == nullptr) return {};
   const PatchSpec& p = spec->patches;
-  Json document = {{"patch", {p.height, p.width}},
-                   {"image", {p.image_height, p.image_width}},
-                   {"grid", {p.grid_height(), p.grid_width()}},
-                   {"prefix", p.n_prefix()},
-                   {"registers", p.n_register}};
+  Json document = {{"patch", {p.height, p.width}}, {"prefix", p.n_prefix()}, {"registers", p.n_register}};
+  if (p.image_height > 0) {  // else any size is as good as another
+    document["image"] = {p.image_height, p.image_width};
+    document["grid"] = {p.grid_height(), p.grid_width()};
+  }
   document["processor"] =
       model.image_processor().ok() ? Json(model.image_processor()->description()) : Json();
   if (!model.tower()) return document;
   document["tower"] = spec_json(*spec);
   document["tower_layers"] = model.spec().tower.layers;
   document["image_token"] = model.spec().tower.image_token_id;
+  document["merge"] = model.spec().tower.merge;
   return document;
 }
 
@@ -55,9 +56,17 @@ std::string pictures_text(const Model& model) {
   const ModelSpec* spec = seeing(model);
   if (spec == nullptr) return "";
   const PatchSpec& p = spec->patches;
-  std::string text = fmt::format(
-      "  pictures: {} x {} in patches of {} x {}, a grid of {} x {}, {} positions before it\n",
-      p.image_height, p.image_width, p.height, p.width, p.grid_height(), p.grid_width(), p.n_prefix());
+  std::string text = fmt::format("  pictures: of any size in patches of {} x {}", p.height, p.width);
+  if (p.image_height > 0)
+    text = fmt::format("  pictures: {} x {} in patches of {} x {}, a grid of {} x {}, {} positions before it",
+                       p.image_height, p.image_width, p.height, p.width, p.grid_height(), p.grid_width(),
+                       p.n_prefix());
+  if (const int32_t merge = model.spec().tower.merge; merge > 1)
+    text += fmt::format(", {} x {} of them for one position", merge, merge);
+  if (p.window > 0)
+    text += fmt::format("; {} x {} see each other, but all in layers {}", p.window, p.window,
+                        fmt::join(p.whole_layers, ", "));
+  text += "\n";
   if (model.image_processor().ok()) text += "    " + model.image_processor()->description() + "\n";
   if (model.tower())
     text += fmt::format("    vision tower {}: layers {}, heads {}, d_model {}; read before layer {}\n",

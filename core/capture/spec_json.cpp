@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 namespace saccade {
 namespace {
@@ -202,6 +203,14 @@ void visit_pictures(Visitor& visitor, Spec& spec) {
   visitor.size("d_tower", spec.tower.d_tower, 0, largest_size);
   visitor.choice("projector_activation", spec.tower.activation, activations);
   visitor.field("projector_bias", spec.tower.bias);
+  visitor.size("tower_merge", spec.tower.merge, 1, largest_size);
+  visitor.field("tower_after_norm", spec.tower.after_norm);
+  visitor.size("film_token_id", spec.tower.film_token_id, -1, largest_size);
+  visitor.size("patch_frames", spec.patches.frames, 1, largest_size);
+  visitor.size("patch_window", spec.patches.window, 0, largest_size);
+  visitor.field("whole_layers", spec.patches.whole_layers);
+  visitor.field("rotary_sections", spec.rotary.sections);
+  visitor.field("rotary_sections_begin_anew", spec.rotary.sections_begin_anew);
 }
 
 template <class Visitor, class Spec>
@@ -261,6 +270,11 @@ Result<ModelSpec> spec_from_json(const Json& document) {
   if (!fits(spec.alibi_slopes.size(), spec.n_head))
     return bad("alibi_slopes", fmt::format("one number for each of {} heads", spec.n_head),
                spec.alibi_slopes);
+  const std::vector<int32_t>& sections = spec.rotary.sections;
+  const int64_t pairs = std::accumulate(sections.begin(), sections.end(), int64_t{0});
+  if (!sections.empty() && (sections.size() != 3 || pairs != spec.rotary.dimensions / 2 ||
+                            std::any_of(sections.begin(), sections.end(), [](int32_t n) { return n < 0; })))
+    return bad("rotary_sections", fmt::format("three that sum to {}", spec.rotary.dimensions / 2), sections);
   if (std::any_of(spec.windows.begin(), spec.windows.end(), [](int32_t w) { return w < 0; }))
     return bad("windows", "no negative number", spec.windows);
   return spec;

@@ -28,13 +28,14 @@ ImageSize by_edges(const ImageSize& from, int32_t shortest, int32_t longest) {
   return from.width < from.height ? ImageSize{far, side} : ImageSize{side, far};
 }
 
-ImageSize size_after(const ResizeRule& rule, const ImageSize& from) {
+Result<ImageSize> size_after(const ResizeRule& rule, const ImageSize& from) {
   if (rule.exact) return *rule.exact;
+  if (rule.smart) return rule.smart->size_of(from);
   if (rule.at_most) {
     const double scale = std::min(static_cast<double>(rule.at_most->height) / from.height,
                                   static_cast<double>(rule.at_most->width) / from.width);
-    return {std::max(static_cast<int32_t>(from.height * scale), 1),
-            std::max(static_cast<int32_t>(from.width * scale), 1)};
+    return ImageSize{std::max(static_cast<int32_t>(from.height * scale), 1),
+                     std::max(static_cast<int32_t>(from.width * scale), 1)};
   }
   return by_edges(from, rule.shortest_edge, rule.longest_edge);
 }
@@ -119,7 +120,9 @@ Result<std::shared_ptr<const PreparedImage>> ImageProcessor::prepare(const Pictu
     picture = to_square(picture, mean, geometry);
   }
   if (resize) {
-    const ImageSize size = size_after(*resize, size_of(picture));
+    const auto chosen = size_after(*resize, size_of(picture));
+    if (!chosen.ok()) return Error(chosen.error()).with(original.name);
+    const ImageSize size = *chosen;
     SACCADE_CHECK(check_size(original, size, "resized"));
     stretch(geometry, size_of(picture), size);
     picture = resample(picture, size.width, size.height, filter);
@@ -168,6 +171,9 @@ std::string ImageProcessor::description() const {
     if (resize->exact) size = fmt::format("{} x {}", resize->exact->width, resize->exact->height);
     if (resize->at_most)
       size = fmt::format("within {} x {}", resize->at_most->width, resize->at_most->height);
+    if (const auto& smart = resize->smart)
+      size = fmt::format("to multiples of {} within {} to {} pixels", smart->factor, smart->least_pixels,
+                         smart->most_pixels);
     if (size.empty()) size = fmt::format("the shorter side to {}", resize->shortest_edge);
     if (resize->longest_edge > 0) size += fmt::format(", the longer to at most {}", resize->longest_edge);
     add(fmt::format("resize {} ({})", size, filters[static_cast<size_t>(filter)]));

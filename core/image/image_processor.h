@@ -13,20 +13,17 @@
 
 #include "core/image/placed_image.h"
 #include "core/image/resample.h"
+#include "core/image/smart_resize.h"
 #include "kernels/base/result.h"
 
 namespace saccade {
 
-struct ImageSize {
-  int32_t height = 0, width = 0;
-  bool operator==(const ImageSize&) const = default;
-};
-
-// What the longer and the shorter side become: one of the three.
+// What the longer and the shorter side become: one of the four.
 struct ResizeRule {
   std::optional<ImageSize> exact;
   int32_t shortest_edge = 0, longest_edge = 0;  // 0 = not given
   std::optional<ImageSize> at_most;             // the largest size of the same shape that fits
+  std::optional<SmartResize> smart;
 };
 
 struct ImageProcessor {

@@ -31,6 +31,8 @@ constexpr std::array known{
     Known{"Bit", "dinov2", ResampleFilter::bicubic, clip_mean, clip_deviation, 224, true, 224},
     Known{"CLIP", "clip", ResampleFilter::bicubic, clip_mean, clip_deviation, 224, true, 224},
     Known{"Siglip", "siglip", ResampleFilter::bicubic, half, half, 224, true, 0},
+    Known{"Qwen2VL", "qwen2_vl", ResampleFilter::bicubic, clip_mean, clip_deviation, 0, false, 0},
+    Known{"Qwen2_5_VL", "qwen2_5_vl", ResampleFilter::bicubic, clip_mean, clip_deviation, 0, false, 0},
     Known{"Llava", "", ResampleFilter::bicubic, clip_mean, clip_deviation, 224, true, 224},
 };
 
@@ -151,9 +153,51 @@ Result<const Known*> known_type(const Json& config, std::string_view model_type,
   return error;
 }
 
+Result<int64_t> pixels(const std::string& key, const Json& value) {
+  if (!value.is_number_integer() || value.get<int64_t>() < 1)
+    return wrong(key, "a positive number of pixels", value);
+  return value.get<int64_t>();
+}
+
+// Bounds under min_pixels and max_pixels, or, newer, as the edges of `size`; the first win.
+Result<SmartResize> read_smart_resize(const Reader& reader) {
+  SmartResize made;
+  if (const Json* size = reader.find("size")) {
+    const auto bound = [&](const char* newer, const char* older, int64_t& to) -> Result<void> {
+      const std::string name =
+          size->is_object() && size->contains(older) && !size->contains(newer) ? older : newer;
+      if (!size->is_object() || !size->contains(name))
+        return wrong("size", "shortest_edge and longest_edge, numbers of pixels", *size);
+      SACCADE_TRY(to, pixels("size." + name, (*size)[name]));
+      return {};
+    };
+    SACCADE_CHECK(bound("shortest_edge", "min_pixels", made.least_pixels));
+    SACCADE_CHECK(bound("longest_edge", "max_pixels", made.most_pixels));
+  }
+  if (const Json* least = reader.find("min_pixels")) {
+    SACCADE_TRY(made.least_pixels, pixels("min_pixels", *least));
+  }
+  if (const Json* most = reader.find("max_pixels")) {
+    SACCADE_TRY(made.most_pixels, pixels("max_pixels", *most));
+  }
+  int64_t factor = 1;
+  for (const auto& [key, usual] : {std::pair("patch_size", 14), std::pair("merge_size", 2)}) {
+    const Json* given = reader.find(key);
+    SACCADE_TRY(const int32_t one, side(key, given ? *given : Json(usual)));
+    factor *= one;
+  }
+  if (factor > 65536) return wrong("patch_size", "a patch of at most 65536 pixels a side, merged", factor);
+  made.factor = static_cast<int32_t>(factor);
+  return made;
+}
+
 Result<void> read_sizes(const Reader& reader, const Known& defaults, ImageProcessor& made) {
   SACCADE_TRY(const bool resizes, reader.flag("do_resize", true));
-  if (resizes) {
+  const bool smart = std::string_view(defaults.type).starts_with("Qwen2");
+  if (resizes && smart) {
+    made.resize = ResizeRule();
+    SACCADE_TRY(made.resize->smart, read_smart_resize(reader));
+  } else if (resizes) {
     const Json silent = defaults.size_is_edge && defaults.type != std::string_view("Siglip")
                             ? Json{{"shortest_edge", defaults.size}}
                             : Json{{"height", defaults.size}, {"width", defaults.size}};

@@ -29,6 +29,18 @@ Result<ImageRegion> region_of(const PatchSpec& patches, const PreparedImage& ima
   return region;
 }
 
+// A processor that does not fit the tower would leave a part of the picture without a position.
+Result<void> check_merge(const PatchSpec& merged, const PreparedImage& image) {
+  const ImageGeometry& g = image.geometry;
+  if (g.height % merged.height == 0 && g.width % merged.width == 0) return {};
+  return make_error(
+      ErrorCode::invalid_argument,
+      fmt::format(
+          "{}: {} x {} pixels after processing are no multiple of {} x {}, the patches that the model "
+          "merges: its preprocessor_config.json does not fit its config.json",
+          image.name, g.width, g.height, merged.width, merged.height));
+}
+
 void append_positions(const PatchSpec& patches, const ImageRegion& region, const Token& like,
                       std::vector<Token>& tokens) {
   const auto put = [&](std::string text) {
@@ -64,7 +76,16 @@ Result<TokenSequence> picture_alone(const Model& model, const TokenSequence& tex
 }
 
 Result<TokenSequence> among_words(const Model& model, const TokenSequence& text, const Images& images) {
-  const int32_t placeholder = model.spec().tower.image_token_id;
+  const TowerUse& use = model.spec().tower;
+  const int32_t placeholder = use.image_token_id;
+  if (use.film_token_id >= 0 && std::any_of(text.tokens.begin(), text.tokens.end(), [&](const Token& token) {
+        return token.id == use.film_token_id;
+      }))
+    return make_error(
+        ErrorCode::unsupported,
+        fmt::format("the prompt has a place for a film (token {}): films are not read; take single "
+                    "pictures of it",
+                    use.film_token_id));
   const auto places = static_cast<size_t>(std::count_if(
       text.tokens.begin(), text.tokens.end(), [&](const Token& token) { return token.id == placeholder; }));
   if (places != images.size()) {
@@ -75,8 +96,10 @@ Result<TokenSequence> among_words(const Model& model, const TokenSequence& text,
                     count_of(places, "place"), token.ok() ? token->text : "image token", placeholder,
                     images.size() == 1 ? "1 is" : fmt::format("{} are", images.size())));
   }
-  const TowerUse& use = model.spec().tower;
-  const PatchSpec& patches = model.tower()->spec().patches;
+  // Patches as the decoder gets them: merged.
+  PatchSpec patches = model.tower()->spec().patches;
+  patches.height *= use.merge;
+  patches.width *= use.merge;
   TokenSequence sequence;
   sequence.text = text.text;
   for (const Token& token : text.tokens) {
@@ -85,6 +108,7 @@ Result<TokenSequence> among_words(const Model& model, const TokenSequence& text,
       continue;
     }
     const auto& image = images[sequence.images.size()];
+    if (use.merge > 1) SACCADE_CHECK(check_merge(patches, *image));
     SACCADE_TRY(const ImageRegion region,
                 region_of(patches, *image, sequence.size(), use.drops_prefix ? 0 : patches.n_prefix()));
     append_positions(patches, region, token, sequence.tokens);

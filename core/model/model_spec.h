@@ -38,6 +38,11 @@ struct RotarySpec {
   double attention_factor = 1.0;       // yarn, longrope: cos and sin are multiplied by it
   bool truncate = true;                // yarn: whole dimensions bound the ramp
   std::vector<double> short_factors, long_factors;  // longrope, [dimensions / 2]
+  // Positions along time, row and column of a picture (core/run/axis_positions.h): how many pairs turn with
+  // each, one after another; empty: all turn with the place in the sequence. Their frequencies go on from one
+  // axis to the next, or, as in towers, begin anew: base^(-j / n) for pair j of n.
+  std::vector<int32_t> sections;
+  bool sections_begin_anew = false;
 };
 
 struct ExpertSpec {
@@ -67,6 +72,9 @@ struct PatchSpec {
   bool cls = false, distillation = false;     // positions before the patches, in this order, then
   int32_t n_register = 0;                     // registers, which have no row in the table of positions
   GridResampling resampling = GridResampling::bicubic;
+  int32_t frames = 1;  // how often a still picture is read: patches of a film reach over so many frames
+  int32_t window = 0;  // side of the squares of patches that see only each other; 0: every patch sees all
+  std::vector<int32_t> whole_layers;  // in which they see all nevertheless
 
   [[nodiscard]] int32_t n_placed_prefix() const { return (cls ? 1 : 0) + (distillation ? 1 : 0); }
   [[nodiscard]] int32_t n_prefix() const { return n_placed_prefix() + n_register; }
@@ -82,6 +90,9 @@ struct TowerUse {
   int32_t d_tower = 0;                       // width of one residual
   Activation activation = Activation::gelu;  // between the projector's two matrices
   bool bias = true;
+  int32_t merge = 1;           // merge x merge patches, side by side row by row, become one position
+  bool after_norm = false;     // the tower's final norm comes before that
+  int32_t film_token_id = -1;  // stands for a film, which this program does not read; -1: there is none
 };
 
 struct ModelSpec {

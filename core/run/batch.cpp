@@ -74,6 +74,7 @@ class Batch {
       members_.push_back({member, known - trunks_.begin(), parting_of(requests[member], spec)});
       if (known != trunks_.end()) continue;
       trunks_.push_back(&requests[member].tokens);
+      axes_.push_back(axis_positions(spec, requests[member].tokens.images));
       ids_.push_back(ids);
     }
     for (size_t t = 0; t < ids_.size(); ++t) {
@@ -121,7 +122,7 @@ class Batch {
   [[nodiscard]] std::vector<Segment> segments() const {
     std::vector<Segment> segments;
     for (const Lane& lane : lanes_)
-      segments.push_back({static_cast<int64_t>(ids_of(lane).size()), 0, edits_of(lane)});
+      segments.push_back({static_cast<int64_t>(ids_of(lane).size()), 0, edits_of(lane), axes_of(lane)});
     return segments;
   }
   // Lanes after the partings of this layer; the rows they take from those that are there.
@@ -164,7 +165,7 @@ class Batch {
     for (const Lane& lane : lanes_) {
       const int64_t row = answer_row(any_request(lane).tokens, spec_);
       wanted.rows.push_back(static_cast<int32_t>(begin + row));
-      wanted.segments.push_back({1, row, edits_of(lane)});
+      wanted.segments.push_back({1, row, edits_of(lane), axes_of(lane)});
       begin += static_cast<int64_t>(ids_of(lane).size());
     }
     return wanted;
@@ -190,6 +191,10 @@ class Batch {
   [[nodiscard]] const std::vector<int32_t>& ids_of(const Lane& lane) const {
     return ids_[static_cast<size_t>(lane.trunk)];
   }
+  [[nodiscard]] const AxisPositions* axes_of(const Lane& lane) const {
+    const auto& axes = axes_[static_cast<size_t>(lane.trunk)];
+    return axes ? &*axes : nullptr;
+  }
   [[nodiscard]] SiteEdits* edits_of(const Lane& lane) const {
     return lane.request >= 0 ? &edits_[static_cast<size_t>(lane.request)] : nullptr;
   }
@@ -212,7 +217,8 @@ class Batch {
   std::vector<SiteEdits>& edits_;
   const ModelSpec& spec_;
   std::vector<const TokenSequence*> trunks_;
-  std::vector<std::vector<int32_t>> ids_;  // by trunk
+  std::vector<std::vector<int32_t>> ids_;           // by trunk
+  std::vector<std::optional<AxisPositions>> axes_;  // by trunk
   std::vector<Member> members_;
   std::vector<Lane> lanes_;
 };

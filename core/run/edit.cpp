@@ -204,8 +204,13 @@ Result<void> check_target(const Edit& edit, const ModelSpec& spec) {
 }
 
 // Order-free segments move keys by rotation, and are seen whole.
-Result<void> check_segments(const Edit& edit, const ModelSpec& spec, int64_t n_token) {
+Result<void> check_segments(const Edit& edit, const ModelSpec& spec, const TokenPlaces& places) {
+  const int64_t n_token = places.n_token;
   if (edit.verb != EditVerb::order_free) return {};
+  if (!spec.rotary.sections.empty() && !places.images.empty())
+    return bad_edit(edit,
+                    "this model places the patches of a picture by row and column, and a segment cannot be "
+                    "moved back by its tokens then; leave the picture out");
   if (edit.segments.back() >= n_token)
     return bad_edit(edit,
                     fmt::format("the last segment ends at {} of {} tokens; at least one token must follow",
@@ -268,7 +273,7 @@ Result<void> check_edits(std::span<const Edit> edits, const ModelSpec& spec, con
     if (!edit.enabled) continue;
     if (const std::string fault = fault_of(edit); !fault.empty()) return bad_edit(edit, fault);
     SACCADE_CHECK(check_target(edit, spec));
-    SACCADE_CHECK(check_segments(edit, spec, places.n_token));
+    SACCADE_CHECK(check_segments(edit, spec, places));
     SACCADE_CHECK(check_positions(edit, edit.query, "query", places.n_token));
     SACCADE_CHECK(check_positions(edit, edit.key, "key", places.n_token));
     SACCADE_CHECK(check_positions(edit, edit.to, "to", places.n_token));

@@ -41,7 +41,7 @@ void ForwardPass::record_heads(SiteRef site, const HeadsView& heads, int64_t row
 
 std::vector<Segment> ForwardPass::segments_of(int64_t rows, int64_t first_position) const {
   if (!segments_.empty()) return segments_;
-  return {Segment{rows, first_position, &edits_}};
+  return {Segment{rows, first_position, &edits_, axes_ ? &*axes_ : nullptr}};
 }
 
 bool ForwardPass::edited(SiteRef site) const {

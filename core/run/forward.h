@@ -11,6 +11,7 @@
 
 #include "core/base/job.h"
 #include "core/capture/capture.h"
+#include "core/run/axis_positions.h"
 #include "core/run/head_step.h"
 #include "core/run/model_weights.h"
 #include "core/run/rotary.h"
@@ -48,7 +49,8 @@ struct KvCache {
 struct Segment {
   int64_t rows = 0;
   int64_t first_position = 0;
-  SiteEdits* edits = nullptr;  // null: none
+  SiteEdits* edits = nullptr;           // null: none
+  const AxisPositions* axes = nullptr;  // null: rows stand where they are in the sequence
 };
 
 // Rows taken from those that are there, in this order, and what they then are. No rows: nothing changes.
@@ -86,6 +88,8 @@ class ForwardPass {
   // Kernels of the device, for passes of more than one row: a single row reads a cache that lies in host
   // memory, and is left to the CPU's.
   void set_device_kernels(const KernelSet* kernels) { device_kernels_ = kernels; }
+  // Of a pass without segments: where its rows stand, if not just where they are in the sequence.
+  void set_axes(std::optional<AxisPositions> axes) { axes_ = std::move(axes); }
   // Takes rows of x (and of whatever else goes with them) as `wanted` says.
   void take(const Regroup& wanted, HostTensor& x);
 
@@ -178,6 +182,7 @@ class ForwardPass {
   RotaryTables& rotary_;
   SiteEdits& edits_;
   std::vector<Segment> segments_;
+  std::optional<AxisPositions> axes_;
   const CapturePlan& plan_;
   const JobContext& job_;
   ops::Precision precision_;

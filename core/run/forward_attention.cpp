@@ -94,7 +94,7 @@ Result<void> ForwardPass::replace_inputs(int32_t l, Attention& attention, int64_
         const int64_t position = segment.first_position + i;
         if ((edit->query && !edit->query->contains(position)) || position >= residual.shape()[0]) continue;
         replaced.push_back({begin + i, edit});
-        positions.push_back({1, position, nullptr});
+        positions.push_back({1, position, nullptr, segment.axes});
         inputs.insert(inputs.end(), residual.slice(position).begin(), residual.slice(position).end());
       }
     }
@@ -227,10 +227,12 @@ void ForwardPass::normalise_and_rotate(int32_t l, Attention& attention, int64_t 
   float* q = attention.q.mutable_values().data();
   float* k = attention.k.mutable_values().data();
   for (const Segment& segment : segments_of(rows, first_position)) {
-    rotary->extend(segment.first_position + segment.rows);
-    for (int64_t i = 0; i < segment.rows; ++i) {
-      const int64_t row = segment.first_position + i;
-      const int64_t position = segments.empty() ? row : order_free::initial_position(segments, row);
+    const int64_t end = segment.first_position + segment.rows;
+    const bool by_axes = segment.axes != nullptr && segments.empty();
+    rotary->extend(by_axes ? segment.axes->places_needed(segment.first_position, end) : end);
+    for (int64_t row = segment.first_position; row < end; ++row) {
+      const int64_t place = segments.empty() ? row : order_free::initial_position(segments, row);
+      const AxisPosition position = by_axes ? segment.axes->at(row) : AxisPosition{place, place, place};
       for (int64_t h = 0; h < spec_.n_head; ++h, q += d) rotary->rotate(q, q, d, position);
       for (int64_t h = 0; h < spec_.n_kv_head; ++h, k += d) rotary->rotate(k, k, d, position);
     }

@@ -216,7 +216,11 @@ Result<Generation> Runner::generate(const RunRequest& request, const SamplingOpt
     for (size_t i = 0; i < requests.size(); ++i) {
       const RunRequest& one = *requests[i];
       SACCADE_TRY(std::vector<GivenRows> given, state_->image_rows(one.tokens, one.dtype, job));
-      const auto make_pass = [&](SiteEdits& own) { return state_->pass(own, nothing, job, one); };
+      const auto make_pass = [&](SiteEdits& own) {
+        ForwardPass pass = state_->pass(own, nothing, job, one);
+        pass.set_axes(axis_positions(spec, one.tokens.images));
+        return pass;
+      };
       streams.emplace_back(one, std::move(edits[i]), make_pass, model, state_->weights, std::move(given));
       streams.back().reserve(one.tokens.size() + options.max_tokens);
     }

@@ -137,10 +137,11 @@ struct Rotation {
 };
 
 // The table's own numbers, read by rotating (1, 0) in every pair.
-Rotation rotation_of(RotaryTable* table, const RotarySpec* rotary, int64_t n, int64_t d_head) {
+Rotation rotation_of(RotaryTable* table, const RotarySpec* rotary, int64_t n, int64_t d_head,
+                     const std::optional<AxisPositions>& axes) {
   Rotation made;
   if (table == nullptr || rotary == nullptr || rotary->dimensions < 2) return made;
-  table->extend(n);
+  table->extend(axes ? axes->places_needed(0, n) : n);
   const int64_t pairs = rotary->dimensions / 2;
   const bool halves = rotary->pairing == RotaryPairing::halves;
   made.cos = HostTensor({n, pairs});
@@ -148,7 +149,8 @@ Rotation rotation_of(RotaryTable* table, const RotarySpec* rotary, int64_t n, in
   std::vector<float> unit(static_cast<size_t>(d_head), 0.0F), turned(unit.size());
   for (int64_t i = 0; i < pairs; ++i) unit[static_cast<size_t>(halves ? i : 2 * i)] = 1.0F;
   for (int64_t position = 0; position < n; ++position) {
-    table->rotate(unit.data(), turned.data(), d_head, position);
+    table->rotate(unit.data(), turned.data(), d_head,
+                  axes ? axes->at(position) : AxisPosition{position, position, position});
     for (int64_t i = 0; i < pairs; ++i) {
       const auto at = static_cast<size_t>(position * pairs + i);
       made.cos.mutable_values()[at] = turned[static_cast<size_t>(halves ? i : 2 * i)];
@@ -190,7 +192,8 @@ class Backward {
         edits_(edits),
         capture_(*run.capture),
         job_(job),
-        n_(request.run.tokens.size()) {}
+        n_(request.run.tokens.size()),
+        axes_(axis_positions(model.spec(), request.run.tokens.images)) {}
 
   // head: the forward pass from residual rows to what is multiplied with the vocabulary.
   Result<void> go(ForwardPass& pass, GradientCapture& made) {
@@ -263,7 +266,7 @@ class Backward {
                           .wanted = {},
                           .reads = request_.reads};
     const RotarySpec* rotary = spec_.rotary_of(l);
-    Rotation rotation = rotation_of(rotary_.of(spec_, l), rotary, n_, spec_.d_head);
+    Rotation rotation = rotation_of(rotary_.of(spec_, l), rotary, n_, spec_.d_head, axes_);
     in.cos = std::move(rotation.cos);
     in.sin = std::move(rotation.sin);
     if (rotary != nullptr) in.pairing = rotary->pairing;
@@ -342,6 +345,7 @@ class Backward {
   const Capture& capture_;
   const JobContext& job_;
   int64_t n_;
+  std::optional<AxisPositions> axes_;
   HostTensor gradient_;
   AffineEdit entry_;  // the edit of resid_pre of the layer that was last gone through
 };

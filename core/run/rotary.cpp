@@ -73,6 +73,11 @@ std::vector<double> rotary_frequencies(const RotarySpec& rotary, int64_t n_posit
   const bool dynamic = rotary.scaling == RotaryScaling::dynamic && rotary.dimensions > 2;
   const double base = dynamic ? dynamic_base(rotary, n_position) : rotary.base;
   std::vector<double> frequencies;
+  if (rotary.sections_begin_anew) {
+    for (const int32_t n : rotary.sections)
+      for (int32_t j = 0; j < n; ++j) frequencies.push_back(std::pow(base, -static_cast<double>(j) / n));
+    return frequencies;
+  }
   for (int32_t i = 0; i < rotary.dimensions; i += 2) {
     const double frequency = std::pow(base, -static_cast<double>(i) / rotary.dimensions);
     frequencies.push_back(scaled(frequency, i / 2, rotary, n_position));
@@ -116,17 +121,25 @@ void RotaryTable::extend(int64_t n) {
     }
 }
 
-void RotaryTable::rotate(const float* in, float* out, int64_t d_head, int64_t position) const {
+void RotaryTable::rotate(const float* in, float* out, int64_t d_head, const AxisPosition& position) const {
   const auto pairs = static_cast<int64_t>(frequencies_.size());
-  const float* c = cos_.data() + position * pairs;
-  const float* s = sin_.data() + position * pairs;
   const bool halves = rotary_.pairing == RotaryPairing::halves;
-  for (int64_t i = 0; i < pairs; ++i) {
-    const int64_t first = halves ? i : 2 * i;
-    const int64_t second = halves ? i + pairs : 2 * i + 1;
-    const float a = in[first], b = in[second];
-    out[first] = a * c[i] - b * s[i];
-    out[second] = a * s[i] + b * c[i];
+  const auto turn = [&](int64_t begin, int64_t end, int64_t place) {
+    const float* c = cos_.data() + place * pairs;
+    const float* s = sin_.data() + place * pairs;
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t first = halves ? i : 2 * i;
+      const int64_t second = halves ? i + pairs : 2 * i + 1;
+      const float a = in[first], b = in[second];
+      out[first] = a * c[i] - b * s[i];
+      out[second] = a * s[i] + b * c[i];
+    }
+  };
+  if (rotary_.sections.empty()) turn(0, pairs, position[0]);
+  for (size_t axis = 0, begin = 0; axis < rotary_.sections.size(); ++axis) {
+    const size_t end = begin + static_cast<size_t>(rotary_.sections[axis]);
+    turn(static_cast<int64_t>(begin), static_cast<int64_t>(end), position[axis]);
+    begin = end;
   }
   const int64_t rotated = 2 * pairs;
   if (d_head > rotated)

@@ -1,6 +1,7 @@
 // Rotary position embedding (Su et al. 2021, arXiv 2104.09864, eq. 34), tables in double, applied in float32.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -16,6 +17,9 @@ namespace saccade {
 // is then of no use any more.
 [[nodiscard]] bool rotation_changes(const RotarySpec& rotary, int64_t before, int64_t after);
 
+// Along time, row and column; the same number three times where there is only a place in the sequence.
+using AxisPosition = std::array<int64_t, 3>;
+
 class RotaryTable {
  public:
   explicit RotaryTable(RotarySpec rotary);
@@ -23,7 +27,11 @@ class RotaryTable {
   void extend(int64_t n);
   // Copies one head's vector [d_head] from `in` to `out`, rotating its first `dimensions` for `position`.
   // in == out is fine.
-  void rotate(const float* in, float* out, int64_t d_head, int64_t position) const;
+  void rotate(const float* in, float* out, int64_t d_head, int64_t position) const {
+    rotate(in, out, d_head, AxisPosition{position, position, position});
+  }
+  // The same where axes have positions of their own. Without sections the first counts.
+  void rotate(const float* in, float* out, int64_t d_head, const AxisPosition& position) const;
 
  private:
   RotarySpec rotary_;

@@ -268,7 +268,9 @@ Result<HostTensor> Runner::State::reference_z(const Capture& reference, int32_t 
   const CapturePlan nothing{false, false, false, false, 1, 8, {}};
   const JobContext no_job;
   SiteEdits edits(as_it_was, model->spec(), {});
+  SACCADE_TRY(std::optional<AxisPositions> axes, axis_positions(model->spec(), reference.images));
   ForwardPass other = pass(edits, nothing, no_job, precision_of(reference.provenance.dtype));
+  other.set_axes(std::move(axes));
   return other.z_again(layer, *reference.layers[l]);
 }
 
@@ -299,6 +301,7 @@ Result<std::shared_ptr<const Run>> Runner::run(const RunRequest& request,
   SACCADE_CHECK(ops::guarded([&]() -> Result<void> {
     const ops::OnDevice on(device_of(request));
     ForwardPass pass = state_->pass(edits, request.capture, job, request);
+    pass.set_axes(axis_positions(spec, request.tokens.images));
     HostTensor x;
     if (first < 0) {
       SACCADE_TRY(const std::vector<GivenRows> given, state_->image_rows(request.tokens, request.dtype, job));

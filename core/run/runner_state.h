@@ -41,7 +41,8 @@ struct Runner::State {
   // What the sequence's pictures are before the first layer; first_row counts from the sequence's beginning.
   Result<std::vector<GivenRows>> image_rows(const TokenSequence& tokens, const std::string& dtype,
                                             const JobContext& job);
-  Result<HostTensor> tower_rows(const PreparedImage& image, ops::Precision precision, const JobContext& job);
+  Result<HostTensor> tower_rows(const std::shared_ptr<const PreparedImage>& image, ops::Precision precision,
+                                const JobContext& job);
   [[nodiscard]] Result<void> check_images(const TokenSequence& tokens) const;
   // z of a reference run's layer, edits of that run included where they can be repeated.
   Result<HostTensor> reference_z(const Capture& reference, int32_t layer);

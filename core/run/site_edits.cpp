@@ -12,6 +12,7 @@
 #include "core/run/edit_values.h"
 #include "core/run/edit_verbs.h"
 #include "core/run/head_gates.h"
+#include "core/run/patch_windows.h"
 
 namespace saccade {
 namespace {
@@ -113,10 +114,15 @@ SiteEdits::SiteEdits(const RunRequest& request, const ModelSpec& spec, Reference
       spec_(spec),
       source_(std::move(source)),
       edits_(with_streams_named(effective(request), request, spec)),
-      padding_(padding_of(request.tokens, spec)) {}
+      padding_(padding_of(request.tokens, spec)) {
+  if (spec.patches.window == 0) return;
+  for (const PlacedImage& placed : request.tokens.images)
+    other_windows_ =
+        outside_windows({placed.region.grid_height, placed.region.grid_width}, spec.patches.window);
+}
 
 bool has_padding(const TokenSequence& tokens, const ModelSpec& spec) {
-  return !padding_of(tokens, spec).empty();
+  return spec.patches.window > 0 || !padding_of(tokens, spec).empty();
 }
 
 Result<void> SiteEdits::check() const {
@@ -248,9 +254,12 @@ Result<const LayerPlan*> SiteEdits::plan(int32_t layer) {
                       [this](const Edit& edit, HeadId head, const std::optional<PositionRange>& query) {
                         return pattern(edit, head, query);
                       }));
-  if (!padding_.empty()) made.knockouts.resize(static_cast<size_t>(spec_.n_head));
-  for (std::vector<EdgeRect>& cuts : made.knockouts)
-    cuts.insert(cuts.end(), padding_.begin(), padding_.end());
+  const auto hide = [&](const std::vector<EdgeRect>& hidden) {
+    if (!hidden.empty()) made.knockouts.resize(static_cast<size_t>(spec_.n_head));
+    for (std::vector<EdgeRect>& cuts : made.knockouts) cuts.insert(cuts.end(), hidden.begin(), hidden.end());
+  };
+  hide(padding_);
+  if (is_windowed(spec_.patches, layer)) hide(other_windows_);
   return &plans_.emplace(layer, std::move(made)).first->second;
 }
 

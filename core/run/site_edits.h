@@ -88,13 +88,14 @@ class SiteEdits {
   ReferenceSource source_;
   std::vector<Edit> edits_;  // those with an effect
   std::vector<EdgeRect> padding_;
+  std::vector<EdgeRect> other_windows_;  // of a picture whose patches see only their window in some layers
   bool means_are_frozen_ = false;
   std::map<std::pair<std::string, SiteRef>, HostTensor> references_;
   std::map<std::tuple<size_t, SiteRef, int64_t>, std::vector<float>> means_;
   std::map<int32_t, LayerPlan> plans_;
 };
 
-// Whether a token of the request is padding that the model must not see.
+// Whether there is something that the model must not see: padding, or other windows of patches.
 [[nodiscard]] bool has_padding(const TokenSequence& tokens, const ModelSpec& spec);
 // Whether an edit changes what is computed at this layer (-1: before the first). An edit of resid_pre of
 // layer l counts to layer l - 1, whose output it changes.

@@ -40,6 +40,7 @@ Result<std::shared_ptr<const Run>> Runner::run_tower(const std::shared_ptr<const
     SiteEdits none(run->request, spec, {});
     ForwardPass pass(*tower->model, tower->weights, *state_->kernels, state_->parallel, state_->tower->rotary,
                      none, plan, job, ops::Precision::f32);
+    pass.set_axes(axis_positions(spec, run->request.tokens.images));
     const GivenRows patches = patch_rows(spec, tower->weights, *image);
     SACCADE_TRY(HostTensor x, pass.embed(run->request.tokens.ids(), 0, {&patches, 1}));
     for (int32_t l = 0; l < count; ++l) {

@@ -20,12 +20,15 @@ from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPi
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.deit.image_processing_pil_deit import DeiTImageProcessorPil
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 CLASSES = {"ViT": ViTImageProcessorPil, "DeiT": DeiTImageProcessorPil, "Bit": BitImageProcessorPil,
-           "CLIP": CLIPImageProcessorPil, "Siglip": SiglipImageProcessorPil, "Llava": LlavaImageProcessorPil}
+           "CLIP": CLIPImageProcessorPil, "Siglip": SiglipImageProcessorPil, "Llava": LlavaImageProcessorPil,
+           "Qwen2VL": Qwen2VLImageProcessorPil}
 SQUARE = {"height": 12, "width": 12}
+QWEN = dict(patch_size=4, merge_size=2, temporal_patch_size=2)
 # name: (picture, class, settings)
 CASES = {
     "vit": ("wide", "ViT", dict(size=SQUARE)),
@@ -47,7 +50,19 @@ CASES = {
     "llava_tall": ("tall", "Llava", dict(do_pad=True, size={"shortest_edge": 12}, crop_size=SQUARE)),
     "clip_padded": ("tiny", "CLIP", dict(do_resize=False, do_center_crop=False, do_pad=True,
                                          pad_size={"height": 10, "width": 12})),
+    "qwen_between": ("wide", "Qwen2VL", dict(size={"shortest_edge": 64, "longest_edge": 4000}, **QWEN)),
+    "qwen_smaller": ("tall", "Qwen2VL", dict(min_pixels=64, max_pixels=500, **QWEN)),
+    "qwen_larger": ("tiny", "Qwen2VL", dict(min_pixels=700, max_pixels=4000, **QWEN)),
+    "qwen_usual": ("wide", "Qwen2VL", dict()),
 }
+
+
+def unpatched(patches, height, width, patch_size=14, merge_size=2, temporal_patch_size=2):
+    """The picture that Qwen's rows of patches were cut from, [3, height, width]; its frames are equal."""
+    p, m = patch_size, merge_size
+    cells = patches.reshape(height // m, width // m, m, m, 3, temporal_patch_size, p, p)
+    assert (cells[..., 0, :, :] == cells[..., -1, :, :]).all()
+    return cells[..., 0, :, :].transpose(4, 0, 2, 5, 1, 3, 6).reshape(3, height * p, width * p)
 
 
 def picture(width, height, generator):
@@ -68,7 +83,12 @@ if __name__ == "__main__":
     rows = []
     for name, (which, kind, settings) in CASES.items():
         processor = CLASSES[kind](**settings)
-        kept[name] = torch.from_numpy(np.asarray(processor(Image.fromarray(pictures[which]))["pixel_values"][0], dtype=np.float32))
+        made = processor(Image.fromarray(pictures[which]))
+        values = made["pixel_values"][0]
+        if kind == "Qwen2VL":
+            sides = {key: settings[key] for key in QWEN if key in settings}
+            values = unpatched(np.asarray(made["pixel_values"]), *np.asarray(made["image_grid_thw"])[0, 1:].tolist(), **sides)
+        kept[name] = torch.from_numpy(np.array(values, dtype=np.float32))
         rows.append({"name": name, "picture": which, "config": {"image_processor_type": kind + "ImageProcessor", **settings}})
     for name, sizes in {"wide": ((10, 8), (60, 47), (41, 11)), "tall": ((13, 13), (10, 12), (30, 20), (12, 30))}.items():
         for filter in range(6):

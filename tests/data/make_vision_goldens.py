@@ -8,6 +8,8 @@ All weights are random, the numbers are float32 from the eager attention path. N
   attn.{l} [head, query, key], hidden.{l} [n, width] (what enters layer l)
   of pairs also text.ids, text.answer, text.attn.{l}, text.hidden.{l} and similarity [1]
   of decoders ids [n] (placeholders as often as the picture has positions) and logits [n, n_vocab] instead of answer
+  pixels.{i} where there is more than one picture; decoded.ids [m] and decoded.logits [m, n_vocab]: the m tokens that
+  greedy decoding with a cache goes on with, and the logits that each was taken from
 index.json lists the variants: name, model_type, special.
 """
 import json
@@ -16,13 +18,15 @@ import shutil
 import sys
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from transformers import (CLIPConfig, CLIPModel, CLIPVisionConfig, DeiTConfig, DeiTForImageClassification,
                           DeiTForImageClassificationWithTeacher, Dinov2Config, Dinov2ForImageClassification,
                           Dinov2Model, Dinov2WithRegistersConfig, Dinov2WithRegistersForImageClassification,
-                          LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, Qwen2Config, SiglipConfig,
+                          LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, Qwen2_5_VLConfig,
+                          Qwen2_5_VLForConditionalGeneration, Qwen2Config, Qwen2VLConfig, Qwen2VLForConditionalGeneration, SiglipConfig,
                           SiglipForImageClassification, SiglipModel, SiglipVisionConfig, ViTConfig,
                           ViTForImageClassification)
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 EAGER = dict(attn_implementation="eager")
 VIT = dict(hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, patch_size=8)
@@ -34,6 +38,12 @@ DECODER = dict(vocab_size=96, hidden_size=32, intermediate_size=48, num_hidden_l
 NAMES = {i: name for i, name in enumerate(["cat", "dog", "owl", "elk", "fox"])}
 SHAPES = dict(num_labels=5, id2label=NAMES, label2id={name: i for i, name in NAMES.items()})
 IMAGE_TOKEN = 92
+QWEN_TEXT = dict(DECODER, num_attention_heads=2, num_key_value_heads=1, bos_token_id=1, eos_token_id=None,
+                 rope_parameters=dict(rope_type="default", rope_theta=10000.0, mrope_section=[2, 3, 3]))
+QWEN_TOKENS = dict(image_token_id=IMAGE_TOKEN, video_token_id=93, vision_start_token_id=94, vision_end_token_id=95)
+QWEN_SIDES = dict(patch_size=4, temporal_patch_size=2)
+QWEN_VISION = dict(spatial_merge_size=2, num_heads=2, **QWEN_SIDES)
+QWEN_SECOND_PICTURE = (16, 8)
 
 
 def pair(config, vision, text, **more):
@@ -43,6 +53,11 @@ def pair(config, vision, text, **more):
 def llava(vision, text, **more):
     return LlavaForConditionalGeneration._from_config(
         LlavaConfig(vision_config=vision, text_config=text, image_token_index=IMAGE_TOKEN, **more), **EAGER)
+
+
+def qwen(model, config, vision, tied=False):
+    return model._from_config(config(vision_config=dict(QWEN_VISION, **vision), text_config=QWEN_TEXT, tie_word_embeddings=tied,
+                                     **QWEN_TOKENS), **EAGER)
 
 
 # name: (model, height and width of the picture, what is special about it)
@@ -74,6 +89,12 @@ VARIANTS = {
                                    vision_feature_layer=[1, -1], vision_feature_select_strategy="full",
                                    projector_hidden_act="relu", multimodal_projector_bias=False),
                      (24, 24), "two of SigLIP's layers side by side, Qwen2"),
+    "qwen2_vl": (lambda: qwen(Qwen2VLForConditionalGeneration, Qwen2VLConfig, dict(depth=2, embed_dim=32, hidden_size=32, mlp_ratio=2)),
+                 (24, 40), "positions of three axes, two pictures, merged grids of 3 by 5 and 2 by 1; the older config and names"),
+    "qwen2_5_vl": (lambda: qwen(Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLConfig,
+                                dict(depth=3, hidden_size=32, out_hidden_size=32, intermediate_size=48, window_size=16,
+                                     fullatt_block_indexes=[1]), tied=True),
+                   (24, 40), "a tower with windows, those at the border partial; tied; the newer config and names"),
 }
 
 
@@ -118,6 +139,56 @@ def of_decoder(model, pixels, generator, expected):
     keep(expected, out)
 
 
+def of_qwen(model, pixels, generator, expected):
+    """Two pictures among words, then greedy decoding behind them."""
+    pictures = [pixels[0], torch.randn((3, *QWEN_SECOND_PICTURE), generator=generator)]
+    expected["pixels.1"] = pictures[1]
+    cut = [Qwen2VLImageProcessorPil().patchify(picture.numpy(), merge_size=2, **QWEN_SIDES) for picture in pictures]
+    grids = torch.tensor([[1, height, width] for _, height, width in cut])
+    ids = torch.randint(3, 90, (10,), generator=generator).tolist()
+    for at, grid in ((7, grids[1]), (4, grids[0])):  # from behind, so that places stay
+        ids[at:at] = [94] + [IMAGE_TOKEN] * int(grid.prod() // 4) + [95]
+    ids = torch.tensor([ids])
+    more = dict(pixel_values=torch.cat([torch.from_numpy(patches.copy()) for patches, _, _ in cut]), image_grid_thw=grids,
+                mm_token_type_ids=(ids == IMAGE_TOKEN).int())
+    out = model(ids, output_attentions=True, output_hidden_states=True, **more)
+    expected["ids"] = ids[0]
+    expected["logits"] = out.logits[0]
+    keep(expected, out)
+    model.model.rope_deltas = None
+    made = model.generate(ids, max_new_tokens=5, do_sample=False, output_logits=True, return_dict_in_generate=True,
+                          suppress_tokens=None, **more)
+    expected["decoded.ids"] = made.sequences[0, ids.shape[1]:]
+    expected["decoded.logits"] = torch.cat(made.logits)
+
+
+def in_older_layout(folder):
+    """What the first published checkpoints look like: the decoder's settings beside vision_config, its tensors in model."""
+    config = json.loads((folder / "config.json").read_text())
+    text = config.pop("text_config")
+    rope = text.pop("rope_parameters")
+    vision = config["vision_config"]
+    for key in ("rope_parameters", "model_type"):
+        vision.pop(key, None)
+    config = {**text, **config, "rope_theta": rope["rope_theta"],
+              "rope_scaling": {"type": "mrope", "mrope_section": rope["mrope_section"]}}
+    (folder / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
+    weights = load_file(folder / "model.safetensors")
+    assert all(name.startswith(("visual.", "model.layers.", "model.embed", "model.norm", "lm_head")) for name in weights)
+
+
+def in_newer_names(folder):
+    """What Transformers 4.52 and later write: both parts of the model in model."""
+    renamed = {}
+    for name, value in load_file(folder / "model.safetensors").items():
+        for older, newer in (("visual.", "model.visual."), ("model.", "model.language_model.")):
+            if name.startswith(older):
+                name = newer + name[len(older):]
+                break
+        renamed[name] = value.contiguous()
+    save_file(renamed, folder / "model.safetensors")
+
+
 def of_pictures(model, name, pixels, expected):
     more = dict(output_attentions=True, output_hidden_states=True)
     if name == "vit_resampled":
@@ -140,6 +211,8 @@ def write(name, folder):
     with torch.no_grad():
         if name in ("clip", "siglip"):
             of_pair(model, pixels, generator, expected)
+        elif name.startswith("qwen"):
+            of_qwen(model, pixels, generator, expected)
         elif name.startswith("llava"):
             of_decoder(model, pixels, generator, expected)
         else:
@@ -147,8 +220,14 @@ def write(name, folder):
     shutil.rmtree(folder, ignore_errors=True)
     model.save_pretrained(folder)
     (folder / "generation_config.json").unlink(missing_ok=True)
-    (folder / "preprocessor_config.json").write_text(json.dumps(
-        {"image_processor_type": "ViTImageProcessor", "size": {"height": size[0], "width": size[1]}}, indent=1) + "\n")
+    processor = {"image_processor_type": "ViTImageProcessor", "size": {"height": size[0], "width": size[1]}}
+    if name.startswith("qwen"):
+        processor = {"image_processor_type": "Qwen2VLImageProcessor", "min_pixels": 64, "max_pixels": 2048, "merge_size": 2, **QWEN_SIDES}
+    (folder / "preprocessor_config.json").write_text(json.dumps(processor, indent=1) + "\n")
+    if name == "qwen2_vl":
+        in_older_layout(folder)
+    if name == "qwen2_5_vl":
+        in_newer_names(folder)
     save_file({key: value.clone().contiguous() for key, value in expected.items()}, folder / "expected.safetensors")
     print(f"{name}: {sum(path.stat().st_size for path in folder.iterdir())} bytes, {sorted(expected)}")
     return {"name": name, "model_type": model.config.model_type, "special": special}

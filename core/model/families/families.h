@@ -47,5 +47,7 @@ namespace saccade {
 [[nodiscard]] Family siglip_family();
 [[nodiscard]] Family siglip_text_family();
 [[nodiscard]] Family llava_family();
+[[nodiscard]] Family qwen2_vl_family();
+[[nodiscard]] Family qwen2_vl_vision_family();
 
 }  // namespace saccade

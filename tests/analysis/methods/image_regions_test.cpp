@@ -86,6 +86,21 @@ TEST(ImageRegions, refuse_what_they_cannot_do) {
               HasSubstr("covers nothing"));
 }
 
+TEST(Damro, gives_a_position_of_merged_patches_what_they_weigh_together) {
+  ImageRegion patches, positions;
+  patches.grid_height = 2;
+  patches.grid_width = 4;
+  positions.grid_height = 1;
+  positions.grid_width = 2;
+  const auto sums = damro::weights_of_positions({1, 2, 10, 20, 4, 8, 40, 80}, patches, positions);
+  ASSERT_TRUE(sums.ok());
+  EXPECT_THAT(*sums, testing::ElementsAre(15.0, 150.0));
+  EXPECT_THAT(*damro::weights_of_positions({3, 4}, positions, positions), testing::ElementsAre(3.0, 4.0));
+  positions.grid_width = 3;
+  EXPECT_THAT(damro::weights_of_positions({1, 2, 10, 20, 4, 8, 40, 80}, patches, positions).error().message,
+              HasSubstr("2 x 4 patches and the decoder 1 x 3"));
+}
+
 TEST(Damro, weighs_patches_as_one_product_over_all_heads) {
   for (const seeing::Seeing* model : {&llava(), &seeing::llava_siglip()}) {
     const auto tower =

@@ -86,6 +86,29 @@ TEST(SpecJson, EveryKeyOfTheFirstVersionIsNeededLaterOnesHaveTheirDefaultsAndAll
   }
 }
 
+TEST(SpecJson, KeepsPositionsOfSeveralAxesAndHowATowerIsRead) {
+  ModelSpec spec = fixtures::spec_of(3, 4, 2);
+  const int32_t pairs = spec.rotary.dimensions / 2;
+  spec.rotary.sections = {0, 1, pairs - 1};
+  spec.rotary.sections_begin_anew = true;
+  spec.tower.merge = 2;
+  spec.tower.after_norm = true;
+  spec.tower.film_token_id = 7;
+  spec.patches.frames = 2;
+  spec.patches.window = 8;
+  spec.patches.whole_layers = {1};
+  const auto back = spec_from_json(spec_to_json(spec));
+  ASSERT_TRUE(back.ok()) << back.error().to_string();
+  EXPECT_EQ(spec_to_json(*back), spec_to_json(spec));
+  EXPECT_EQ(back->rotary.sections, spec.rotary.sections);
+  EXPECT_EQ(back->patches.whole_layers, spec.patches.whole_layers);
+  EXPECT_EQ(back->tower.merge, 2);
+  for (const std::vector<int32_t>& wrong : {std::vector{pairs}, {0, 1, pairs}, {-1, 1, pairs}}) {
+    spec.rotary.sections = wrong;
+    EXPECT_THAT(spec_from_json(spec_to_json(spec)).error().message, HasSubstr("'rotary_sections'"));
+  }
+}
+
 TEST(SpecJson, RefusesSizesThatNoModelHas) {
   const nlohmann::json good = spec_to_json(fixtures::spec_of(3, 4, 2));
   const auto message = [&](const char* key, const nlohmann::json& value) {

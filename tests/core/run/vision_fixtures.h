@@ -32,21 +32,27 @@ struct Numbers {
     const auto* values = reinterpret_cast<const int64_t*>(tensor->data);
     return {values, values + tensor->elements()};
   }
-  // The picture as it enters, past the processor.
-  [[nodiscard]] std::shared_ptr<const PreparedImage> image() const {
-    const TensorView* tensor = file->find("pixels");
+  // The picture as it enters, past the processor; a second one is "pixels.1".
+  [[nodiscard]] std::shared_ptr<const PreparedImage> image(const std::string& pixels = "pixels") const {
+    const TensorView* tensor = file->find(pixels);
     auto image = std::make_shared<PreparedImage>();
     image->pixels = HostTensor(tensor->shape, false);
-    std::ranges::copy(floats("pixels"), image->pixels.mutable_values().begin());
+    std::ranges::copy(floats(pixels), image->pixels.mutable_values().begin());
     ImageGeometry& g = image->geometry;
     g.original_height = g.height = static_cast<int32_t>(tensor->shape[1]);
     g.original_width = g.width = static_cast<int32_t>(tensor->shape[2]);
-    image->name = image->digest = "golden";
+    image->name = image->digest = "golden " + pixels;
     return image;
+  }
+  [[nodiscard]] std::vector<std::shared_ptr<const PreparedImage>> images() const {
+    std::vector<std::shared_ptr<const PreparedImage>> all{image()};
+    for (std::string more = "pixels.1"; has(more); more = "pixels." + std::to_string(all.size()))
+      all.push_back(image(more));
+    return all;
   }
 };
 
-// The request of a variant's picture; a decoder's ids hold one placeholder for every position.
+// The request of a variant's pictures; a decoder's ids hold one placeholder for every position.
 inline RunRequest vision_request(const Opened& opened, const Numbers& numbers) {
   TokenSequence text;
   const int32_t placeholder = opened.model->spec().tower.image_token_id;
@@ -59,7 +65,7 @@ inline RunRequest vision_request(const Opened& opened, const Numbers& numbers) {
     EXPECT_TRUE(made.ok());
     text = std::move(*made);
   }
-  auto placed = place_images(*opened.model, std::move(text), {numbers.image()});
+  auto placed = place_images(*opened.model, std::move(text), numbers.images());
   EXPECT_TRUE(placed.ok()) << placed.error().to_string();
   return opened.runner->request(placed.ok() ? std::move(*placed) : TokenSequence());
 }

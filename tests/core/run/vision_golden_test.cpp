@@ -110,6 +110,25 @@ TEST_P(VisionGolden, answers_maps_and_residuals_equal_those_of_transformers) {
   expect_near((*batched)[1].values(), answer, answer_bound, variant().answers);
 }
 
+TEST_P(VisionGolden, decoding_with_a_cache_goes_on_as_transformers_does) {
+  if (!numbers_.has("decoded.ids")) GTEST_SKIP() << "nothing was decoded";
+  const fixtures::Opened opened = fixtures::open(fixtures::vision_golden(GetParam()).string());
+  ASSERT_NE(opened.runner, nullptr);
+  const std::vector<int32_t> theirs = numbers_.ids("decoded.ids");
+  SamplingOptions options;
+  options.max_tokens = static_cast<int>(theirs.size());
+  options.stop_at_eos = false;
+  options.keep_logits = true;
+  const auto made = opened.runner->generate(fixtures::vision_request(opened, numbers_), options, {}, {});
+  ASSERT_TRUE(made.ok()) << made.error().to_string();
+  const auto n_vocab = static_cast<size_t>(opened.model->spec().n_vocab);
+  for (size_t i = 0; i < theirs.size(); ++i) {
+    EXPECT_EQ(made->tokens[i].id, theirs[i]);
+    expect_near(made->logits[i].values(), numbers_.floats("decoded.logits").subspan(i * n_vocab, n_vocab),
+                answer_bound, variant().answers);
+  }
+}
+
 TEST_P(VisionGolden, texts_of_a_pair_and_their_similarity_equal_those_of_transformers) {
   if (!numbers_.has("similarity")) GTEST_SKIP() << "not a pair";
   const fixtures::Opened opened = fixtures::open(fixtures::vision_golden(GetParam()).string());

@@ -71,7 +71,7 @@ class RunsWithPictures : public testing::TestWithParam<std::string> {};
 TEST_P(RunsWithPictures, are_edited_reused_and_batched_as_runs_of_text_are) {
   const Opened& model = opened(GetParam());
   const auto base = fixtures::run(model, request_of(GetParam()));
-  const RunRequest edited = request_of(GetParam(), {"zero 1.2", "knockout 1.1 query=3:8 key=0:4"});
+  const RunRequest edited = request_of(GetParam(), {"zero 1.0", "knockout 1.1 query=3:8 key=0:4"});
   const auto scratch = fixtures::run(model, edited), reused = fixtures::run(model, edited, base);
   ASSERT_TRUE(base && scratch && reused);
   EXPECT_EQ(reused->reused_layers, 1);
@@ -120,7 +120,8 @@ TEST_P(RunsWithPictures, come_back_from_a_dump_with_their_grids) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, RunsWithPictures,
-                         testing::Values("vit", "deit", "dinov2_registers", "siglip", "llava"),
+                         testing::Values("vit", "deit", "dinov2_registers", "siglip", "llava", "qwen2_vl",
+                                         "qwen2_5_vl"),
                          [](const auto& info) { return info.param; });
 
 TEST(PictureRequests, have_another_digest_with_another_picture) {
@@ -270,6 +271,19 @@ TEST_F(PictureConfigs, that_do_not_fit_are_refused_with_key_expected_and_found) 
   EXPECT_THAT(opening("llava", {{"text_config", {{"model_type", "mamba"}}}}),
               HasSubstr("llama, mistral or qwen2"));
   EXPECT_THAT(opening("llava", {{"vision_config", {{"num_hidden_layers", 4}}}}), HasSubstr("vision tower"));
+  const nlohmann::json sections = {{"type", "mrope"}, {"mrope_section", {2, 3, 4}}};
+  EXPECT_THAT(opening("qwen2_vl", {{"rope_scaling", sections}}),
+              HasSubstr("'mrope_section': expected three numbers that sum to half of a head, 8"));
+  const nlohmann::json dynamic = {{"type", "dynamic"}, {"factor", 2.0}, {"mrope_section", {2, 3, 3}}};
+  EXPECT_THAT(opening("qwen2_vl", {{"rope_scaling", dynamic}}),
+              HasSubstr("dynamic and longrope are not read"));
+  EXPECT_THAT(opening("qwen2_vl", {{"vision_config", {{"hidden_size", 48}}}}),
+              HasSubstr("'vision_config.hidden_size': expected the decoder's hidden_size, 32"));
+  EXPECT_THAT(opening("qwen2_5_vl", {{"vision_config", {{"window_size", 4}}}}),
+              HasSubstr("'vision_config.window_size': expected at least one merged patch"));
+  EXPECT_THAT(opening("qwen2_5_vl", {{"vision_config", {{"temporal_patch_size", 1}}}}),
+              HasSubstr("patch embedding"));
+  EXPECT_THAT(opening("qwen2_5_vl", {{"image_token_id", 96}}), HasSubstr("'image_token_id'"));
 }
 
 TEST(PictureModels, say_why_they_cannot_be_given_pictures) {

@@ -60,9 +60,13 @@ std::string pictures_text(const Model& model) {
       p.image_height, p.image_width, p.height, p.width, p.grid_height(), p.grid_width(), p.n_prefix());
   if (model.image_processor().ok()) text += "    " + model.image_processor()->description() + "\n";
   if (model.tower())
-    text += fmt::format("    vision tower {}: layers {}, heads {}, d_model {}; read before layer {}\n",
-                        spec->family, spec->n_layer, spec->n_head, spec->d_model,
-                        fmt::join(model.spec().tower.layers, ", "));
+    text += fmt::format("    vision tower {}: layers {}, heads {}, d_model {}; read {}\n", spec->family,
+                        spec->n_layer, spec->n_head, spec->d_model,
+                        model.spec().tower.final_norm
+                            ? "after its last norm"
+                            : fmt::format("before layer {}", fmt::join(model.spec().tower.layers, ", ")));
+  if (model.spec().prefix < 0)
+    text += "    the prompt is seen in both directions, what is generated is not\n";
   return text;
 }
 

@@ -21,7 +21,7 @@ constexpr std::array scalings{"none", "linear", "dynamic", "yarn", "llama3", "lo
 constexpr std::array activations{"gelu", "gelu_tanh", "gelu_quick", "silu", "relu", "relu_squared"};
 constexpr std::array poolings{"none", "cls",   "cls_and_distillation", "cls_and_mean",
                               "mean", "probe", "end_of_text",          "last"};
-constexpr std::array grid_resamplings{"bicubic", "bicubic_antialias"};
+constexpr std::array grid_resamplings{"bicubic", "bicubic_antialias", "fractional"};
 constexpr int32_t largest_size = 1 << 24, most_layers = 10000;
 
 Error bad(const std::string& key, const std::string& expected, const Json& found) {
@@ -147,6 +147,7 @@ void visit_rotary(Visitor& visitor, Rotary& rotary) {
 template <class Visitor, class Spec>
 void visit_variants(Visitor& visitor, Spec& spec) {
   visitor.field("causal", spec.causal);
+  visitor.size("prefix", spec.prefix, -1, std::numeric_limits<int32_t>::max());
   visitor.choice("block", spec.block, blocks);
   visitor.field("norm_offset", spec.norm_offset);
   visitor.choice("qk_norm", spec.qk_norm, qk_norms);
@@ -202,6 +203,10 @@ void visit_pictures(Visitor& visitor, Spec& spec) {
   visitor.size("d_tower", spec.tower.d_tower, 0, largest_size);
   visitor.choice("projector_activation", spec.tower.activation, activations);
   visitor.field("projector_bias", spec.tower.bias);
+  visitor.field("tower_final_norm", spec.tower.final_norm);
+  visitor.size("tower_shuffle", spec.tower.shuffle, 1, 1024);
+  visitor.field("image_newline", spec.tower.newline);
+  visitor.field("labels_tiles", spec.tower.labels_tiles);
 }
 
 template <class Visitor, class Spec>

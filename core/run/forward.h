@@ -49,6 +49,7 @@ struct Segment {
   int64_t rows = 0;
   int64_t first_position = 0;
   SiteEdits* edits = nullptr;  // null: none
+  int64_t prefix = 0;          // ModelSpec::prefix of this sequence
 };
 
 // Rows taken from those that are there, in this order, and what they then are. No rows: nothing changes.
@@ -83,6 +84,8 @@ class ForwardPass {
 
   // Several sequences in one pass: their rows lie one after another. Nothing is recorded or cached then.
   void set_segments(std::vector<Segment> segments) { segments_ = std::move(segments); }
+  // How many positions see each other in both directions, without segments (ModelSpec::prefix).
+  void set_prefix(int64_t prefix) { prefix_ = prefix; }
   // Takes rows of x (and of whatever else goes with them) as `wanted` says.
   void take(const Regroup& wanted, HostTensor& x);
 
@@ -172,6 +175,7 @@ class ForwardPass {
   const Parallel& parallel_;
   RotaryTables& rotary_;
   SiteEdits& edits_;
+  int64_t prefix_ = 0;
   std::vector<Segment> segments_;
   const CapturePlan& plan_;
   const JobContext& job_;

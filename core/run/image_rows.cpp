@@ -6,6 +6,7 @@
 
 #include "core/image/grid_resample.h"
 #include "core/run/runner_state.h"
+#include "core/run/tile_rows.h"
 
 namespace saccade {
 namespace {
@@ -83,6 +84,7 @@ GivenRows patch_rows(const ModelSpec& spec, const ModelWeights& weights, const P
 // The tower's residuals at the layers that are asked for, side by side, then the projector.
 Result<HostTensor> Runner::State::tower_rows(const PreparedImage& image, ops::Precision precision,
                                              const JobContext& job) {
+  if (image.tile_height > 0) return tiled_rows(image, precision, job);
   const TowerUse& use = model->spec().tower;
   const ModelSpec& spec = tower->model->spec();
   const CapturePlan nothing{false, false, false, false, 1, 8, {}};
@@ -106,8 +108,14 @@ Result<HostTensor> Runner::State::tower_rows(const PreparedImage& image, ops::Pr
       SACCADE_TRY(x, pass.layer(l, std::move(x), {}));
     }
   }
+  if (use.final_norm) {
+    SACCADE_TRY(const ops::DeviceTensor normalised, pass.head(x));
+    seen = to_host(normalised);
+  }
+  if (use.shuffle > 1) seen = shuffled(seen, patch_grid(spec.patches, image), use.shuffle);
   const ops::DeviceTensor hidden =
-      ops::linear(ops::view_of(seen, rows - dropped, width), weights.projector_in);
+      ops::linear(ops::view_of(seen, seen.shape()[0], seen.shape()[1]), weights.projector_in);
+  if (!weights.projector_out.defined()) return to_host(hidden);
   ops::activate_in_place(hidden, use.activation);
   return to_host(ops::linear(hidden, weights.projector_out));
 }

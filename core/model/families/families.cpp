@@ -19,7 +19,8 @@ std::span<const Family> families() {
       gguf_gpt2_family(),  bert_family(),        roberta_family(),
       distilbert_family(), vit_family(),         deit_family(),
       dinov2_family(),     clip_family(),        clip_text_family(),
-      siglip_family(),     siglip_text_family(), llava_family()};
+      siglip_family(),     siglip_text_family(), llava_family(),
+      llava_next_family(), paligemma_family(),   idefics3_family()};
   return table;
 }
 

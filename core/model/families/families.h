@@ -47,5 +47,8 @@ namespace saccade {
 [[nodiscard]] Family siglip_family();
 [[nodiscard]] Family siglip_text_family();
 [[nodiscard]] Family llava_family();
+[[nodiscard]] Family llava_next_family();
+[[nodiscard]] Family paligemma_family();
+[[nodiscard]] Family idefics3_family();
 
 }  // namespace saccade

@@ -7,7 +7,8 @@
 //   lse_i = log sum_j exp(s_ij)                 p_ij = exp(s_ij - lse_i)
 //   z_i = sum_j p_ij v_j                        (einsum "hqk,khd->qhd")
 // Key j is visible to row i iff (not causal or j <= first_query + i), (window == 0 or
-// first_query + i - j < window) and no knocked-out rectangle of that head holds (first_query + i, j).
+// first_query + i - j < window), or j and first_query + i are both below prefix; and no knocked-out rectangle
+// of that head holds (first_query + i, j).
 // A row that sees no key gives z = 0, lse = -inf, p = 0, entropy 0, max_weight 0, max_key -1.
 // Edits of a head (kernels/map_edits.h) change s before the softmax, p after it, and z at the end; lse is
 // that of the changed s, every statistic and tile is of the changed p.
@@ -64,6 +65,7 @@ struct AttentionShape {
 struct AttentionMask {
   bool causal = true;
   int64_t window = 0;  // keys a row may look back on, itself included; 0 = all
+  int64_t prefix = 0;  // positions before it see each other in both directions, whatever the window
   // Empty, or one list per query head; heads without edits have an empty list and pay nothing.
   std::span<const std::vector<EdgeRect>> knockouts = {};
 };

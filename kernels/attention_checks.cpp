@@ -20,6 +20,7 @@ Result<void> check_shape(const AttentionShape& s, const AttentionMask& mask, con
   if (s.n_head % s.n_kv_head != 0)
     return bad(fmt::format("{} heads cannot share {} KV heads evenly", s.n_head, s.n_kv_head));
   if (mask.window < 0) return bad(fmt::format("window {} is negative", mask.window));
+  if (mask.prefix < 0) return bad(fmt::format("prefix {} is negative", mask.prefix));
   if (!mask.knockouts.empty() && mask.knockouts.size() != static_cast<size_t>(s.n_head))
     return bad(fmt::format("{} lists of knocked-out edges for {} heads", mask.knockouts.size(), s.n_head));
   if (!std::isfinite(scores.scale) || scores.scale <= 0.0f)

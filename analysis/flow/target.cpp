@@ -52,7 +52,7 @@ std::string token_text(const Capture& capture, int64_t position) {
   const std::string text = display_text(capture.tokens[static_cast<size_t>(position)]);
   for (const ImageRegion& image : capture.images) {
     if (position < image.begin || position >= image.end()) continue;
-    return position < image.first_patch() ? text : fmt::format("patch {}", text);
+    return image.patch_at(position) ? fmt::format("patch {}", text) : text;
   }
   return fmt::format("token {} ('{}')", position, text);
 }

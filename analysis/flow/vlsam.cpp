@@ -7,6 +7,7 @@
 
 #include "analysis/flow/rollout.h"
 #include "analysis/scanpath/parallel.h"
+#include "core/model/visibility.h"
 
 namespace saccade {
 namespace {
@@ -42,10 +43,8 @@ Result<float> step(const FusedMaps& maps, int32_t layer, const std::vector<doubl
 
 std::vector<double> causal_factors(const ModelSpec& spec, int32_t layer, int64_t n) {
   std::vector<double> factors(static_cast<size_t>(n), 1.0);
-  const int64_t window = spec.window_of(layer);
   for (int64_t j = 0; j < n; ++j) {
-    int64_t seen_by = spec.causal ? n - j : n;
-    if (window > 0) seen_by = std::min(seen_by, spec.causal ? window : std::min(n, window + j));
+    const int64_t seen_by = queries_that_see(spec, layer, j, n);
     factors[static_cast<size_t>(j)] = 1.0 - static_cast<double>(seen_by - 1) / static_cast<double>(n);
   }
   return factors;

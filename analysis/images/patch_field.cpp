@@ -27,7 +27,7 @@ std::vector<Axis> patch_axes(const ImageRegion& /*region*/) {
 
 Result<Field> patch_field(Field about, const std::vector<int64_t>& leading, std::span<const float> rows,
                           int64_t n_key, const ImageRegion& region) {
-  const int64_t patches = int64_t{region.grid_height} * region.grid_width;
+  const int64_t patches = region.patches();
   if (region.begin < 0 || region.end() > n_key)
     return make_error(ErrorCode::invalid_argument,
                       fmt::format("the picture '{}' stands at positions {} to {}, the rows have {}",
@@ -38,7 +38,8 @@ Result<Field> patch_field(Field about, const std::vector<int64_t>& leading, std:
                       fmt::format("{} numbers for {} rows of {} positions", rows.size(), count, n_key));
   std::vector<float> columns(static_cast<size_t>(count * patches));
   for (int64_t row = 0; row < count; ++row)
-    std::copy_n(rows.data() + row * n_key + region.first_patch(), patches, columns.data() + row * patches);
+    std::ranges::copy(over_patches(region, rows.subspan(static_cast<size_t>(row * n_key))),
+                      columns.begin() + row * patches);
   return patch_field(std::move(about), leading, columns, region);
 }
 

@@ -12,9 +12,10 @@ namespace saccade {
 namespace {
 
 std::vector<double> cut_to_patches(std::span<const double> row, const ImageRegion& region) {
-  const auto first = static_cast<size_t>(region.first_patch()),
-             count = static_cast<size_t>(region.end() - region.first_patch());
-  return {row.begin() + static_cast<ptrdiff_t>(first), row.begin() + static_cast<ptrdiff_t>(first + count)};
+  std::vector<double> made;
+  for (int64_t patch = 0; patch < region.patches(); ++patch)
+    made.push_back(row[static_cast<size_t>(region.position(patch))]);
+  return made;
 }
 
 Result<const LayerCapture*> layer_of(const EncoderRun& encoder, int32_t layer) {
@@ -37,6 +38,12 @@ Result<EncoderRun> encoder_of(const MethodInput& input, std::string_view method,
     return make_error(
         ErrorCode::unsupported,
         fmt::format("{} looks at the encoder's attention, and this model has no vision tower", method));
+  if (input.base.tokens.images[which].image->tile_height > 0)
+    return make_error(
+        ErrorCode::unsupported,
+        fmt::format("{}: picture {} of this run goes through the vision tower in tiles, which are no "
+                    "one run of it; choose the picture as a whole",
+                    method, which));
   SACCADE_TRY(const auto runner, Runner::create(input.model->tower(), {input.kernels, input.threads}));
   SACCADE_TRY(TokenSequence tokens,
               place_images(*input.model->tower(), {}, {input.base.tokens.images[which].image}));
@@ -92,7 +99,10 @@ Result<std::vector<double>> cls_row_of_patches(const EncoderRun& encoder, int32_
 
 Result<PositionRange> question_after(const Capture& capture, const ImageRegion& region,
                                      const std::string& positions, std::string_view method) {
-  PositionRange range{region.end(), capture.n_token()};
+  int64_t end = region.end();  // of all that was made of this picture
+  for (const ImageRegion& other : capture.images)
+    if (other.picture == region.picture) end = std::max(end, other.end());
+  PositionRange range{end, capture.n_token()};
   if (!positions.empty()) {
     // Positions as edits name them, read by the one who knows them.
     SACCADE_TRY(const Edit edit, parse_edit("knockout 0.0 query=0 key=" + positions));
@@ -103,12 +113,12 @@ Result<PositionRange> question_after(const Capture& capture, const ImageRegion& 
     range = edit.key->ranges()[0];
     range.end = std::min(range.end, capture.n_token());
   }
-  if (range.begin < region.end() || range.begin >= range.end)
+  if (range.begin < end || range.begin >= range.end)
     return make_error(
         ErrorCode::invalid_argument,
         fmt::format("{}: the question has to follow the picture, which ends at position {}; the run "
                     "has {} positions",
-                    method, region.end(), capture.n_token()));
+                    method, end, capture.n_token()));
   return range;
 }
 
@@ -123,6 +133,12 @@ Field over_patches(std::string name, std::string label, ValueKind kind, const Im
               std::move(request)};
   for (size_t j = 0; j < values.size(); ++j) field.values.mutable_values()[j] = static_cast<float>(values[j]);
   return field;
+}
+
+std::string positions_text(const ImageRegion& region, std::span<const int64_t> ascending) {
+  std::vector<int64_t> positions;
+  for (const int64_t patch : ascending) positions.push_back(region.position(patch));
+  return positions_text(positions);
 }
 
 std::string positions_text(std::span<const int64_t> ascending, int64_t offset) {

@@ -42,6 +42,8 @@ struct EncoderRun {
 
 // Positions of an edit: "0,3:7" of ascending numbers, each plus `offset`.
 [[nodiscard]] std::string positions_text(std::span<const int64_t> ascending, int64_t offset = 0);
+// Where patches of a picture stand.
+[[nodiscard]] std::string positions_text(const ImageRegion& region, std::span<const int64_t> ascending);
 // Texts of edits after those of the run. Errors are those of parse_edit().
 [[nodiscard]] Result<RunRequest> with_edits(const RunRequest& base, std::span<const std::string> edits);
 // The next token under these edits, against the run's own logits. The run kept them.

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "core/model/visibility.h"
+
 namespace saccade::act {
 
 Result<Settings> Settings::for_tokens(int64_t n) const {
@@ -40,13 +42,10 @@ Settings read_settings(const nlohmann::json& parameters) {
 
 std::vector<double> column_means(const ModelSpec& spec, int32_t layer, std::span<const float> received) {
   const auto n = static_cast<int64_t>(received.size());
-  const int64_t window = spec.window_of(layer);
   std::vector<double> means;
-  for (int64_t j = 0; j < n; ++j) {
-    int64_t rows = spec.causal ? n - j : n;
-    if (window > 0) rows = std::min(rows, spec.causal ? window : n);
-    means.push_back(received[static_cast<size_t>(j)] / static_cast<double>(rows));
-  }
+  for (int64_t j = 0; j < n; ++j)
+    means.push_back(received[static_cast<size_t>(j)] /
+                    static_cast<double>(queries_that_see(spec, layer, j, n)));
   return means;
 }
 

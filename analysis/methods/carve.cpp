@@ -172,6 +172,9 @@ class Carve final : public AnalysisMethod {
   static Result<void> check(const MethodInput& input) {
     SACCADE_CHECK(require_model(input, "carve"));
     SACCADE_CHECK(picture_region(*input.capture, 0, "carve"));
+    if (input.capture->images.size() > 1 && input.capture->images[1].picture == 0)
+      return make_error(ErrorCode::unsupported,
+                        "carve crops a picture that is read once; this model reads it in several parts");
     if (!input.capture->spec.is_picture_model() && !input.base.tokens.images.empty()) return {};
     return make_error(
         ErrorCode::unsupported,
@@ -279,8 +282,7 @@ class Carve final : public AnalysisMethod {
     for (size_t j = 0; j < kept.size(); ++j)
       if (kept[j] < 0.5) hidden.push_back(static_cast<int64_t>(j));
     if (!hidden.empty())
-      table.rows.push_back(
-          {fmt::format("knockout *.* key={}", positions_text(hidden, region.first_patch()))});
+      table.rows.push_back({fmt::format("knockout *.* key={}", positions_text(region, hidden))});
     return table;
   }
 

@@ -27,13 +27,14 @@ Result<std::vector<double>> image_row(const std::shared_ptr<const Capture>& capt
                                       int64_t row, const ImageRegion& region, const KernelSet& kernels) {
   const int32_t heads = capture->spec.n_head;
   std::vector<float> weights(static_cast<size_t>(capture->n_token()));
-  std::vector<double> mean(static_cast<size_t>(region.end() - region.first_patch()), 0.0);
+  std::vector<double> mean(static_cast<size_t>(region.patches()), 0.0);
   for (int32_t h = 0; h < heads; ++h) {
     SACCADE_TRY(const AttentionMap map,
                 AttentionMap::of(capture, {LayerIndex{layer}, HeadIndex{h}}, kernels));
     SACCADE_CHECK(map.rows(row, row + 1, capture->n_token(), weights));
     for (size_t j = 0; j < mean.size(); ++j)
-      mean[j] += weights[static_cast<size_t>(region.first_patch()) + j] / static_cast<double>(heads);
+      mean[j] +=
+          weights[static_cast<size_t>(region.position(static_cast<int64_t>(j)))] / static_cast<double>(heads);
   }
   return mean;
 }
@@ -61,7 +62,7 @@ Result<CarveContrast> contrast_between(const AnsweredRuns& runs, const LayerRang
   contrast.steps = std::max<int64_t>(1, std::min(runs.question_made, runs.general_made));
   std::vector<std::vector<double>> steps;
   for (int64_t t = 0; t < contrast.steps; ++t) {
-    std::vector<double> sum(static_cast<size_t>(region.end() - region.first_patch()), 0.0);
+    std::vector<double> sum(static_cast<size_t>(region.patches()), 0.0);
     for (int32_t l = layers.from; l <= layers.to; ++l) {
       SACCADE_CHECK(job.check());
       SACCADE_TRY(const auto asked, image_row(runs.question, l, question_last + t, region, kernels));

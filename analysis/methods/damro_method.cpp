@@ -123,12 +123,12 @@ class Damro final : public AnalysisMethod {
     Field outlier = field("outlier", "Outlier of the encoder");
     Table table{"outliers", {"picture", "patch", "position", "weight"}, {}};
     for (size_t i = 0; i < found.weights.size(); ++i) {
-      const int64_t first = capture.images[i].first_patch();
+      const ImageRegion& image = capture.images[i];
       for (size_t p = 0; p < found.weights[i].size(); ++p)
-        weight.values.mutable_values()[static_cast<size_t>(first) + p] =
+        weight.values.mutable_values()[static_cast<size_t>(image.position(static_cast<int64_t>(p)))] =
             static_cast<float>(found.weights[i][p]);
       for (const int32_t patch : found.outliers[i]) {
-        const auto at = static_cast<size_t>(first + patch);
+        const auto at = static_cast<size_t>(image.position(patch));
         outlier.values.mutable_values()[at] = 1.0F;
         table.rows.push_back({static_cast<int64_t>(i + 1), weight.axes[0].labels[at],
                               static_cast<int64_t>(at), found.weights[i][static_cast<size_t>(patch)]});
@@ -168,7 +168,8 @@ class Damro final : public AnalysisMethod {
                     AttentionMap::of(input.capture, head_at(l * capture.spec.n_head + h, capture.spec.n_head),
                                      *input.kernels));
         SACCADE_CHECK(map.rows(n - 1, n, n, row));
-        for (size_t p = 0; p < mean.size(); ++p) mean[p] += row[static_cast<size_t>(image.first_patch()) + p];
+        for (size_t p = 0; p < mean.size(); ++p)
+          mean[p] += row[static_cast<size_t>(image.position(static_cast<int64_t>(p)))];
       }
       field.values.mutable_values()[static_cast<size_t>(l)] = static_cast<float>(damro::overlap(
           found.outliers[0], damro::outliers(mean, static_cast<int64_t>(found.outliers[0].size()))));

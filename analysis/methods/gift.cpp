@@ -132,7 +132,8 @@ class Gift final : public AnalysisMethod {
                                                int64_t row) {
     std::vector<float> weights(static_cast<size_t>(map.size()));
     SACCADE_CHECK(map.rows(row, row + 1, map.size(), weights));
-    return std::vector<double>(weights.begin() + region.first_patch(), weights.begin() + region.end());
+    const std::vector<float> patches = over_patches(region, weights);
+    return std::vector<double>(patches.begin(), patches.end());
   }
 
   static Result<void> read_shifts(const MethodInput& input, Gaze& gaze, const JobContext& job) {
@@ -149,7 +150,7 @@ class Gift final : public AnalysisMethod {
       SACCADE_CHECK(job.check());
       SACCADE_TRY(const AttentionMap map,
                   AttentionMap::of(input.capture, head_at(at, heads), *input.kernels));
-      mechanisms::Matrix rows(count + 1, gaze.region.end() - gaze.region.first_patch());
+      mechanisms::Matrix rows(count + 1, gaze.region.patches());
       for (int64_t t = 0; t <= count; ++t) {
         SACCADE_TRY(const auto row, image_row(map, gaze.region, gaze.question.begin - 1 + t));
         std::copy(row.begin(), row.end(), rows.row(t).begin());
@@ -180,7 +181,7 @@ class Gift final : public AnalysisMethod {
     for (const auto& [level, patches] : levels)
       gaze.edits.push_back(fmt::format("bias {} by={:.6g} query={}: key={}", layers,
                                        alpha * static_cast<double>(level) / steps, last,
-                                       positions_text(patches, gaze.region.first_patch())));
+                                       positions_text(gaze.region, patches)));
     const std::vector<double> factors = amplification(rounded, alpha);
     gaze.factors = head_field("question_factor", "Factor of the weight on the question", "",
                               ValueKind::magnitude, capture.spec.n_layer, heads, capture.provenance.request);

@@ -110,7 +110,7 @@ OffsetExtent offset_extent(const HopGrid& grid, int64_t hops) {
 Result<HopProfile> hop_profile(const AttentionMap& map, const HopGrid& grid, int64_t hops,
                                const JobContext& job) {
   const int64_t n = map.size();
-  Hops sum(grid, hops, map.capture().spec.causal);
+  Hops sum(grid, hops, map.capture().spec.looks_back());
   std::vector<float> rows;
   for (int64_t begin = 0; begin < grid.patches(); begin += rows_at_once) {
     SACCADE_CHECK(job.check());

@@ -43,6 +43,12 @@ MethodInfo make_info() {
 Result<HopGrid> grid_of(const Capture& capture, int64_t picture) {
   if (capture.images.empty() && picture == 0) return HopGrid{0, 0, 1, capture.n_token()};
   SACCADE_TRY(const ImageRegion region, picture_region(capture, picture, "head-profile"));
+  if (region.row_extra > 0)
+    return make_error(
+        ErrorCode::unsupported,
+        fmt::format("head-profile counts hops on a grid whose rows follow each other; picture {} has "
+                    "other positions between its rows; choose the picture as a whole",
+                    picture));
   return HopGrid{region.begin, region.first_patch(), region.grid_height, region.grid_width};
 }
 

@@ -95,7 +95,7 @@ std::vector<std::string> edits_for(const MethodInput& input, const Choice& choic
     target = fmt::format("{}-{}.*", choice.object + 1, input.capture->spec.n_layer - 1);
   }
   const ImageRegion& place = input.capture->images[0];
-  return {fmt::format("knockout {} key={}", target, positions_text(dropped, place.first_patch()))};
+  return {fmt::format("knockout {} key={}", target, positions_text(place, dropped))};
 }
 
 class HiPrune final : public AnalysisMethod {

@@ -140,8 +140,8 @@ class ImageRegions final : public AnalysisMethod {
     std::vector<float> row(static_cast<size_t>(n));
     SACCADE_CHECK(map.rows(query, query + 1, n, row));
     std::vector<double> sums(regions.size() + 1, 0.0);
-    for (int64_t patch = 0; patch < image.end() - image.first_patch(); ++patch) {
-      const double weight = row[static_cast<size_t>(image.first_patch() + patch)];
+    for (int64_t patch = 0; patch < image.patches(); ++patch) {
+      const double weight = row[static_cast<size_t>(image.position(patch))];
       for (size_t r = 0; r < regions.size(); ++r)
         sums[r] += weight * regions[r].share[static_cast<size_t>(patch)];
       sums.back() += weight;

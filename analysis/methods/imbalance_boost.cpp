@@ -144,7 +144,7 @@ class ImbalanceBoost final : public AnalysisMethod {
       for (int64_t i = std::min(region.end(), n - 1); i < n; ++i) {
         SACCADE_CHECK(job.check());
         SACCADE_CHECK(map.rows(i, i + 1, n, row));
-        for (int64_t j = region.first_patch(); j < region.end(); ++j) mass += row[static_cast<size_t>(j)];
+        for (const float weight : over_patches(region, row)) mass += weight;
       }
       field.values.mutable_values()[static_cast<size_t>(at)] =
           static_cast<float>(mass / static_cast<double>(n - std::min(region.end(), n - 1)));
@@ -157,12 +157,13 @@ class ImbalanceBoost final : public AnalysisMethod {
     const Capture& capture = *input.capture;
     const int32_t layers = capture.spec.n_layer;
     const int32_t from = std::min(2, layers - 1), to = std::max(from, layers - 2);
-    const int64_t offset = capture.images[0].first_patch(), last = capture.n_token() - 1;
+    const ImageRegion& image = capture.images[0];
+    const int64_t last = capture.n_token() - 1;
     std::vector<std::string> edits;
     const auto boost = [&](const std::string& heads, const std::vector<int64_t>& tokens, double by) {
       if (!tokens.empty() && by != 0.0)
         edits.push_back(fmt::format("boost {} by={:.6g} query={}: key={}", heads, by, last,
-                                    positions_text(tokens, offset)));
+                                    positions_text(image, tokens)));
     };
     const auto boost_both = [&](const std::string& heads, double weight) {
       boost(heads, groups.tokens.local, weight * p["alpha"].get<double>());

@@ -34,6 +34,7 @@ Result<std::vector<std::string>> static_edits(const MechanismInfo& mechanism, co
     // Windows differ from layer to layer, what a mechanism hides does not: layer 0 stands for all.
     HeadView view = positions_only(capture, {LayerIndex{0}, HeadIndex{h}});
     view.visible = spec.causal ? KeyMask::causal(view.n()) : KeyMask::everything(view.n(), view.n());
+    for (int64_t i = 0; spec.causal && i < spec.prefix; ++i) view.visible.show(i, {0, spec.prefix});
     SACCADE_TRY(const Imposed imposed, impose(mechanism, view, c));
     of_head.push_back(edits_of(mechanism, c, view, imposed, "*.@"));
   }
@@ -70,7 +71,7 @@ HeadView positions_only(const Capture& capture, HeadId head) {
   view.layer = head.layer.value;
   view.head = head.head.value;
   view.heads = capture.spec.n_head;
-  view.causal = capture.spec.causal;
+  view.causal = capture.spec.looks_back();
   view.scale = capture.spec.attention_scale_of(head.layer.value);
   view.picture = picture_of(capture);
   const int64_t n = capture.n_token();

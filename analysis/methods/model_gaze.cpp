@@ -54,7 +54,7 @@ Result<Steps> steps_of(const MethodInput& input, const std::string& over, const 
 
 void add_row(std::span<const float> row, const ImageRegion& region, double weight, std::span<float> to) {
   for (size_t j = 0; j < to.size(); ++j)
-    to[j] += static_cast<float>(weight) * row[static_cast<size_t>(region.first_patch()) + j];
+    to[j] += static_cast<float>(weight) * row[static_cast<size_t>(region.position(static_cast<int64_t>(j)))];
 }
 
 // [layer that acts, patch]: what the target's rows give the patches.
@@ -63,7 +63,7 @@ Result<HostTensor> layer_rows(const FusedMaps& maps, const PathTarget& target, c
   std::vector<int32_t> layers;
   for (int32_t l = 0; l < maps.layers(); ++l)
     if (maps.acts(l)) layers.push_back(l);
-  HostTensor rows({static_cast<int64_t>(layers.size()), region.end() - region.first_patch()});
+  HostTensor rows({static_cast<int64_t>(layers.size()), region.patches()});
   std::vector<float> row(static_cast<size_t>(maps.size()));
   for (size_t s = 0; s < layers.size(); ++s) {
     SACCADE_CHECK(job.check());
@@ -81,7 +81,7 @@ Result<HostTensor> layer_rows(const FusedMaps& maps, const PathTarget& target, c
 
 Result<HostTensor> query_rows(const FusedMaps& maps, const std::vector<int64_t>& queries,
                               const ImageRegion& region, const JobContext& job) {
-  HostTensor rows({static_cast<int64_t>(queries.size()), region.end() - region.first_patch()});
+  HostTensor rows({static_cast<int64_t>(queries.size()), region.patches()});
   std::vector<float> row(static_cast<size_t>(maps.size()));
   double acting = 0.0;
   for (int32_t l = 0; l < maps.layers(); ++l) acting += maps.acts(l) ? 1.0 : 0.0;

@@ -67,7 +67,7 @@ std::vector<ParameterInfo> needle_parameters() {
 Result<Plan> read_plan(const MethodInput& input) {
   if (!input.model) return make_error(ErrorCode::invalid_argument, "needles need a model at hand");
   const Model& model = *input.model;
-  if (!model.spec().causal)
+  if (!model.spec().looks_back())
     return make_error(ErrorCode::unsupported,
                       fmt::format("{} does not generate: its answers cannot be decoded", model.name()));
   const auto& p = input.parameters;

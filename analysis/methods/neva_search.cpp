@@ -280,9 +280,7 @@ Result<FoveaPoint> Search::slope_at(const FoveaPoint& point, const GradientCaptu
   const ImageRegion& region = input_.capture->images[input_.parameters["picture"].get<size_t>()];
   const HostTensor& embedded = gradient.gradients.at({HookSite::embed, -1});
   const int64_t d = embedded.shape()[1];
-  const auto patches =
-      embedded.values().subspan(static_cast<size_t>(region.first_patch() * d),
-                                static_cast<size_t>((region.end() - region.first_patch()) * d));
+  const std::vector<float> patches = over_patches(region, embedded.values(), d);
   return foveation_.slope(points(), point,
                           pixel_gradient(*input_.model, patches, foveation_.blurred().shape()));
 }

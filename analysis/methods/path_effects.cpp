@@ -78,7 +78,7 @@ void add_paths(PathPlan& plan, const ModelSpec& spec) {
 
 Result<void> check_path_plan(const PathPlan& plan, const Model& model) {
   const ModelSpec& spec = model.spec();
-  if (!spec.causal || spec.block == BlockKind::post_norm ||
+  if (!spec.looks_back() || spec.block == BlockKind::post_norm ||
       model.weights().get(Slot::attn_out_norm_weight, 0).tensor != nullptr)
     return make_error(
         ErrorCode::unsupported,

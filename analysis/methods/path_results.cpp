@@ -112,9 +112,10 @@ std::string largest_text(const Capture& capture, std::span<const double> shares,
 }
 
 double share_on_picture(const ImageRegion& region, std::span<const double> shares) {
-  const auto patches = shares.subspan(static_cast<size_t>(region.first_patch()),
-                                      static_cast<size_t>(region.end() - region.first_patch()));
-  return std::accumulate(patches.begin(), patches.end(), 0.0);
+  double sum = 0.0;
+  for (int64_t patch = 0; patch < region.patches(); ++patch)
+    sum += shares[static_cast<size_t>(region.position(patch))];
+  return sum;
 }
 
 }  // namespace saccade

@@ -136,7 +136,8 @@ class Relevance final : public AnalysisMethod {
     const Capture& capture = *input.capture;
     const ImageRegion& region = capture.images[picture];
     SaliencyMap patches({region.grid_width, region.grid_height});
-    std::copy_n(relevance.begin() + region.first_patch(), patches.values.size(), patches.values.begin());
+    for (int64_t patch = 0; patch < region.patches(); ++patch)
+      patches.values[static_cast<size_t>(patch)] = relevance[static_cast<size_t>(region.position(patch))];
     const double side = input.parameters["side"].get<double>() /
                         static_cast<double>(std::max(region.grid_width, region.grid_height));
     const PictureSize size{std::max<int64_t>(1, std::lround(side * region.grid_width)),

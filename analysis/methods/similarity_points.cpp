@@ -47,7 +47,8 @@ Result<std::vector<double>> cosines(const HostTensor& residual, const PathTarget
       query[c] += target.start[i] * residual.slice(static_cast<int64_t>(i))[c];
   const double length = std::sqrt(std::inner_product(query.begin(), query.end(), query.begin(), 0.0));
   std::vector<double> made;
-  for (int64_t j = region.first_patch(); j < region.end(); ++j) {
+  for (int64_t patch = 0; patch < region.patches(); ++patch) {
+    const int64_t j = region.position(patch);
     double product = 0.0, square = 0.0;
     for (size_t c = 0; c < query.size(); ++c) {
       const double value = residual.slice(j)[c];
@@ -66,7 +67,7 @@ Result<std::vector<double>> cosines(const HostTensor& residual, const PathTarget
 // The mean over all layers of what the target gives the patches.
 Result<std::vector<double>> attention_on(const FusedMaps& maps, const PathTarget& target,
                                          const ImageRegion& region, const JobContext& job) {
-  std::vector<double> made(static_cast<size_t>(region.end() - region.first_patch()), 0.0);
+  std::vector<double> made(static_cast<size_t>(region.patches()), 0.0);
   std::vector<float> row(static_cast<size_t>(maps.size()));
   for (int32_t l = 0; l < maps.layers(); ++l) {
     SACCADE_CHECK(job.check());
@@ -75,7 +76,8 @@ Result<std::vector<double>> attention_on(const FusedMaps& maps, const PathTarget
       const auto query = static_cast<int64_t>(i);
       SACCADE_CHECK(maps.rows(l, query, query + 1, row));
       for (size_t j = 0; j < made.size(); ++j)
-        made[j] += target.start[i] * row[static_cast<size_t>(region.first_patch()) + j] / maps.layers();
+        made[j] += target.start[i] * row[static_cast<size_t>(region.position(static_cast<int64_t>(j)))] /
+                   maps.layers();
     }
   }
   return made;

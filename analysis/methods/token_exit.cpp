@@ -230,10 +230,11 @@ class TokenExit final : public AnalysisMethod {
     const int64_t n = input.capture->n_token();
     const auto near = mechanisms::place(mechanisms::radius_mask(grid, parameters["radius"].get<int64_t>()),
                                         region.first_patch(), n);
-    const auto neighbours = mechanisms::knockouts(
-        near,
-        input.capture->spec.causal ? mechanisms::KeyMask::causal(n) : mechanisms::KeyMask::everything(n, n),
-        "*.*");
+    const auto neighbours =
+        mechanisms::knockouts(near,
+                              input.capture->spec.looks_back() ? mechanisms::KeyMask::causal(n)
+                                                               : mechanisms::KeyMask::everything(n, n),
+                              "*.*");
     if (neighbours.size() <= most_edits)
       for (const std::string& edit : neighbours) table.rows.push_back({"neighbours", edit});
     result.findings.push_back(fmt::format(

@@ -66,7 +66,7 @@ Result<HostTensor> features_at(const Capture& capture, const ImageRegion& region
                       fmt::format("the run kept no residual at level {}; run it again with residuals", at));
   const int64_t width = residual.shape()[1];
   HostTensor made({region.grid_height, region.grid_width, width}, false);
-  std::copy_n(residual.data() + region.first_patch() * width, made.size(), made.mutable_values().data());
+  std::ranges::copy(over_patches(region, residual.values(), width), made.mutable_values().begin());
   return made;
 }
 
@@ -136,7 +136,7 @@ std::vector<int64_t> patches_in(const ImageRegion& region, const ObjectBox& box)
   std::vector<int64_t> patches;
   int64_t nearest = 0;
   double least = INFINITY;
-  for (int64_t patch = 0; patch < region.end() - region.first_patch(); ++patch) {
+  for (int64_t patch = 0; patch < region.patches(); ++patch) {
     const Fixation centre = patch_fixation(region, patch, 0.0, 0);
     if (centre.x >= box.left && centre.x < box.right && centre.y >= box.top && centre.y < box.bottom)
       patches.push_back(patch);
@@ -290,8 +290,7 @@ class VisualSearchMethod final : public AnalysisMethod {
                                 ValueKind::signed_difference, {{AxisKind::step, "step", {}}});
       about.request = input.capture->provenance.request;
       SACCADE_TRY(Field maps,
-                  patch_field(std::move(about),
-                              {static_cast<int64_t>(seen.size()) / (region.end() - region.first_patch())},
+                  patch_field(std::move(about), {static_cast<int64_t>(seen.size()) / (region.patches())},
                               seen, region));
       result.fields.push_back(std::move(maps));
     }

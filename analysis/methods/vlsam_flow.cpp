@@ -7,6 +7,7 @@
 #include "analysis/images/patch_field.h"
 #include "analysis/methods/path_results.h"
 #include "analysis/methods/registry.h"
+#include "core/model/visibility.h"
 
 namespace saccade {
 namespace {
@@ -94,7 +95,7 @@ class VlSamFlow final : public AnalysisMethod {
     Table areas{"areas", {"picture", "patch_row", "patch_column", "flow"}, {}};
     for (size_t k = 0; k < capture.images.size(); ++k) {
       const ImageRegion& region = capture.images[k];
-      const std::vector<float> map(row.begin() + region.first_patch(), row.begin() + region.end());
+      const std::vector<float> map = over_patches(region, std::vector<float>(row.begin(), row.end()));
       const PeakPoints peaks = peak_points(map, region.grid_height, region.grid_width, deviations);
       const auto add = [&](const char* point, int64_t patch) {
         const PatchRect rect = rect_of(region, patch);
@@ -124,7 +125,8 @@ class VlSamFlow final : public AnalysisMethod {
   static void text_peaks(const Capture& capture, const PathTarget& target, const std::vector<double>& row,
                          double deviations, AnalysisResult& result) {
     // Of a causal row the keys up to it.
-    const int64_t end = capture.spec.causal && target.query >= 0 ? target.query + 1 : capture.n_token();
+    const int64_t n = capture.n_token();
+    const int64_t end = target.query >= 0 ? seen_keys(capture.spec, 0, target.query, n).end : n;
     const std::vector<float> map(row.begin(), row.begin() + end);
     const PeakPoints peaks = peak_points(map, 1, end, deviations);
     result.findings.push_back(

@@ -114,9 +114,11 @@ Json to_json(const std::vector<ImageRegion>& images) {
   for (const ImageRegion& image : images) {
     const ImageGeometry& g = image.geometry;
     list.push_back({{"name", image.name},
+                    {"picture", image.picture},
                     {"begin", image.begin},
                     {"prefix", image.n_prefix},
                     {"grid", {image.grid_height, image.grid_width}},
+                    {"row_extra", image.row_extra},
                     {"patch", {image.patch_height, image.patch_width}},
                     {"original", {g.original_height, g.original_width}},
                     {"processed", {g.height, g.width}},

@@ -39,7 +39,7 @@ Result<int64_t> parse_query(const std::string& text, const Capture& capture, con
   if (text.empty()) {
     const bool cls = region.n_prefix > 0 && capture.spec.is_picture_model();
     const int64_t middle =
-        region.first_patch() + int64_t{region.grid_height / 2} * region.grid_width + region.grid_width / 2;
+        region.position(int64_t{region.grid_height / 2} * region.grid_width + region.grid_width / 2);
     return cls ? region.begin : capture.spec.is_picture_model() ? middle : capture.n_token() - 1;
   }
   const auto bad = [&] {
@@ -58,14 +58,13 @@ Result<int64_t> parse_query(const std::string& text, const Capture& capture, con
   if (*row.ptr != ',' || column.ec != std::errc() || column.ptr != end || first < 0 || second < 0 ||
       first >= region.grid_height || second >= region.grid_width)
     return bad();
-  return region.first_patch() + first * region.grid_width + second;
+  return region.position(first * region.grid_width + second);
 }
 
 std::string name_of_query(const Capture& capture, int64_t query) {
   const std::string text = display_text(capture.tokens[static_cast<size_t>(query)], true, 24);
   for (const ImageRegion& region : capture.images)
-    if (query >= region.begin && query < region.end())
-      return query < region.first_patch() ? text : "patch " + text;
+    if (query >= region.begin && query < region.end()) return region.patch_at(query) ? "patch " + text : text;
   return fmt::format("token {} \"{}\"", query, text);
 }
 
@@ -82,7 +81,7 @@ Result<void> map_over_picture(const Context& context, const MapOptions& options,
   const auto index = static_cast<size_t>(options.picture);
   const ImageRegion& region = capture.images[index];
   SACCADE_TRY(const int64_t query, parse_query(options.query, capture, region));
-  if (capture.spec.causal && query < region.first_patch())
+  if (capture.spec.looks_back() && query < region.first_patch())
     return make_error(
         ErrorCode::invalid_argument,
         fmt::format("--query {}: this token stands before the picture and cannot see it; give one from {} "
@@ -91,9 +90,7 @@ Result<void> map_over_picture(const Context& context, const MapOptions& options,
   std::vector<float> row(static_cast<size_t>(capture.n_token()));
   SACCADE_CHECK(edited.rows(query, query + 1, capture.n_token(), row));
   PictureFigure figure;
-  const auto patches = [&](const std::vector<float>& all) {
-    return std::vector<float>(all.begin() + region.first_patch(), all.begin() + region.end());
-  };
+  const auto patches = [&](const std::vector<float>& all) { return over_patches(region, all); };
   figure.map = {region, patches(row)};
   if (options.difference) {
     std::vector<float> before(row.size());
@@ -102,7 +99,7 @@ Result<void> map_over_picture(const Context& context, const MapOptions& options,
     for (size_t i = 0; i < of_a.size(); ++i) figure.map.values[i] -= of_a[i];
     figure_options.scale.palette = Palette::red_blue;
   }
-  SACCADE_TRY(Picture picture, read_picture(options.input.images[index]));
+  SACCADE_TRY(Picture picture, read_picture(options.input.images[static_cast<size_t>(region.picture)]));
   figure.picture = std::make_shared<const Picture>(std::move(picture));
   figure.title = fmt::format("Head {}, from {}{}", to_string(head), name_of_query(capture, query),
                              options.difference ? ", B \u2212 A" : "");
@@ -110,8 +107,7 @@ Result<void> map_over_picture(const Context& context, const MapOptions& options,
   figure.alpha = options.alpha;
   figure.smooth = options.smooth;
   figure.attention = !options.difference;
-  if (query >= region.first_patch() && query < region.end())
-    figure.query_patch = query - region.first_patch();
+  figure.query_patch = region.patch_at(query).value_or(figure.query_patch);
   figure.run = capture.provenance;
   const double largest = options.high > 0.0 ? options.high : double{figure.map.furthest()};
   figure_options.scale.high = largest > 0.0 ? largest : 1.0;

@@ -69,9 +69,13 @@ std::string pictures_text(const Model& model) {
   text += "\n";
   if (model.image_processor().ok()) text += "    " + model.image_processor()->description() + "\n";
   if (model.tower())
-    text += fmt::format("    vision tower {}: layers {}, heads {}, d_model {}; read before layer {}\n",
-                        spec->family, spec->n_layer, spec->n_head, spec->d_model,
-                        fmt::join(model.spec().tower.layers, ", "));
+    text += fmt::format("    vision tower {}: layers {}, heads {}, d_model {}; read {}\n", spec->family,
+                        spec->n_layer, spec->n_head, spec->d_model,
+                        model.spec().tower.final_norm
+                            ? "after its last norm"
+                            : fmt::format("before layer {}", fmt::join(model.spec().tower.layers, ", ")));
+  if (model.spec().prefix < 0)
+    text += "    the prompt is seen in both directions, what is generated is not\n";
   return text;
 }
 

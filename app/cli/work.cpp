@@ -25,9 +25,14 @@ std::vector<int32_t> ids_as_given(const TokenSequence& tokens, const ModelSpec& 
   std::vector<int32_t> ids;
   if (spec.is_picture_model()) return ids;
   int64_t next = 0;
+  int32_t picture = -1;
   for (const PlacedImage& placed : tokens.images) {
-    for (; next <= placed.region.begin; ++next) ids.push_back(tokens.tokens[static_cast<size_t>(next)].id);
-    next = placed.region.end();
+    const ImageRegion& region = placed.region;
+    for (; next < region.begin - placed.said_before; ++next)
+      ids.push_back(tokens.tokens[static_cast<size_t>(next)].id);
+    if (region.picture != picture) ids.push_back(spec.tower.image_token_id);
+    picture = region.picture;
+    next = region.end() + placed.said_after;
   }
   for (; next < tokens.size(); ++next) ids.push_back(tokens.tokens[static_cast<size_t>(next)].id);
   return ids;

@@ -161,6 +161,7 @@ bool AttentionMap::masked(int64_t rows_begin, int64_t rows_end, int64_t columns_
   if (rows_begin >= rows_end || columns_begin >= columns_end) return true;
   if (replaces_cells(input_, kernel_head_)) return false;
   const AttentionMask& mask = input_.mask;
+  if (rows_begin < mask.prefix && columns_begin < mask.prefix) return false;
   const bool later = mask.causal && columns_begin > rows_end - 1;
   const bool left_behind = mask.window > 0 && rows_begin - (columns_end - 1) >= mask.window;
   return later || left_behind;

@@ -32,7 +32,7 @@ class AttentionMap {
   [[nodiscard]] int64_t size() const { return capture_->n_token(); }  // queries = keys
   [[nodiscard]] const Capture& capture() const { return *capture_; }
   // Whether no query sees a later key.
-  [[nodiscard]] bool causal() const { return input_.mask.causal; }
+  [[nodiscard]] bool causal() const { return input_.mask.causal && input_.mask.prefix == 0; }
   // Whether causality or the window alone leaves nothing in these queries and keys: no need to look.
   [[nodiscard]] bool masked(int64_t rows_begin, int64_t rows_end, int64_t columns_begin,
                             int64_t columns_end) const;

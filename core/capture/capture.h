@@ -85,7 +85,7 @@ struct Capture {
   [[nodiscard]] int64_t n_token() const { return static_cast<int64_t>(tokens.size()); }
   // Whether no query of the layer sees a later position: not where segments without an order see each other.
   [[nodiscard]] bool causal_at(int32_t layer) const {
-    return spec.causal && layers[static_cast<size_t>(layer)]->segments.empty();
+    return spec.looks_back() && layers[static_cast<size_t>(layer)]->segments.empty();
   }
   [[nodiscard]] TokenPlaces places() const { return {n_token(), images, generated_from}; }
   [[nodiscard]] int64_t bytes() const;     // of everything kept

@@ -92,7 +92,9 @@ class Scores {
     knockouts_.insert(knockouts_.end(), hidden.begin(), hidden.end());
   }
   [[nodiscard]] bool visible(int64_t query, int64_t key) const {
-    if ((mask_.causal && key > query) || (mask_.window > 0 && query - key >= mask_.window)) return false;
+    const bool prefix = query < mask_.prefix && key < mask_.prefix;
+    if (!prefix && ((mask_.causal && key > query) || (mask_.window > 0 && query - key >= mask_.window)))
+      return false;
     return std::none_of(knockouts_.begin(), knockouts_.end(), [&](const EdgeRect& rect) {
       return query >= rect.query_begin && query < rect.query_end && key >= rect.key_begin &&
              key < rect.key_end;

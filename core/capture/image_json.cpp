@@ -41,6 +41,8 @@ Result<ImageRegion> region_from(const Json& json, int64_t first, int64_t n_token
   SACCADE_CHECK(whole(json, "prefix", 0, n_token, region.n_prefix));
   SACCADE_CHECK(whole(json, "grid_height", 1, n_token, region.grid_height));
   SACCADE_CHECK(whole(json, "grid_width", 1, n_token, region.grid_width));
+  for (const auto& [key, value] : {std::pair{"row_extra", &region.row_extra}, {"picture", &region.picture}})
+    if (json.contains(key)) SACCADE_CHECK(whole(json, key, 0, n_token, *value));  // older dumps lack them
   if (region.end() > n_token) return bad("grid_height", fmt::format("a grid within {} positions", n_token));
   SACCADE_CHECK(whole(json, "patch_height", 1, largest, region.patch_height));
   SACCADE_CHECK(whole(json, "patch_width", 1, largest, region.patch_width));
@@ -67,6 +69,8 @@ Json images_to_json(const std::vector<ImageRegion>& images) {
                     {"prefix", region.n_prefix},
                     {"grid_height", region.grid_height},
                     {"grid_width", region.grid_width},
+                    {"row_extra", region.row_extra},
+                    {"picture", region.picture},
                     {"patch_height", region.patch_height},
                     {"patch_width", region.patch_width},
                     {"original_width", g.original_width},
@@ -87,6 +91,7 @@ Result<std::vector<ImageRegion>> images_from_json(const Json& document, int64_t 
   std::vector<ImageRegion> images;
   for (const Json& one : document) {
     SACCADE_TRY(ImageRegion region, region_from(one, images.empty() ? 0 : images.back().end(), n_token));
+    if (!one.contains("picture")) region.picture = static_cast<int32_t>(images.size());
     images.push_back(std::move(region));
   }
   return images;

@@ -22,7 +22,7 @@ constexpr std::array scalings{"none", "linear", "dynamic", "yarn", "llama3", "lo
 constexpr std::array activations{"gelu", "gelu_tanh", "gelu_quick", "silu", "relu", "relu_squared"};
 constexpr std::array poolings{"none", "cls",   "cls_and_distillation", "cls_and_mean",
                               "mean", "probe", "end_of_text",          "last"};
-constexpr std::array grid_resamplings{"bicubic", "bicubic_antialias"};
+constexpr std::array grid_resamplings{"bicubic", "bicubic_antialias", "fractional"};
 constexpr int32_t largest_size = 1 << 24, most_layers = 10000;
 
 Error bad(const std::string& key, const std::string& expected, const Json& found) {
@@ -148,6 +148,7 @@ void visit_rotary(Visitor& visitor, Rotary& rotary) {
 template <class Visitor, class Spec>
 void visit_variants(Visitor& visitor, Spec& spec) {
   visitor.field("causal", spec.causal);
+  visitor.size("prefix", spec.prefix, -1, std::numeric_limits<int32_t>::max());
   visitor.choice("block", spec.block, blocks);
   visitor.field("norm_offset", spec.norm_offset);
   visitor.choice("qk_norm", spec.qk_norm, qk_norms);
@@ -204,13 +205,15 @@ void visit_pictures(Visitor& visitor, Spec& spec) {
   visitor.choice("projector_activation", spec.tower.activation, activations);
   visitor.field("projector_bias", spec.tower.bias);
   visitor.size("tower_merge", spec.tower.merge, 1, largest_size);
-  visitor.field("tower_after_norm", spec.tower.after_norm);
   visitor.size("film_token_id", spec.tower.film_token_id, -1, largest_size);
   visitor.size("patch_frames", spec.patches.frames, 1, largest_size);
   visitor.size("patch_window", spec.patches.window, 0, largest_size);
   visitor.field("whole_layers", spec.patches.whole_layers);
   visitor.field("rotary_sections", spec.rotary.sections);
   visitor.field("rotary_sections_begin_anew", spec.rotary.sections_begin_anew);
+  visitor.field("tower_final_norm", spec.tower.final_norm);
+  visitor.field("image_newline", spec.tower.newline);
+  visitor.field("labels_tiles", spec.tower.labels_tiles);
 }
 
 template <class Visitor, class Spec>

@@ -50,10 +50,50 @@ Taps antialiased_taps(int32_t from, int32_t to) {
   return taps;
 }
 
+// Where the cells after the first begin, as shares of the picture: LibTorch's arange(1/n, 1, 1/n) in float32.
+// It takes eight numbers at a time, from the first of them rounded, in pairs of eights while there are such.
+std::vector<float> borders_of(int32_t n) {
+  const double cell = 1.0 / n;
+  const auto count = static_cast<int32_t>(std::ceil((1.0 - cell) / cell));
+  std::vector<float> borders;
+  for (int32_t i = 0; i < count; ++i) {
+    const int32_t lane = i < count / 16 * 16 ? i % 8 : 0;
+    const auto first = static_cast<float>(cell + cell * (i - lane));
+    borders.push_back(static_cast<float>(first + lane * cell));
+  }
+  return borders;
+}
+
+// Of each of `to` patches along one axis the row of `from`: how many cells begin at or before the patch. In
+// float32, as models were trained: what rounding puts into the cell before stays there.
+std::vector<int32_t> cells_of(int32_t from, int32_t to) {
+  const std::vector<float> borders = borders_of(from);
+  const float step = 1.0f / static_cast<float>(to);
+  std::vector<int32_t> cells;
+  for (int32_t i = 0; i < to; ++i) {
+    const float share = std::min(static_cast<float>(i) * step, static_cast<float>(1.0 - 1e-6));
+    const auto below = std::upper_bound(borders.begin(), borders.end(), share) - borders.begin();
+    cells.push_back(std::min(static_cast<int32_t>(below), from - 1));
+  }
+  return cells;
+}
+
+HostTensor by_share(const HostTensor& table, const GridSize& from, const GridSize& to) {
+  const std::vector<int32_t> down = cells_of(from.height, to.height), across = cells_of(from.width, to.width);
+  const int64_t d = table.shape()[1];
+  HostTensor made({int64_t{to.height} * to.width, d}, false);
+  float* out = made.mutable_values().data();
+  for (const int32_t row : down)
+    for (const int32_t column : across)
+      out = std::copy_n(table.data() + (int64_t{row} * from.width + column) * d, d, out);
+  return made;
+}
+
 }  // namespace
 
 HostTensor resample_grid(const HostTensor& table, const GridSize& from, const GridSize& to,
                          GridResampling resampling) {
+  if (resampling == GridResampling::fractional) return by_share(table, from, to);
   if (from == to) return table;
   const bool plain = resampling == GridResampling::bicubic;
   const Taps down = plain ? plain_taps(from.height, to.height) : antialiased_taps(from.height, to.height);

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "core/base/digest.h"
+#include "core/image/tiled_pictures.h"
 
 namespace saccade {
 namespace {
@@ -107,8 +108,14 @@ Result<void> check(const Picture& picture) {
 
 }  // namespace
 
+Result<void> check_picture(const Picture& picture, const ImageSize& becomes, const char* step) {
+  SACCADE_CHECK(check(picture));
+  return check_size(picture, becomes, step);
+}
+
 Result<std::shared_ptr<const PreparedImage>> ImageProcessor::prepare(const Picture& original) const {
   SACCADE_CHECK(check(original));
+  if (tiles.side > 0) return prepare_tiles(*this, original);
   auto prepared = std::make_shared<PreparedImage>();
   ImageGeometry& geometry = prepared->geometry;
   geometry.original_width = original.width;
@@ -178,6 +185,7 @@ std::string ImageProcessor::description() const {
     if (resize->longest_edge > 0) size += fmt::format(", the longer to at most {}", resize->longest_edge);
     add(fmt::format("resize {} ({})", size, filters[static_cast<size_t>(filter)]));
   }
+  if (tiles.side > 0) add(description_of(tiles));
   if (crop) add(fmt::format("crop {} x {}", crop->width, crop->height));
   if (rescale != 1.0) add(fmt::format("times {:.6g}", rescale));
   add(fmt::format("mean {:.4g} {:.4g} {:.4g}, deviation {:.4g} {:.4g} {:.4g}", mean[0], mean[1], mean[2],

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/image/placed_image.h"
 #include "core/image/resample.h"
@@ -26,6 +27,14 @@ struct ResizeRule {
   std::optional<SmartResize> smart;
 };
 
+// How a picture becomes several (core/image/tiled_pictures.cpp). Tiles are `side` pixels wide and high.
+struct TileRule {
+  int32_t side = 0;                    // 0: pictures stay whole
+  std::vector<ImageSize> resolutions;  // LLaVA-NeXT: the best of these, padded to it; empty: Idefics3's rows
+  int32_t longest_edge = 0;  // Idefics3: what the longer side becomes before it is cut; 0 = as it is
+  bool splits = true;        // Idefics3: false: the picture as a whole only
+};
+
 struct ImageProcessor {
   std::string type;  // "CLIPImageProcessor"
   bool pads_to_square = false;
@@ -34,6 +43,7 @@ struct ImageProcessor {
   std::optional<ImageSize> crop, pad;
   double rescale = 1.0;  // multiplies 0-255
   std::array<double, 3> mean{0.0, 0.0, 0.0}, deviation{1.0, 1.0, 1.0};
+  TileRule tiles;
 
   // Refuses a processor that this program does not know: its pixels would be others. The oldest files do not
   // name theirs; then it is the one that models of that `model_type` have.
@@ -42,9 +52,12 @@ struct ImageProcessor {
   // not_found when the folder has neither.
   static Result<ImageProcessor> open(const std::filesystem::path& folder, std::string_view model_type = {});
 
-  // Refuses empty pictures and sizes that would not fit into memory.
+  // Refuses empty pictures and sizes that would not fit into memory. Tiled ones have parts: LLaVA-NeXT's the
+  // whole picture, then the tiles' grid as one; Idefics3's every tile, then the whole.
   [[nodiscard]] Result<std::shared_ptr<const PreparedImage>> prepare(const Picture& picture) const;
   [[nodiscard]] std::string description() const;  // "resize 224 x 224 bicubic, crop 224 x 224, ..."
 };
 
+// Empty pictures, and those that would not fit into memory.
+[[nodiscard]] Result<void> check_picture(const Picture& picture, const ImageSize& becomes, const char* step);
 }  // namespace saccade

@@ -6,6 +6,7 @@
 
 #include "core/base/files.h"
 #include "core/image/image_processor.h"
+#include "core/image/tiled_pictures.h"
 
 namespace saccade {
 namespace {
@@ -34,6 +35,9 @@ constexpr std::array known{
     Known{"Qwen2VL", "qwen2_vl", ResampleFilter::bicubic, clip_mean, clip_deviation, 0, false, 0},
     Known{"Qwen2_5_VL", "qwen2_5_vl", ResampleFilter::bicubic, clip_mean, clip_deviation, 0, false, 0},
     Known{"Llava", "", ResampleFilter::bicubic, clip_mean, clip_deviation, 224, true, 224},
+    Known{"LlavaNext", "llava_next", ResampleFilter::bicubic, clip_mean, clip_deviation, 224, true, 224},
+    Known{"Idefics3", "idefics3", ResampleFilter::lanczos, half, half, 1456, true, 0},
+    Known{"SmolVLM", "smolvlm", ResampleFilter::lanczos, half, half, 1456, true, 0},
 };
 
 Error wrong(const std::string& key, const std::string& expected, const Json& found) {
@@ -191,6 +195,13 @@ Result<SmartResize> read_smart_resize(const Reader& reader) {
   return made;
 }
 
+Result<ResampleFilter> read_filter(const Reader& reader, const Known& defaults) {
+  SACCADE_TRY(const double filter, reader.number("resample", static_cast<int>(defaults.filter)));
+  if (filter != std::floor(filter) || filter < 0 || filter > static_cast<int>(ResampleFilter::hamming))
+    return wrong("resample", "a filter of Pillow's, 0 to 5", filter);
+  return static_cast<ResampleFilter>(static_cast<int>(filter));
+}
+
 Result<void> read_sizes(const Reader& reader, const Known& defaults, ImageProcessor& made) {
   SACCADE_TRY(const bool resizes, reader.flag("do_resize", true));
   const bool smart = std::string_view(defaults.type).starts_with("Qwen2");
@@ -216,10 +227,7 @@ Result<void> read_sizes(const Reader& reader, const Known& defaults, ImageProces
   } else if (const Json* size = reader.find("pad_size"); pads && size) {
     SACCADE_TRY(made.pad, exact_size("pad_size", *size));
   }
-  SACCADE_TRY(const double filter, reader.number("resample", static_cast<int>(defaults.filter)));
-  if (filter != std::floor(filter) || filter < 0 || filter > static_cast<int>(ResampleFilter::hamming))
-    return wrong("resample", "a filter of Pillow's, 0 to 5", filter);
-  made.filter = static_cast<ResampleFilter>(static_cast<int>(filter));
+  SACCADE_TRY(made.filter, read_filter(reader, defaults));
   return {};
 }
 
@@ -230,7 +238,12 @@ Result<ImageProcessor> ImageProcessor::from_json(const Json& config, std::string
   ImageProcessor made;
   SACCADE_TRY(const Known* defaults, known_type(config, model_type, made.type));
   const Reader reader(config);
-  SACCADE_CHECK(read_sizes(reader, *defaults, made));
+  if (is_tiled(defaults->type)) {
+    SACCADE_TRY(made.tiles, read_tiles(config, defaults->type));
+    SACCADE_TRY(made.filter, read_filter(reader, *defaults));
+  } else {
+    SACCADE_CHECK(read_sizes(reader, *defaults, made));
+  }
   SACCADE_TRY(const bool rescales, reader.flag("do_rescale", true));
   SACCADE_TRY(made.rescale, reader.number("rescale_factor", 1.0 / 255.0));
   if (!rescales) made.rescale = 1.0;

@@ -13,6 +13,24 @@ PatchRect rect_of(const ImageRegion& region, int64_t patch) {
           region.patch_height / g.scale_y};
 }
 
+std::optional<int64_t> ImageRegion::patch_at(int64_t position) const {
+  if (position < first_patch() || position >= end()) return std::nullopt;
+  const int64_t at = position - first_patch(), stride = int64_t{grid_width} + row_extra;
+  if (at % stride >= grid_width) return std::nullopt;
+  return at / stride * grid_width + at % stride;
+}
+
+std::vector<float> over_patches(const ImageRegion& region, std::span<const float> values, int64_t width) {
+  std::vector<float> made;
+  made.reserve(static_cast<size_t>(region.patches() * width));
+  for (int64_t row = 0; row < region.grid_height; ++row) {
+    const auto of_row = values.subspan(static_cast<size_t>(region.position(row * region.grid_width) * width),
+                                       static_cast<size_t>(region.grid_width * width));
+    made.insert(made.end(), of_row.begin(), of_row.end());
+  }
+  return made;
+}
+
 const char* to_string(TokenRegion region) {
   switch (region) {
     case TokenRegion::sys:

@@ -17,8 +17,11 @@ namespace saccade {
 // empty. For a decoder with a vision tower: every token with the model's image token id is replaced by the
 // positions of one picture, in order; as many pictures as there are such tokens. Positions are labelled
 // "CLS", "DIST", "reg 1" or with row and column of the patch, "12,7". Without pictures the text is given
-// back. Refused, with what to do: pictures for a model that reads none, a text for one that reads only
-// pictures, other numbers of pictures and places.
+// back. A picture that the processor makes parts of becomes as many regions: LLaVA-NeXT's the whole picture
+// and the grid of its tiles, labelled "newline" after each row; Idefics3's every tile and the whole, with the
+// words between them. PaliGemma's prompt as its tokenizer writes it (BOS, pictures, words) becomes pictures,
+// BOS, words and a line feed. Refused, with what to do: pictures for a model that reads none, a text for one
+// that reads only pictures, other numbers of pictures and places.
 [[nodiscard]] Result<TokenSequence> place_images(
     const Model& model, TokenSequence text, const std::vector<std::shared_ptr<const PreparedImage>>& images);
 

@@ -61,8 +61,9 @@ struct ExpertSpec {
 //   last                  the last position (SigLIP's text tower)
 enum class Pooling { none, cls, cls_and_distillation, cls_and_mean, mean, probe, end_of_text, last };
 // How a table of positions becomes one for another grid: not at all needed, or bicubic as LibTorch's
-// interpolate() does it (Keys 1981, a = -0.75), or with its antialias (a = -0.5, wider when shrinking).
-enum class GridResampling { bicubic, bicubic_antialias };
+// interpolate() does it (Keys 1981, a = -0.75), or with its antialias (a = -0.5, wider when shrinking); or
+// the row whose cell holds the patch's upper left corner as a share of the picture (NaViT, arXiv 2307.06304).
+enum class GridResampling { bicubic, bicubic_antialias, fractional };
 
 // Pictures as input: square or other patches in rows, behind a prefix of learned positions.
 struct PatchSpec {
@@ -88,11 +89,13 @@ struct TowerUse {
   std::vector<int32_t> layers;               // the residuals that enter these layers, side by side
   bool drops_prefix = true;                  // patches only
   int32_t d_tower = 0;                       // width of one residual
-  Activation activation = Activation::gelu;  // between the projector's two matrices
+  Activation activation = Activation::gelu;  // between the projector's two matrices, where it has two
   bool bias = true;
   int32_t merge = 1;           // merge x merge patches, side by side row by row, become one position
-  bool after_norm = false;     // the tower's final norm comes before that
+  bool final_norm = false;     // the tower's final norm comes before that, after its last layer
   int32_t film_token_id = -1;  // stands for a film, which this program does not read; -1: there is none
+  bool newline = false;        // pictures cut into tiles stand as one grid with a position after each row
+  bool labels_tiles = false;   // each tile stands behind the token of its row and column
 };
 
 struct ModelSpec {
@@ -106,7 +109,10 @@ struct ModelSpec {
   int32_t n_token_type = 0;  // rows of the token type embedding (BERT)
   int32_t n_context = 0;     // largest number of positions
   bool causal = true;        // false: every position sees every other (BERT)
-  int32_t padding_id = -1;   // toy models that see both ways: nobody sees this token; -1 = there is none
+  // Of a causal model: positions before it see each other in both directions. In a model's spec -1: those of
+  // the whole prompt, only what is generated is causal (PaliGemma); in a capture's how many they were.
+  int32_t prefix = 0;
+  int32_t padding_id = -1;  // toy models that see both ways: nobody sees this token; -1 = there is none
 
   BlockKind block = BlockKind::sequential;
   NormKind norm = NormKind::layer_norm;
@@ -148,8 +154,10 @@ struct ModelSpec {
   [[nodiscard]] int32_t n_logits() const { return n_output > 0 ? n_output : n_vocab; }
   // Whether logits at one position are about the token at the next: there is a loss per token only then.
   [[nodiscard]] bool predicts_next_token() const {
-    return causal && pooling == Pooling::none && n_logits() >= n_vocab;
+    return looks_back() && pooling == Pooling::none && n_logits() >= n_vocab;
   }
+  // Whether no position ever sees a later one.
+  [[nodiscard]] bool looks_back() const { return causal && prefix == 0; }
   [[nodiscard]] bool is_picture_model() const { return patches.height > 0; }
   [[nodiscard]] bool reads_pictures() const { return is_picture_model() || tower.image_token_id >= 0; }
   [[nodiscard]] int32_t n_heads_total() const { return n_layer * n_head; }

@@ -85,6 +85,7 @@ const char* to_string(Slot slot) {
                                     "projector input bias",
                                     "projector output weight",
                                     "projector output bias",
+                                    "image newline",
                                     "similarity scale",
                                     "similarity bias"};
   static_assert(names.size() == static_cast<size_t>(Slot::similarity_bias) + 1);
@@ -182,7 +183,7 @@ Result<void> WeightMap::bind_rule(const Checkpoint& checkpoint, const ModelSpec&
   for (int32_t part = 0; part < rule.parts; ++part) {
     const std::string name = name_at(rule.name, layer, part);
     const TensorView* tensor = find_with_prefix(checkpoint, prefixes, name);
-    if (!tensor && !rule.or_name.empty()) tensor = checkpoint.find(rule.or_name);
+    if (!tensor && !rule.or_name.empty()) tensor = checkpoint.find(name_at(rule.or_name, layer, part));
     if (!tensor) {
       if (!rule.required) return {};
       return missing(name, rule, prefixes);

@@ -91,6 +91,7 @@ enum class Slot {
   projector_in_bias,  // residuals of the tower -> d_model
   projector_out_weight,
   projector_out_bias,  // d_model -> d_model
+  image_newline,       // [d_model]: after each row of a picture's grid
   similarity_scale,
   similarity_bias,  // scalars: logit of a picture and a text = e^scale cosine + bias
 };

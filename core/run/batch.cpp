@@ -9,6 +9,7 @@
 #include <functional>
 #include <numeric>
 
+#include "core/model/visibility.h"
 #include "core/run/edit_verbs.h"
 #include "core/run/pooling.h"
 #include "core/run/runner_state.h"
@@ -69,7 +70,8 @@ class Batch {
     for (const size_t member : members) {
       const std::vector<int32_t> ids = requests[member].tokens.ids();
       const auto known = std::find_if(trunks_.begin(), trunks_.end(), [&](const TokenSequence* tokens) {
-        return same_input(*tokens, requests[member].tokens);
+        return same_input(*tokens, requests[member].tokens) &&
+               prefix(*tokens) == prefix(requests[member].tokens);
       });
       members_.push_back({member, known - trunks_.begin(), parting_of(requests[member], spec)});
       if (known != trunks_.end()) continue;
@@ -122,7 +124,8 @@ class Batch {
   [[nodiscard]] std::vector<Segment> segments() const {
     std::vector<Segment> segments;
     for (const Lane& lane : lanes_)
-      segments.push_back({static_cast<int64_t>(ids_of(lane).size()), 0, edits_of(lane), axes_of(lane)});
+      segments.push_back({static_cast<int64_t>(ids_of(lane).size()), 0, edits_of(lane), axes_of(lane),
+                          prefix(*trunks_[static_cast<size_t>(lane.trunk)])});
     return segments;
   }
   // Lanes after the partings of this layer; the rows they take from those that are there.
@@ -165,7 +168,8 @@ class Batch {
     for (const Lane& lane : lanes_) {
       const int64_t row = answer_row(any_request(lane).tokens, spec_);
       wanted.rows.push_back(static_cast<int32_t>(begin + row));
-      wanted.segments.push_back({1, row, edits_of(lane), axes_of(lane)});
+      wanted.segments.push_back(
+          {1, row, edits_of(lane), axes_of(lane), prefix(*trunks_[static_cast<size_t>(lane.trunk)])});
       begin += static_cast<int64_t>(ids_of(lane).size());
     }
     return wanted;
@@ -183,6 +187,9 @@ class Batch {
   }
 
  private:
+  [[nodiscard]] int64_t prefix(const TokenSequence& tokens) const {
+    return prefix_of(spec_, tokens.size(), tokens.generated_from);
+  }
   struct Member {
     size_t index;  // of the request
     int64_t trunk;

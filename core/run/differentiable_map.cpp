@@ -35,6 +35,8 @@ at::Tensor hidden_by(const AttentionMask& mask, int64_t n) {
   at::Tensor hidden = at::zeros({n, n}, at::kBool);
   if (mask.causal) hidden = hidden | (distance < 0);
   if (mask.window > 0) hidden = hidden | (distance >= mask.window);
+  if (const int64_t prefix = std::min(mask.prefix, n); prefix > 0)
+    hidden.slice(0, 0, prefix).slice(1, 0, prefix).fill_(false);
   return hidden;
 }
 

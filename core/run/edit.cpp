@@ -215,7 +215,7 @@ Result<void> check_segments(const Edit& edit, const ModelSpec& spec, const Token
     return bad_edit(edit,
                     fmt::format("the last segment ends at {} of {} tokens; at least one token must follow",
                                 edit.segments.back(), n_token));
-  if (!spec.causal || spec.position != PositionKind::rotary)
+  if (!spec.looks_back() || spec.position != PositionKind::rotary)
     return bad_edit(edit, "needs a model that reads from left to right with rotary positions");
   for (int32_t l = 0; l < spec.n_layer; ++l) {
     if (!std::get<HeadTarget>(edit.target).layers.contains(l)) continue;

@@ -17,7 +17,7 @@ constexpr std::array<std::optional<PositionSet> Edit::*, 4> position_settings{&E
 PositionSet pictures(const TokenPlaces& places, int32_t picture) {
   std::vector<PositionRange> ranges;
   for (size_t i = 0; i < places.images.size(); ++i)
-    if (picture == 0 || static_cast<size_t>(picture) == i + 1)
+    if (picture == 0 || picture == places.images[i].picture + 1)
       ranges.push_back({places.images[i].first_patch(), places.images[i].end()});
   return PositionSet(std::move(ranges));
 }
@@ -53,10 +53,11 @@ Result<PositionSet> positions_of(const RegionName& region, const TokenPlaces& pl
                     to_string(region),
                     region.region == TokenRegion::img ? "where a picture stands"
                                                       : "what stands before the first picture"));
-  if (region.picture > static_cast<int32_t>(places.images.size()))
+  const int32_t pictures_given = places.images.empty() ? 0 : places.images.back().picture + 1;
+  if (region.picture > pictures_given)
     return make_error(ErrorCode::invalid_argument,
                       fmt::format("'{}' is picture {} of the prompt, which has {}", to_string(region),
-                                  region.picture, places.images.size()));
+                                  region.picture, pictures_given));
   if (region.region == TokenRegion::img) return pictures(places, region.picture);
   if (region.region == TokenRegion::gen)
     return PositionSet(PositionRange{places.generated_from < 0 ? places.n_token : places.generated_from,

@@ -51,6 +51,7 @@ struct Segment {
   int64_t first_position = 0;
   SiteEdits* edits = nullptr;           // null: none
   const AxisPositions* axes = nullptr;  // null: rows stand where they are in the sequence
+  int64_t prefix = 0;                   // ModelSpec::prefix of this sequence
 };
 
 // Rows taken from those that are there, in this order, and what they then are. No rows: nothing changes.
@@ -90,6 +91,8 @@ class ForwardPass {
   void set_device_kernels(const KernelSet* kernels) { device_kernels_ = kernels; }
   // Of a pass without segments: where its rows stand, if not just where they are in the sequence.
   void set_axes(std::optional<AxisPositions> axes) { axes_ = std::move(axes); }
+  // How many positions see each other in both directions, without segments (ModelSpec::prefix).
+  void set_prefix(int64_t prefix) { prefix_ = prefix; }
   // Takes rows of x (and of whatever else goes with them) as `wanted` says.
   void take(const Regroup& wanted, HostTensor& x);
 
@@ -181,6 +184,7 @@ class ForwardPass {
   const Parallel& parallel_;
   RotaryTables& rotary_;
   SiteEdits& edits_;
+  int64_t prefix_ = 0;
   std::vector<Segment> segments_;
   std::optional<AxisPositions> axes_;
   const CapturePlan& plan_;

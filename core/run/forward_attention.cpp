@@ -312,6 +312,7 @@ Result<void> ForwardPass::attend(int32_t l, Attention& attention, const LayerPla
   AttentionInput input;
   input.shape = {rows, rows, heads, kv_heads, d, options.first_position};
   input.mask = mask_of(spec_, l);
+  input.mask.prefix = prefix_;
   input.mask.knockouts = plan.knockouts;
   input.edits = plan.heads;
   input.scores = scores_of(spec_, l);
@@ -391,6 +392,7 @@ Result<void> ForwardPass::attend_segments(const AttentionInput& input, const Att
     part.shape.n_query = part.shape.n_key = segment.rows;
     part.shape.first_query = segment.first_position;
     part.mask.knockouts = plans[index]->knockouts;
+    part.mask.prefix = segment.prefix;
     part.edits = plans[index]->heads;
     part.q = moved(input.q);
     part.k = moved(input.k);

@@ -10,6 +10,7 @@
 #include <numeric>
 #include <random>
 
+#include "core/model/visibility.h"
 #include "core/run/runner_state.h"
 #include "core/run/unembed.h"
 
@@ -114,7 +115,9 @@ class Stream {
         given_(std::move(given)),
         ids_(request.tokens.ids()),
         waiting_(ids_),
-        caches_(static_cast<size_t>(model.spec().n_layer)) {}
+        caches_(static_cast<size_t>(model.spec().n_layer)) {
+    pass_.set_prefix(prefix_of(spec_, request.tokens.size(), request.tokens.generated_from));
+  }
 
   void reserve(int64_t positions) {
     for (KvCache& cache : caches_) cache.reserve(std::min<int64_t>(positions, spec_.n_context), kv_width());

@@ -254,7 +254,7 @@ class Backward {
   // gradient_: from what leaves the layer to what the layer before it hands on.
   Result<void> layer(int32_t l, GradientCapture& made) {
     SACCADE_TRY(const LayerPlan* plan, edits_.plan(l));
-    LayerGradientInput in{.spec = spec_,
+    LayerGradientInput in{.spec = capture_.spec,  // it knows how long the prompt was
                           .weights = weights_.layers[static_cast<size_t>(l)],
                           .layer = l,
                           .plan = *plan,
@@ -398,6 +398,7 @@ Result<std::shared_ptr<const GradientCapture>> Runner::gradients(const GradientR
   SACCADE_CHECK(ops::guarded([&]() -> Result<void> {
     SiteEdits edits = state_->edits_for(forward);
     ForwardPass pass = state_->pass(edits, forward.capture, job, ops::Precision::f32);
+    pass.set_prefix(done->capture->spec.prefix);
     return Backward(request, *state_->model, state_->weights, state_->rotary, edits, *done, job)
         .go(pass, *made);
   }));

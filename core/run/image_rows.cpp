@@ -8,6 +8,7 @@
 #include "core/model/image_input.h"
 #include "core/run/patch_windows.h"
 #include "core/run/runner_state.h"
+#include "core/run/tile_rows.h"
 
 namespace saccade {
 namespace {
@@ -129,23 +130,12 @@ class TowerRows {
   std::vector<Segment> whole_, windows_;
 };
 
-// merge x merge rows of the grid side by side: [grid / merge^2, merge^2 * width].
-HostTensor merged(const HostTensor& rows, const ImageRegion& region, int32_t merge) {
-  const int64_t width = rows.shape()[1];
-  HostTensor made({rows.shape()[0] / merge / merge, width * merge * merge}, false);
-  float* to = made.mutable_values().data();
-  for (int64_t top = 0; top < region.grid_height; top += merge)
-    for (int64_t left = 0; left < region.grid_width; left += merge)
-      for (int64_t row = top; row < top + merge; ++row)
-        to = std::copy_n(rows.data() + (row * region.grid_width + left) * width, merge * width, to);
-  return made;
-}
-
 }  // namespace
 
 // The tower's residuals at the layers that are asked for, side by side, then the projector.
 Result<HostTensor> Runner::State::tower_rows(const std::shared_ptr<const PreparedImage>& image,
                                              ops::Precision precision, const JobContext& job) {
+  if (image->tile_height > 0) return tiled_rows(*image, precision, job);
   const TowerUse& use = model->spec().tower;
   const ModelSpec& spec = tower->model->spec();
   const CapturePlan nothing{false, false, false, false, 1, 8, {}};
@@ -174,15 +164,16 @@ Result<HostTensor> Runner::State::tower_rows(const std::shared_ptr<const Prepare
       SACCADE_TRY(x, pass.layer(l, std::move(x), {}));
     }
   }
-  if (use.after_norm) {
+  if (use.final_norm) {
     const Norm& norm = tower->weights.final_norm;
     seen = to_host(ops::normalise(ops::view_of(seen, rows - dropped, width), spec.norm, spec.norm_epsilon,
                                   norm.weight, norm.bias, false)
                        .output);
   }
-  if (use.merge > 1) seen = merged(seen, alone.images[0].region, use.merge);
+  if (use.merge > 1) seen = merged(seen, patch_grid(spec.patches, *image), use.merge);
   const ops::DeviceTensor hidden =
       ops::linear(ops::view_of(seen, seen.shape()[0], seen.shape()[1]), weights.projector_in);
+  if (!weights.projector_out.defined()) return to_host(hidden);
   ops::activate_in_place(hidden, use.activation);
   return to_host(ops::linear(hidden, weights.projector_out));
 }

@@ -1,6 +1,8 @@
 // What the kernels need to know of one layer's attention. Spans point into `spec`. Thread: any.
 #pragma once
 
+#include <algorithm>
+
 #include "core/model/model_spec.h"
 #include "kernels/attention.h"
 
@@ -11,6 +13,7 @@ namespace saccade {
   AttentionMask mask;
   mask.causal = spec.causal;
   mask.window = spec.window_of(layer);
+  mask.prefix = std::max(spec.prefix, 0);  // of a model's spec: nobody has said yet
   return mask;
 }
 

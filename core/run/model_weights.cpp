@@ -100,6 +100,7 @@ void bind_pictures(const Binder& bind, ModelWeights& weights) {
   if (probe.query.defined()) probe.norm = bind.norm(Slot::probe_norm_weight, Slot::probe_norm_bias);
   weights.projector_in = bind.matrix(Slot::projector_in_weight, Slot::projector_in_bias);
   weights.projector_out = bind.matrix(Slot::projector_out_weight, Slot::projector_out_bias);
+  weights.image_newline = bind.vector(Slot::image_newline);
 }
 
 }  // namespace

@@ -56,6 +56,7 @@ struct ModelWeights {
   ops::Matrix distillation_unembed;                // with its bias
   ProbeWeights probe;
   ops::Matrix projector_in, projector_out;
+  ops::DeviceTensor image_newline;
 };
 
 [[nodiscard]] ModelWeights bind_weights(const Model& model);

@@ -10,6 +10,7 @@
 
 #include "core/base/memory.h"
 #include "core/capture/attention_map.h"
+#include "core/model/visibility.h"
 #include "core/run/edit_regions.h"
 #include "core/run/edit_verbs.h"
 #include "core/run/pooling.h"
@@ -31,10 +32,11 @@ bool is_regenerated(SiteRef site) {
 }
 
 // Whether everything `request` wants of the layers below `layer` is in the base run.
-bool can_reuse(const Run& base, const RunRequest& request, int32_t layer) {
+bool can_reuse(const Run& base, const RunRequest& request, int32_t layer, const ModelSpec& spec) {
   const CapturePlan& have = base.request.capture;
   const CapturePlan& want = request.capture;
-  if (base.request.model_digest != request.model_digest || !same_input(base.request.tokens, request.tokens))
+  if (base.request.model_digest != request.model_digest || !same_input(base.request.tokens, request.tokens) ||
+      base.capture->spec.prefix != prefix_of(spec, request.tokens.size(), request.tokens.generated_from))
     return false;
   if (!have.residuals || (want.attention && !have.attention) || (want.statistics && !have.statistics))
     return false;
@@ -59,7 +61,7 @@ int32_t resume_layer(const std::shared_ptr<const Run>& base, const RunRequest& r
   for (const SiteRef& site : request.capture.sites)
     if (site.layer >= 0 && !is_regenerated(site) && !base->capture->sites.contains(site))
       layer = std::min(layer, site.layer);
-  if (layer < 0 || !can_reuse(*base, request, layer)) return -1;
+  if (layer < 0 || !can_reuse(*base, request, layer, spec)) return -1;
   if (layer == spec.n_layer && base->capture->final_resid.empty()) return -1;
   return layer;
 }
@@ -271,6 +273,7 @@ Result<HostTensor> Runner::State::reference_z(const Capture& reference, int32_t 
   SACCADE_TRY(std::optional<AxisPositions> axes, axis_positions(model->spec(), reference.images));
   ForwardPass other = pass(edits, nothing, no_job, precision_of(reference.provenance.dtype));
   other.set_axes(std::move(axes));
+  other.set_prefix(reference.spec.prefix);
   return other.z_again(layer, *reference.layers[l]);
 }
 
@@ -289,6 +292,7 @@ Result<std::shared_ptr<const Run>> Runner::run(const RunRequest& request,
   run->digest = request.digest();
   capture->provenance = provenance_of(request, run->digest, *state_->model, *state_->kernels);
   capture->spec = spec;
+  capture->spec.prefix = prefix_of(spec, request.tokens.size(), request.tokens.generated_from);
   capture->tokens = request.tokens.tokens;
   capture->images = request.tokens.image_regions();
   capture->generated_from = request.tokens.generated_from;
@@ -302,6 +306,7 @@ Result<std::shared_ptr<const Run>> Runner::run(const RunRequest& request,
     const ops::OnDevice on(device_of(request));
     ForwardPass pass = state_->pass(edits, request.capture, job, request);
     pass.set_axes(axis_positions(spec, request.tokens.images));
+    pass.set_prefix(capture->spec.prefix);
     HostTensor x;
     if (first < 0) {
       SACCADE_TRY(const std::vector<GivenRows> given, state_->image_rows(request.tokens, request.dtype, job));

@@ -43,6 +43,8 @@ struct Runner::State {
                                             const JobContext& job);
   Result<HostTensor> tower_rows(const std::shared_ptr<const PreparedImage>& image, ops::Precision precision,
                                 const JobContext& job);
+  // Of a picture whose tiles go through the tower one by one (core/run/tile_rows.cpp).
+  Result<HostTensor> tiled_rows(const PreparedImage& image, ops::Precision precision, const JobContext& job);
   [[nodiscard]] Result<void> check_images(const TokenSequence& tokens) const;
   // z of a reference run's layer, edits of that run included where they can be repeated.
   Result<HostTensor> reference_z(const Capture& reference, int32_t layer);

@@ -18,6 +18,12 @@ Result<std::shared_ptr<const Run>> Runner::run_tower(const std::shared_ptr<const
   const Tower* tower = state_->tower.get();
   if (tower == nullptr)
     return make_error(ErrorCode::unsupported, fmt::format("{} has no vision tower", state_->model->name()));
+  if (image->tile_height > 0 || !image->parts.empty())
+    return make_error(
+        ErrorCode::unsupported,
+        fmt::format("{} goes through the vision tower in tiles, which are no one run of it; ask for "
+                    "the picture as a whole",
+                    image->name));
   const ModelSpec& spec = tower->model->spec();
   auto run = std::make_shared<Run>();
   auto capture = std::make_shared<Capture>();

@@ -39,7 +39,8 @@ struct Head {
     const AttentionShape& s = in.shape;
     if (!in.mask.causal) return s.n_key;
     const int64_t replaced = edits_weights() ? end_of_replaced(plan->weights) : 0;
-    return std::clamp<int64_t>(std::max(s.first_query + end, replaced), 0, s.n_key);
+    const int64_t prefix = s.first_query < in.mask.prefix ? in.mask.prefix : 0;
+    return std::clamp<int64_t>(std::max({s.first_query + end, replaced, prefix}), 0, s.n_key);
   }
 };
 

@@ -29,6 +29,10 @@ struct Visible {
   int64_t begin = 0, end = 0;
 };
 inline Visible visible_keys(const AttentionShape& s, const AttentionMask& mask, int64_t query) {
+  if (query < mask.prefix) {
+    const int64_t end = mask.causal ? std::max(query + 1, mask.prefix) : s.n_key;
+    return {0, std::min(s.n_key, end)};
+  }
   Visible v{0, s.n_key};
   if (mask.causal) v.end = std::min(v.end, query + 1);
   if (mask.window > 0) v.begin = std::max<int64_t>(0, query - mask.window + 1);

@@ -13,8 +13,9 @@ struct KeyBounds {
 };
 __device__ inline KeyBounds keys_of_rows(const Parameters& p, int first, int last) {
   KeyBounds b{0, p.n_key};
-  if (p.causal) b.end = min(b.end, p.first_query + last + 1);
-  if (p.window > 0) b.begin = max(0, p.first_query + first - p.window + 1);
+  const bool prefix = p.first_query + first < p.prefix;
+  if (p.causal) b.end = min(b.end, max(p.first_query + last + 1, prefix ? p.prefix : 0));
+  if (p.window > 0 && !prefix) b.begin = max(0, p.first_query + first - p.window + 1);
   return b;
 }
 
@@ -27,8 +28,10 @@ __device__ inline const PlanRecord* plan_of(const Parameters& p, int head) {
 
 // By the mask alone. query: absolute.
 __device__ inline bool unmasked(const Parameters& p, int head, int query, int key) {
-  if (p.causal && key > query) return false;
-  if (p.window > 0 && query - key >= p.window) return false;
+  if (query >= p.prefix || key >= p.prefix) {
+    if (p.causal && key > query) return false;
+    if (p.window > 0 && query - key >= p.window) return false;
+  }
   if (!p.tables.cuts_of) return true;
   const Span cuts = p.tables.cuts_of[head];
   for (int n = cuts.begin; n < cuts.end; ++n) {

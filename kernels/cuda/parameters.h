@@ -79,7 +79,7 @@ struct Parameters {
   int32_t group = 1;  // query heads per KV head
   int32_t n_plain = 0, n_edited = 0, n_mass = 0;
   bool causal = false;
-  int32_t window = 0;
+  int32_t window = 0, prefix = 0;
   float scale = 1.0f, softcap = 0.0f;
   HeadsRecord q, k, v;
   Tables tables;

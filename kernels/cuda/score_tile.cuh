@@ -129,8 +129,10 @@ __device__ inline KeyBounds rows_of_keys(const Parameters& p, int head, int firs
   KeyBounds b{0, p.n_query};
   const PlanRecord* plan = plan_of(p, head);
   if (plan && plan->weights.begin < plan->weights.end) return b;
-  if (p.causal) b.begin = max(0, first - p.first_query);
-  if (p.window > 0) b.end = min(b.end, last + p.window - p.first_query);
+  const bool prefix = first < p.prefix;  // rows before its end see these keys
+  if (p.causal && !prefix) b.begin = max(0, first - p.first_query);
+  if (p.window > 0)
+    b.end = min(b.end, max(last + p.window - p.first_query, prefix ? p.prefix - p.first_query : 0));
   return b;
 }
 

@@ -108,6 +108,7 @@ Parameters common_parameters(const Input& in, const TableBlock& tables, const vo
   p.group = p.n_head / p.n_kv_head;
   p.causal = in.mask.causal;
   p.window = static_cast<int32_t>(std::min<int64_t>(in.mask.window, std::numeric_limits<int32_t>::max()));
+  p.prefix = static_cast<int32_t>(std::min(in.mask.prefix, in.shape.n_key));
   p.scale = in.scores.scale;
   p.softcap = in.scores.softcap;
   p.q = heads_of(in.q, s.d_head);

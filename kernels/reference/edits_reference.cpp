@@ -14,8 +14,9 @@ template <class Real>
 constexpr Real minus_infinity = -std::numeric_limits<Real>::infinity();
 
 bool visible(const AttentionInput& in, int64_t head, int64_t query, int64_t key) {
-  if (in.mask.causal && key > query) return false;
-  if (in.mask.window > 0 && query - key >= in.mask.window) return false;
+  const bool prefix = query < in.mask.prefix && key < in.mask.prefix;
+  if (!prefix && in.mask.causal && key > query) return false;
+  if (!prefix && in.mask.window > 0 && query - key >= in.mask.window) return false;
   if (in.mask.knockouts.empty()) return true;
   const std::vector<EdgeRect>& cut = in.mask.knockouts[static_cast<size_t>(head)];
   return std::none_of(cut.begin(), cut.end(), [&](const EdgeRect& r) {

@@ -80,7 +80,7 @@ void PluginCall::fill_table() {
   run_.d_head = spec.d_head;
   run_.d_model = spec.d_model;
   run_.n_vocab = spec.n_vocab;
-  run_.causal = spec.causal ? 1 : 0;
+  run_.causal = spec.looks_back() ? 1 : 0;
   run_.n_token = capture_->n_token();
   run_.token_ids = token_ids_.data();
   run_.token_texts = token_texts_.data();

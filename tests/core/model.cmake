@@ -8,4 +8,5 @@ saccade_test(core_model_tests
     model/random_model_test.cpp
     model/safetensors_header_test.cpp
     model/torch_file_test.cpp
+    model/visibility_test.cpp
   LIBS saccade_core nlohmann_json::nlohmann_json)

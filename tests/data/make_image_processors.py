@@ -4,7 +4,8 @@
 Needs, in a throw-away environment: pip install torch transformers==5.23.0 safetensors pillow==13.0.0 numpy
     make_image_processors.py [FOLDER]
 cases.json lists cases: name, picture, config (a preprocessor_config.json). expected.safetensors holds the pictures
-"picture.{name}" uint8 [height, width, 3], the results "{case}" float32 [3, height, width], and Pillow's own resizing
+"picture.{name}" uint8 [height, width, 3], the results "{case}" float32 [3, height, width] (of pictures that become
+several [n, 3, height, width]), and Pillow's own resizing
 "resize.{picture}.{filter}.{width}x{height}" uint8 [height, width, 3]. Pillow 13 squeezes some pictures vertically first,
 which rounds otherwise: of the sizes of "tall" the first and the third are such, the second is the last that is not.
 """
@@ -19,14 +20,19 @@ from safetensors.torch import save_file
 from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.deit.image_processing_pil_deit import DeiTImageProcessorPil
+from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
+from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 CLASSES = {"ViT": ViTImageProcessorPil, "DeiT": DeiTImageProcessorPil, "Bit": BitImageProcessorPil,
            "CLIP": CLIPImageProcessorPil, "Siglip": SiglipImageProcessorPil, "Llava": LlavaImageProcessorPil,
+           "LlavaNext": LlavaNextImageProcessorPil, "Idefics3": Idefics3ImageProcessorPil, "SmolVLM": SmolVLMImageProcessorPil,
            "Qwen2VL": Qwen2VLImageProcessorPil}
+PINPOINTS = [[12, 24], [24, 12], [24, 24], [36, 12], [12, 36]]
 SQUARE = {"height": 12, "width": 12}
 QWEN = dict(patch_size=4, merge_size=2, temporal_patch_size=2)
 # name: (picture, class, settings)
@@ -54,6 +60,18 @@ CASES = {
     "qwen_smaller": ("tall", "Qwen2VL", dict(min_pixels=64, max_pixels=500, **QWEN)),
     "qwen_larger": ("tiny", "Qwen2VL", dict(min_pixels=700, max_pixels=4000, **QWEN)),
     "qwen_usual": ("wide", "Qwen2VL", dict()),
+    "siglip_paligemma": ("tall", "Siglip", dict(size={"height": 16, "width": 16}, resample=3)),
+    "next_wide": ("wide", "LlavaNext", dict(size={"shortest_edge": 12}, crop_size=SQUARE, image_grid_pinpoints=PINPOINTS)),
+    "next_tall": ("tall", "LlavaNext", dict(size=SQUARE, crop_size=SQUARE, image_grid_pinpoints=PINPOINTS)),
+    "next_flat": ("flat", "LlavaNext", dict(size={"shortest_edge": 12}, crop_size=SQUARE, image_grid_pinpoints=PINPOINTS)),
+    "next_tiny": ("tiny", "LlavaNext", dict(size={"shortest_edge": 12}, crop_size=SQUARE, image_grid_pinpoints=PINPOINTS)),
+    "idefics_wide": ("wide", "Idefics3", dict(size={"longest_edge": 36}, max_image_size={"longest_edge": 12})),
+    "idefics_tall": ("tall", "Idefics3", dict(size={"longest_edge": 29}, max_image_size={"longest_edge": 12})),
+    "idefics_flat": ("flat", "SmolVLM", dict(size={"longest_edge": 48}, max_image_size={"longest_edge": 12})),
+    "idefics_small": ("tiny", "Idefics3", dict(size={"longest_edge": 12}, max_image_size={"longest_edge": 12})),
+    "idefics_whole": ("wide", "SmolVLM", dict(size={"longest_edge": 31}, max_image_size={"longest_edge": 12},
+                                              do_image_splitting=False)),
+    "idefics_as_it_is": ("flat", "Idefics3", dict(do_resize=False, max_image_size={"longest_edge": 16})),
 }
 
 
@@ -79,6 +97,7 @@ if __name__ == "__main__":
     root.mkdir(parents=True, exist_ok=True)
     generator = np.random.default_rng(7)
     pictures = {"wide": picture(41, 29, generator), "tall": picture(23, 38, generator), "tiny": picture(7, 5, generator)}
+    pictures["flat"] = picture(61, 11, generator)
     kept = {f"picture.{name}": torch.from_numpy(values) for name, values in pictures.items()}
     rows = []
     for name, (which, kind, settings) in CASES.items():

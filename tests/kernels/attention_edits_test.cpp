@@ -145,6 +145,8 @@ std::vector<Case> shapes() {
                          {"continuing", {9, 45, 4, 4, 24, 11}, false}};
   list.push_back(
       {"cut_capped_and_biased", {60, 60, 4, 2, 24, 0}, true, 0, 2.0f, {{3, 25, 4, 9}}, 6.0f, true});
+  list.push_back({"prefix", {60, 60, 4, 2, 24, 0}, true, 9});
+  list.back().prefix = 22;
   return list;
 }
 

@@ -38,6 +38,7 @@ Problem::Problem(const Case& c, uint32_t seed) : shape(c.shape), edits(c.edits) 
   in.shape = shape;
   in.mask.causal = c.causal;
   in.mask.window = c.window;
+  in.mask.prefix = c.prefix;
   in.scores.scale = 1.0f / std::sqrt(static_cast<float>(shape.d_head));
   in.scores.softcap = c.softcap;
   for (int64_t h = 0; c.alibi && h < shape.n_head; ++h)

@@ -28,6 +28,7 @@ struct Case {
   bool bf16 = false;
   std::vector<HeadPlan> edits = {};  // empty, or one per head
   int64_t block_size = 8;
+  int64_t prefix = 0;
 };
 
 // q, k and v sit in one fused buffer, as they come from a fused projection.

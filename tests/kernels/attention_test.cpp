@@ -18,6 +18,11 @@ using namespace testing_attention;
 constexpr float infinity = std::numeric_limits<float>::infinity();
 constexpr float nan = std::numeric_limits<float>::quiet_NaN();
 
+Case with_prefix(Case c, int64_t prefix) {
+  c.prefix = prefix;
+  return c;
+}
+
 std::vector<Case> cases() {
   std::vector<Case> list;
   for (const int64_t n : {1, 2, 3, 4, 7, 17, 64, 65, 130})
@@ -35,6 +40,13 @@ std::vector<Case> cases() {
   list.push_back({"continuing", {20, 120, 2, 2, 64, 100}});
   list.push_back({"window", {90, 90, 2, 2, 32, 0}, true, 7});
   list.push_back({"window_while_decoding", {2, 90, 2, 2, 32, 88}, true, 7});
+  list.push_back(with_prefix({"prefix", {130, 130, 4, 2, 32, 0}}, 70));
+  list.push_back(with_prefix({"prefix_of_everything", {66, 66, 2, 2, 24, 0}}, 66));
+  list.push_back(with_prefix({"prefix_and_window", {130, 130, 2, 2, 32, 0}, true, 7}, 50));
+  list.push_back(with_prefix({"prefix_and_window_both_ways", {60, 60, 2, 2, 32, 0}, false, 7}, 20));
+  list.push_back(with_prefix({"prefix_continued", {40, 120, 2, 2, 64, 50}, true, 9}, 70));
+  list.push_back(with_prefix({"decode_in_a_prefix", {1, 90, 2, 2, 32, 60}, true, 5}, 80));
+  list.push_back(with_prefix({"decode_after_a_prefix", {1, 90, 2, 2, 32, 89}, true, 7}, 80));
   list.push_back({"huge_scores", {60, 60, 2, 2, 32, 0}, true, 0, 60.0f});
   list.push_back({"tiny_scores", {60, 60, 2, 2, 32, 0}, true, 0, 1e-20f});
   list.push_back({"denormal_inputs", {60, 60, 2, 2, 32, 0}, true, 0, 1e-40f});
@@ -119,6 +131,7 @@ TEST_P(EveryKernelSet, tiles_at_full_detail_are_the_pattern_and_coarser_ones_its
   for (const Case& c : {Case{"plain", {130, 130, 4, 2, 24, 0}}, Case{"continuing", {30, 90, 2, 1, 40, 60}},
                         Case{"cut", {60, 60, 2, 2, 32, 0}, true, 0, 1.0f, {{5, 9, 0, 60}, {20, 40, 3, 9}}},
                         Case{"window", {90, 90, 2, 2, 32, 0}, true, 7},
+                        with_prefix({"prefix", {130, 130, 2, 2, 24, 0}, true, 7}, 61),
                         Case{"alibi_and_cap", {60, 60, 2, 2, 32, 0}, false, 0, 3.0f, {}, 5.0f, true}}) {
     expect_tiles_agree(kernels(), c);
     Case narrow = c;

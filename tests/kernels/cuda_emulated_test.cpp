@@ -35,6 +35,10 @@ std::vector<Case> cases() {
                          {"decode", {2, 600, 2, 1, 40, 598}},    {"large_heads", {20, 40, 1, 1, 256, 20}},
                          {"huge_heads", {6, 20, 1, 1, 300, 14}}, {"edited", {30, 30, 2, 1, 24, 0}}};
   list.back().edits = {busy_plan(), {}};
+  list.push_back({"prefix", {90, 90, 2, 2, 32, 0}, true, 17});
+  list.back().prefix = 40;
+  list.push_back({"decode_in_a_prefix", {2, 600, 2, 1, 40, 500}, true, 9});
+  list.back().prefix = 550;
   const size_t n = list.size();
   for (size_t i = 0; i < n; ++i) {
     list.push_back(list[i]);

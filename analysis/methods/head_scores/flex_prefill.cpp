@@ -70,7 +70,7 @@ FlexPattern flex_pattern(const Capture& capture, HeadId head, const PassResult& 
   FlexPattern pattern;
   pattern.vertical_share = static_cast<double>(coverage_count(pass.vertical, settings.coverage)) / n;
   std::vector<double> offsets(pass.slash);
-  if (capture.spec.causal)  // offsets i - j from 0; those before are the future
+  if (capture.spec.looks_back())  // offsets i - j from 0; those before are the future
     offsets.erase(offsets.begin(), offsets.begin() + (capture.n_token() - 1));
   pattern.slash_share = static_cast<double>(coverage_count(std::move(offsets), settings.coverage)) / n;
   const std::vector<double> vertical = block_sums(pass.vertical, settings.flex_block);

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "analysis/methods/head_scores/row_math.h"
+#include "core/model/visibility.h"
 
 namespace saccade::head_scores {
 namespace {
@@ -163,8 +164,8 @@ class Pass {
 }  // namespace
 
 KeySpan visible_span(const ModelSpec& spec, int32_t layer, int64_t query, int64_t n) {
-  const int64_t window = spec.window_of(layer);
-  return {window > 0 ? std::max<int64_t>(0, query - window + 1) : 0, spec.causal ? query + 1 : n};
+  const SeenKeys seen = seen_keys(spec, layer, query, n);
+  return {seen.begin, seen.end};
 }
 
 int64_t hidden_keys(const LayerCapture& layer, int32_t head, int64_t query, KeySpan span) {

@@ -207,7 +207,7 @@ QImage HeadGridCanvas::image_of(const Tile& tile) const {
   const Rgb unseen = palette().color(QPalette::Window).lightness() < 128 ? masked_colour_dark : masked_colour;
   const auto values = tile.block_max.values();
   const int64_t lod = tile.request.lod;
-  const bool causal = !workbench_.run_a() || workbench_.run_a()->capture->spec.causal;
+  const bool causal = !workbench_.run_a() || workbench_.run_a()->capture->spec.looks_back();
   for (int64_t r = 0; r < tile.rows; ++r)
     for (int64_t c = 0; c < tile.columns; ++c) {
       const bool masked =

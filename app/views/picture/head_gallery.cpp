@@ -23,7 +23,8 @@ bool HeadGallery::refresh(int cell_side) {
   PictureScene scene;
   scene.there = true;
   scene.map.region = regions[at];
-  if (at < workbench_.run_pictures().size()) scene.pixels = workbench_.run_pictures()[at].pixels;
+  if (const auto given = static_cast<size_t>(regions[at].picture); given < workbench_.run_pictures().size())
+    scene.pixels = workbench_.run_pictures()[given].pixels;
   const LookedFrom from = looked_from(workbench_, regions[at], -1);
   const bool same = from.capture == from_.capture && from.other == from_.other && from.query == from_.query &&
                     scene.map.region == scene_.map.region;

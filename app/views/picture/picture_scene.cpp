@@ -16,7 +16,7 @@ QString name_of_position(const Capture& capture, int64_t position) {
   for (const ImageRegion& region : capture.images) {
     if (position < region.begin || position >= region.end()) continue;
     const QString label = text_of(capture.tokens[static_cast<size_t>(position)].text);
-    return position < region.first_patch() ? label : QObject::tr("patch %1").arg(label);
+    return region.patch_at(position) ? QObject::tr("patch %1").arg(label) : label;
   }
   return QObject::tr("token %1 “%2”")
       .arg(position)
@@ -32,8 +32,7 @@ int64_t usual_query(const Capture& capture, const ImageRegion& region) {
   if (capture.spec.is_picture_model())
     return has_cls(capture, region)
                ? region.begin
-               : region.first_patch() + int64_t{region.grid_height / 2} * region.grid_width +
-                     region.grid_width / 2;
+               : region.position(int64_t{region.grid_height / 2} * region.grid_width + region.grid_width / 2);
   return capture.n_token() - 1;
 }
 
@@ -62,8 +61,8 @@ void add_attention(const Workbench& workbench, AttentionRows& rows, int64_t poin
   const int64_t query = scene.from.query;
   scene.title =
       QObject::tr("%1, from %2").arg(name_of_heads(heads, workbench.picture_look()), scene.from.name);
-  if (query >= region.first_patch() && query < region.end()) scene.query_patch = query - region.first_patch();
-  if (scene.from.capture->spec.causal && query < region.first_patch()) {
+  scene.query_patch = region.patch_at(query).value_or(scene.query_patch);
+  if (scene.from.capture->spec.looks_back() && query < region.first_patch()) {
     scene.note = QObject::tr("%1 stands before the picture and cannot see it: select a later token.")
                      .arg(scene.from.name);
     return;
@@ -199,7 +198,7 @@ LookedFrom looked_from(const Workbench& workbench, const ImageRegion& region, in
   if (!from.capture) return {};
   if (workbench.shown() == Shown::difference && workbench.edited()) from.other = workbench.run_a()->capture;
   if (look.from == LookFrom::pointer && pointer >= 0)
-    from.query = region.first_patch() + pointer;
+    from.query = region.position(pointer);
   else if (look.from == LookFrom::cls && has_cls(*from.capture, region))
     from.query = region.begin;
   else if (LookedFrom word = looked_from_word(workbench, selection.word); word.capture)
@@ -216,12 +215,12 @@ std::vector<float> patches_of(AttentionRows& rows, const LookedFrom& from, std::
                               const ImageRegion& region) {
   const auto row = rows.mean(from.capture, heads, from.query);
   if (!row || region.end() > static_cast<int64_t>(row->size())) return {};
-  std::vector<float> values(row->begin() + region.first_patch(), row->begin() + region.end());
+  std::vector<float> values = over_patches(region, *row);
   if (!from.other) return values;
   const auto before = rows.mean(from.other, heads, from.query);
   if (!before || region.end() > static_cast<int64_t>(before->size())) return {};
-  for (size_t i = 0; i < values.size(); ++i)
-    values[i] -= (*before)[static_cast<size_t>(region.first_patch()) + i];
+  const std::vector<float> of_a = over_patches(region, *before);
+  for (size_t i = 0; i < values.size(); ++i) values[i] -= of_a[i];
   return values;
 }
 
@@ -252,7 +251,8 @@ PictureScene picture_scene(const Workbench& workbench, AttentionRows& rows, int6
   const size_t at = std::min(index, regions.size() - 1);
   scene.there = true;
   scene.map.region = regions[at];
-  if (at < workbench.run_pictures().size()) scene.pixels = workbench.run_pictures()[at].pixels;
+  if (const auto given = static_cast<size_t>(regions[at].picture); given < workbench.run_pictures().size())
+    scene.pixels = workbench.run_pictures()[given].pixels;
   ValueKind kind = ValueKind::probability;
   if (look.source == PictureSource::field)
     add_field(workbench, scene, kind);

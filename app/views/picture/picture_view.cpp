@@ -298,7 +298,7 @@ void PictureView::refresh() {
 void PictureView::click(int64_t patch) {
   const PictureScene& scene = canvas_->scene();
   if (!scene.from.capture) return;
-  const int64_t position = scene.map.region.first_patch() + patch;
+  const int64_t position = scene.map.region.position(patch);
   const Selection& now = workbench().selection();
   PictureLook look = workbench().picture_look();
   if (look.from == LookFrom::cls) {
@@ -314,7 +314,7 @@ void PictureView::step(int dx, int dy) {
   const int64_t at = std::max<int64_t>(canvas_->scene().query_patch, 0);
   const int64_t row = std::clamp<int64_t>(at / region.grid_width + dy, 0, region.grid_height - 1),
                 column = std::clamp<int64_t>(at % region.grid_width + dx, 0, region.grid_width - 1);
-  const int64_t position = region.first_patch() + row * region.grid_width + column;
+  const int64_t position = region.position(row * region.grid_width + column);
   workbench().select_tokens(static_cast<int>(position), workbench().selection().key);
 }
 

@@ -40,6 +40,9 @@ Result<ModelSpec> read_siglip(const Json& json) {
   SACCADE_TRY(ModelSpec spec, read_picture_model(config, {"siglip", 1e-6, "gelu_pytorch_tanh"}));
   SACCADE_TRY(spec.d_mlp, config.count({"intermediate_size"}, 3072));
   spec.patches.cls = false;
+  SACCADE_TRY(const std::string type, config.text("model_type", ""));
+  if (type == "idefics3_vision" || type == "smolvlm_vision")
+    spec.patches.resampling = GridResampling::fractional;
   --spec.n_context;
   SACCADE_TRY(const bool probe, config.flag("vision_use_head", true));
   spec.pooling = probe ? Pooling::probe : Pooling::mean;

@@ -47,6 +47,9 @@ std::span<const Family> families() {
                                          siglip_family(),
                                          siglip_text_family(),
                                          llava_family(),
+                                         llava_next_family(),
+                                         paligemma_family(),
+                                         idefics3_family(),
                                          qwen2_vl_family(),
                                          qwen2_vl_vision_family()};
   return table;

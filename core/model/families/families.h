@@ -49,5 +49,8 @@ namespace saccade {
 [[nodiscard]] Family llava_family();
 [[nodiscard]] Family qwen2_vl_family();
 [[nodiscard]] Family qwen2_vl_vision_family();
+[[nodiscard]] Family llava_next_family();
+[[nodiscard]] Family paligemma_family();
+[[nodiscard]] Family idefics3_family();
 
 }  // namespace saccade

@@ -3,7 +3,7 @@
 // in the place of <image> among the embedded words of a Llama, Mistral or Qwen2 decoder.
 #include <algorithm>
 
-#include "core/model/families/pictures.h"
+#include "core/model/families/decoder_parts.h"
 
 namespace saccade {
 namespace {
@@ -25,13 +25,6 @@ Result<Json> with_defaults(Json text) {
   put("intermediate_size", type == "llama" ? 11008 : 14336);
   if (type == "mistral") put("num_key_value_heads", 8);
   return text;
-}
-
-Result<Json> part_of(const Json& json, const char* key) {
-  const ConfigReader config(json);
-  SACCADE_TRY(const Json* part, config.object(key));
-  if (!part) return config.wrong(key, "an object", Json());
-  return *part;
 }
 
 Result<const Family*> tower_family(const Json& vision) {
@@ -62,13 +55,7 @@ Result<ModelSpec> read_llava(const Json& json) {
   const ConfigReader config(json);
   SACCADE_TRY(Json text, part_of(json, "text_config"));
   SACCADE_TRY(text, with_defaults(std::move(text)));
-  const std::string type = text["model_type"];
-  const Family* decoder = find_family(type);
-  if (!decoder || (type != "llama" && type != "mistral" && type != "qwen2"))
-    return ConfigReader(text, "text_config").wrong("model_type", "llama, mistral or qwen2", type);
-  auto read = decoder->read_config(text);
-  if (!read.ok()) return std::move(read).error().with("text_config");
-  ModelSpec spec = std::move(*read);
+  SACCADE_TRY(ModelSpec spec, read_decoder_part(text, {"llama", "mistral", "qwen2"}));
   SACCADE_TRY(const Json vision, part_of(json, "vision_config"));
   SACCADE_TRY(const Family* tower, tower_family(vision));
   auto seen = tower->read_config(vision);
@@ -76,13 +63,7 @@ Result<ModelSpec> read_llava(const Json& json) {
   TowerUse& use = spec.tower;
   use.d_tower = seen->d_model;
   SACCADE_TRY(use.layers, feature_layers(json, seen->n_layer));
-  for (const char* key : {"image_token_id", "image_token_index"}) {
-    SACCADE_TRY(const std::vector<int32_t> ids, config.ids(key));
-    if (!ids.empty()) use.image_token_id = ids.front();
-  }
-  if (use.image_token_id < 0) use.image_token_id = 32000;
-  if (use.image_token_id >= spec.n_vocab)
-    return config.wrong("image_token_index", "a token id below text_config.vocab_size", use.image_token_id);
+  SACCADE_TRY(use.image_token_id, image_token_of(config, 32000, spec.n_vocab));
   SACCADE_TRY(const std::string strategy, config.text("vision_feature_select_strategy", "default"));
   if (strategy != "default" && strategy != "full")
     return config.wrong("vision_feature_select_strategy", "default or full", strategy);
@@ -96,6 +77,22 @@ Result<ModelSpec> read_llava(const Json& json) {
   return spec;
 }
 
+// LLaVA-NeXT (Liu et al. 2024): the picture once as a whole, and once in tiles whose patches stand as one
+// grid.
+Result<ModelSpec> read_llava_next(const Json& json) {
+  SACCADE_TRY(ModelSpec spec, read_llava(json));
+  spec.tower.newline = true;
+  if (!spec.tower.drops_prefix && spec.tower.d_tower > 0) {
+    SACCADE_TRY(const Json vision, part_of(json, "vision_config"));
+    SACCADE_TRY(const Family* family, tower_family(vision));
+    SACCADE_TRY(const ModelSpec tower, family->read_config(vision));
+    if (tower.patches.n_prefix() > 0)
+      return ConfigReader(json).wrong("vision_feature_select_strategy", "default, for a tower with CLS",
+                                      "full");
+  }
+  return spec;
+}
+
 std::vector<WeightRule> llava_rules(const ModelSpec& spec) {
   RuleTable table(spec);
   const int64_t in = static_cast<int64_t>(spec.tower.layers.size()) * spec.tower.d_tower;
@@ -103,16 +100,17 @@ std::vector<WeightRule> llava_rules(const ModelSpec& spec) {
                spec.tower.bias);
   table.linear(Slot::projector_out_weight, "multi_modal_projector.linear_2", spec.d_model, spec.d_model,
                spec.tower.bias);
-  std::vector<WeightRule> rules = table.rules();
-  if (const Family* decoder = find_family(spec.family))
-    for (WeightRule& rule : decoder->weight_rules(spec)) rules.push_back(std::move(rule));
-  return rules;
+  if (spec.tower.newline) table.vector(Slot::image_newline, "image_newline", spec.d_model);
+  return with_decoder(table, spec, "model.language_model.");
 }
 
 Result<TowerConfig> llava_tower(const Json& json) {
   SACCADE_TRY(const Json vision, part_of(json, "vision_config"));
   SACCADE_TRY(const Family* family, tower_family(vision));
-  return TowerConfig{family->name, vision, {"vision_tower.vision_model.", "vision_tower."}};
+  return TowerConfig{family->name,
+                     vision,
+                     {"vision_tower.vision_model.", "vision_tower.", "model.vision_tower.vision_model.",
+                      "model.vision_tower."}};
 }
 
 }  // namespace
@@ -124,6 +122,15 @@ Family llava_family() {
           llava_rules,
           {"language_model.", ""},
           {"vision_tower.*", "*.rotary_emb.inv_freq", "image_newline"},
+          llava_tower};
+}
+Family llava_next_family() {
+  return {"llava_next",
+          {"llava_next"},
+          read_llava_next,
+          llava_rules,
+          {"language_model.", "model.", ""},
+          {"vision_tower.*", "model.vision_tower.*", "*.rotary_emb.inv_freq"},
           llava_tower};
 }
 

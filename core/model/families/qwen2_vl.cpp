@@ -97,7 +97,7 @@ Result<ModelSpec> read_qwen2_vl(const Json& json) {
   use.d_tower = seen->d_model;
   use.layers = {seen->n_layer};
   use.drops_prefix = false;
-  use.after_norm = true;
+  use.final_norm = true;
   SACCADE_TRY(use.merge, vision_config.count({"spatial_merge_size"}, 2, 64));
   SACCADE_TRY(const std::vector<int32_t> ids, config.ids("image_token_id"));
   use.image_token_id = ids.empty() ? 151655 : ids.front();

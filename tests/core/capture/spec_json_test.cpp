@@ -92,7 +92,7 @@ TEST(SpecJson, KeepsPositionsOfSeveralAxesAndHowATowerIsRead) {
   spec.rotary.sections = {0, 1, pairs - 1};
   spec.rotary.sections_begin_anew = true;
   spec.tower.merge = 2;
-  spec.tower.after_norm = true;
+  spec.tower.final_norm = true;
   spec.tower.film_token_id = 7;
   spec.patches.frames = 2;
   spec.patches.window = 8;

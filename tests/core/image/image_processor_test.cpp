@@ -29,6 +29,26 @@ std::vector<std::string> names() {
   return list;
 }
 
+// What a picture became, tile by tile: [n, 3, side, side]; of a picture that stays one [3, height, width].
+HostTensor stacked(const PreparedImage& image) {
+  if (image.parts.empty()) return image.pixels;
+  std::vector<float> all;
+  int64_t side = 0, count = 0;
+  for (const auto& part : image.parts) {
+    const int64_t height = part->pixels.shape()[1], width = part->pixels.shape()[2];
+    side = part->tile_height > 0 ? part->tile_height : height;
+    for (int64_t top = 0; top < height; top += side)
+      for (int64_t left = 0; left < width; left += side, ++count)
+        for (int64_t row = 0; row < 3 * side; ++row) {
+          const float* from = part->pixels.data() + (row / side * height + top + row % side) * width + left;
+          all.insert(all.end(), from, from + side);
+        }
+  }
+  HostTensor made({count, 3, side, side});
+  std::copy(all.begin(), all.end(), made.mutable_values().begin());
+  return made;
+}
+
 class ImageProcessors : public testing::TestWithParam<std::string> {};
 
 TEST_P(ImageProcessors, make_the_numbers_that_transformers_makes) {
@@ -44,11 +64,11 @@ TEST_P(ImageProcessors, make_the_numbers_that_transformers_makes) {
   ASSERT_TRUE(made.ok()) << made.error().to_string();
   const TensorView* expected = file->find(GetParam());
   ASSERT_NE(expected, nullptr);
-  ASSERT_EQ((*made)->pixels.shape(), expected->shape);
+  const HostTensor ours = stacked(**made);
+  ASSERT_EQ(ours.shape(), expected->shape);
   const auto* theirs = reinterpret_cast<const float*>(expected->data);
   for (int64_t i = 0; i < expected->elements(); ++i)
-    ASSERT_NEAR((*made)->pixels.data()[i], theirs[i], bound * std::max(1.0, std::abs(double{theirs[i]})))
-        << i;
+    ASSERT_NEAR(ours.data()[i], theirs[i], bound * std::max(1.0, std::abs(double{theirs[i]}))) << i;
 }
 
 INSTANTIATE_TEST_SUITE_P(Transformers, ImageProcessors, testing::ValuesIn(names()),
@@ -66,6 +86,28 @@ ImageProcessor clip(const json& more = json::object()) {
   auto made = ImageProcessor::from_json(config);
   EXPECT_TRUE(made.ok()) << made.error().to_string();
   return *made;
+}
+
+TEST(Tiles, of_one_picture_are_refused_where_they_would_differ_in_size) {
+  const auto refused = [](const json& config) {
+    const auto made = ImageProcessor::from_json(config);
+    EXPECT_FALSE(made.ok());
+    return made.ok() ? "" : made.error().to_string();
+  };
+  const json square = {{"height", 24}, {"width", 24}};
+  json next = {{"image_processor_type", "LlavaNextImageProcessor"}, {"size", 24}, {"crop_size", square}};
+  next["image_grid_pinpoints"] = {{24, 40}};
+  EXPECT_THAT(refused(next),
+              HasSubstr("'image_grid_pinpoints': expected [height, width] in multiples of 24"));
+  next["image_grid_pinpoints"] = json::array();
+  EXPECT_THAT(refused(next), HasSubstr("a list of sizes"));
+  next["image_grid_pinpoints"] = {{24, 48}};
+  next["size"] = 20;
+  EXPECT_THAT(refused(next), HasSubstr("'size': expected 24, the side of 'crop_size', found 20"));
+  next["size"] = {{"height", 24}, {"width", 20}};
+  EXPECT_THAT(refused(next), HasSubstr("tiles are square"));
+  EXPECT_THAT(refused({{"image_processor_type", "Idefics3ImageProcessor"}, {"max_image_size", "large"}}),
+              HasSubstr("'max_image_size': expected a whole number"));
 }
 
 TEST(ImageGeometry, says_where_processed_pixels_come_from) {

@@ -2,7 +2,10 @@
 
 #include <gmock/gmock.h>
 
+#include <numeric>
+
 #include "core/image/grid_resample.h"
+#include "core/model/tile_grid.h"
 
 namespace saccade {
 namespace {
@@ -48,6 +51,58 @@ TEST(PatchRects, lie_where_the_processor_took_the_pixels_from) {
   EXPECT_DOUBLE_EQ(rect.y, 8 / 0.25);
   EXPECT_DOUBLE_EQ(rect.width, 32.0);
   EXPECT_DOUBLE_EQ(rect.height, 32.0);
+}
+
+TEST(ImageRegions, know_where_patches_stand_between_what_is_none) {
+  ImageRegion region = region_at(4, 1, 2, 3);
+  region.row_extra = 1;  // 4 CLS, 5 6 7 patches, 8 newline, 9 10 11, 12 newline
+  EXPECT_EQ(region.end(), 13);
+  EXPECT_EQ(region.position(0), 5);
+  EXPECT_EQ(region.position(2), 7);
+  EXPECT_EQ(region.position(3), 9);
+  EXPECT_EQ(region.patch_at(11), 5);
+  for (const int64_t none : {3, 4, 8, 12, 13}) EXPECT_EQ(region.patch_at(none), std::nullopt) << none;
+  std::vector<float> values(14);
+  std::iota(values.begin(), values.end(), 0.0F);
+  EXPECT_THAT(over_patches(region, values), ElementsAre(5, 6, 7, 9, 10, 11));
+  region.row_extra = 0;
+  EXPECT_EQ(region.end(), 11);
+  EXPECT_THAT(over_patches(region_at(1, 0, 1, 2), values, 2), ElementsAre(2, 3, 4, 5));
+}
+
+TEST(GridResampling, takes_the_row_whose_cell_holds_the_corner_of_a_patch) {
+  HostTensor table({16, 1});
+  for (int64_t i = 0; i < 16; ++i) table.mutable_values()[static_cast<size_t>(i)] = static_cast<float>(i);
+  const HostTensor made = resample_grid(table, {4, 4}, {2, 3}, GridResampling::fractional);
+  // rows 0 and 1/2 of a picture lie in cells 0 and 2 of 4; columns 0, 1/3 and 2/3 in 0, 1 and 2
+  EXPECT_THAT(made.values(), ElementsAre(0, 1, 2, 8, 9, 10));
+  EXPECT_THAT(resample_grid(table, {4, 4}, {4, 4}, GridResampling::fractional).values(),
+              testing::ElementsAreArray(table.values()));
+  // In float32 the fourth of 19 patches is before the border that it lies on (Transformers 5.23 on
+  // LibTorch 2.13).
+  HostTensor line({61, 1});
+  for (int64_t i = 0; i < 61; ++i) line.mutable_values()[static_cast<size_t>(i)] = static_cast<float>(i);
+  const HostTensor same = resample_grid(line, {61, 1}, {61, 1}, GridResampling::fractional);
+  EXPECT_EQ(same.values()[3], 3.0F);
+  EXPECT_EQ(same.values()[11], 10.0F);
+  EXPECT_EQ(same.values()[14], 13.0F);
+}
+
+TEST(TileGrids, lose_the_padding_and_know_what_is_left) {
+  PreparedImage image;
+  image.geometry.original_width = 41;
+  image.geometry.original_height = 29;
+  // 48 x 48 pixels hold 48 x 34: of 6 rows of patches 4 and a part show the picture; one at either end goes
+  const GridWindow wide = shown_window(image, {6, 6});
+  EXPECT_EQ(wide.row, 1);
+  EXPECT_EQ(wide.height, 4);
+  EXPECT_EQ(wide.column, 0);
+  EXPECT_EQ(wide.width, 6);
+  image.geometry.original_width = 17;
+  image.geometry.original_height = 60;
+  const GridWindow tall = shown_window(image, {9, 3});  // 2.55 columns: none can go at both ends
+  EXPECT_EQ(tall.width, 3);
+  EXPECT_EQ(tall.height, 9);
 }
 
 TEST(GridResampling, keeps_a_grid_of_the_same_size_and_a_flat_one_flat) {

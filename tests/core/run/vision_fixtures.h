@@ -52,11 +52,27 @@ struct Numbers {
   }
 };
 
-// The request of a variant's pictures; a decoder's ids hold one placeholder for every position.
+// The picture itself, of models whose own processor is to make the numbers.
+inline std::shared_ptr<const PreparedImage> processed(const Opened& opened, const Numbers& numbers) {
+  const TensorView* tensor = numbers.file->find("picture");
+  Picture picture;
+  picture.height = static_cast<int32_t>(tensor->shape[0]);
+  picture.width = static_cast<int32_t>(tensor->shape[1]);
+  picture.name = "golden";
+  const auto* bytes = reinterpret_cast<const uint8_t*>(tensor->data);
+  picture.rgb.assign(bytes, bytes + tensor->elements());
+  auto made = prepare_image(*opened.model, picture);
+  EXPECT_TRUE(made.ok()) << made.error().to_string();
+  return made.ok() ? *made : nullptr;
+}
+
+// The request of a variant's pictures; a decoder's ids hold one placeholder for every position, or its prompt
+// one for the picture.
 inline RunRequest vision_request(const Opened& opened, const Numbers& numbers) {
   TokenSequence text;
   const int32_t placeholder = opened.model->spec().tower.image_token_id;
-  std::vector<int32_t> ids = numbers.ids("ids");
+  const bool tiled = numbers.has("picture");
+  std::vector<int32_t> ids = numbers.ids(tiled ? "prompt" : "ids");
   ids.erase(
       std::unique(ids.begin(), ids.end(), [&](int32_t a, int32_t b) { return a == placeholder && b == a; }),
       ids.end());
@@ -65,8 +81,13 @@ inline RunRequest vision_request(const Opened& opened, const Numbers& numbers) {
     EXPECT_TRUE(made.ok());
     text = std::move(*made);
   }
-  auto placed = place_images(*opened.model, std::move(text), numbers.images());
+  auto placed = place_images(*opened.model, std::move(text),
+                             tiled ? std::vector{processed(opened, numbers)} : numbers.images());
   EXPECT_TRUE(placed.ok()) << placed.error().to_string();
+  if (placed.ok() && tiled) {
+    EXPECT_EQ(placed->ids(), numbers.ids("ids"));
+  }
+  if (placed.ok() && numbers.has("generated_from")) placed->generated_from = numbers.ids("generated_from")[0];
   return opened.runner->request(placed.ok() ? std::move(*placed) : TokenSequence());
 }
 

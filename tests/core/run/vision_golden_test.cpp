@@ -38,7 +38,7 @@ class Page : public testing::Environment {
   void TearDown() override {
     std::ofstream page(std::string(SACCADE_BINARY_DIR) + "/FAMILIES_PICTURES.md");
     page << "\n## Models that read pictures\n\n"
-            "Tiny random models (tests/data/make_vision_goldens.py), pictures of 16 to 56 pixels a side, "
+            "Tiny random models (tests/data/make_vision_goldens.py), pictures of 13 to 60 pixels a side, "
             "float32, "
             "eager attention of Transformers 5.23.\nThe largest differences of answers (logits, features, "
             "and of "

@@ -121,7 +121,7 @@ TEST_P(RunsWithPictures, come_back_from_a_dump_with_their_grids) {
 
 INSTANTIATE_TEST_SUITE_P(Families, RunsWithPictures,
                          testing::Values("vit", "deit", "dinov2_registers", "siglip", "llava", "qwen2_vl",
-                                         "qwen2_5_vl"),
+                                         "qwen2_5_vl", "paligemma", "paligemma2", "llava_next", "smolvlm"),
                          [](const auto& info) { return info.param; });
 
 TEST(PictureRequests, have_another_digest_with_another_picture) {
@@ -169,6 +169,147 @@ TEST(Decoders, go_on_writing_about_a_picture_as_a_run_over_the_whole_would) {
     EXPECT_LT(largest_difference(run->capture->last_logits, generation->logits[step]), 1e-4F) << step;
     whole.tokens.tokens.push_back(generation->tokens[step]);
   }
+}
+
+// The prompt is seen in both directions, what is generated is not: with a cache and without.
+TEST(Decoders, with_a_prefix_go_on_causally_as_a_run_over_the_whole_would) {
+  for (const std::string variant : {"paligemma", "paligemma2"}) {
+    const Opened& model = opened(variant);
+    RunRequest request = request_of(variant);
+    request.tokens.tokens.resize(15);
+    request.tokens.generated_from = -1;
+    SamplingOptions options;
+    options.max_tokens = 6;
+    options.stop_at_eos = false;
+    options.keep_logits = options.keep_heads = true;
+    const auto generation = model.runner->generate(request, options, {}, {});
+    ASSERT_TRUE(generation.ok()) << generation.error().to_string();
+    for (size_t step = 0; step < generation->tokens.size(); ++step) {
+      RunRequest whole = request;
+      whole.tokens = with_generated(request.tokens, std::span(generation->tokens).first(step));
+      const auto run = fixtures::run(model, whole);
+      ASSERT_NE(run, nullptr);
+      EXPECT_EQ(run->capture->spec.prefix, 15);
+      EXPECT_TRUE(run->capture->loss.empty());
+      EXPECT_FALSE(run->capture->causal_at(0));
+      EXPECT_LT(largest_difference(run->capture->last_logits, generation->logits[step]), 1e-4F) << step;
+    }
+  }
+}
+
+TEST(Prefixes, part_runs_of_the_same_tokens_where_more_of_them_was_generated) {
+  const Opened& model = opened("paligemma");
+  const RunRequest written = request_of("paligemma");
+  RunRequest asked = written;
+  asked.tokens.generated_from = -1;
+  const auto base = fixtures::run(model, asked);
+  const auto reused = fixtures::run(model, written, base), scratch = fixtures::run(model, written);
+  ASSERT_TRUE(base && reused && scratch);
+  EXPECT_EQ(reused->reused_layers, 0);
+  EXPECT_EQ(largest_difference(reused->capture->last_logits, scratch->capture->last_logits), 0.0F);
+  EXPECT_GT(largest_difference(base->capture->last_logits, scratch->capture->last_logits), 1e-3F);
+  const auto answers = model.runner->answers(std::vector{asked, written, asked}, {});
+  ASSERT_TRUE(answers.ok()) << answers.error().to_string();
+  EXPECT_LT(largest_difference((*answers)[1], scratch->capture->last_logits), 2e-5F);
+  EXPECT_LT(largest_difference((*answers)[2], base->capture->last_logits), 2e-5F);
+  // Nobody in the prompt sees what was generated; what was generated sees only what comes before.
+  const auto map = AttentionMap::of(scratch->capture, {LayerIndex{1}, HeadIndex{2}}, model.runner->kernels());
+  ASSERT_TRUE(map.ok());
+  EXPECT_FALSE(map->causal());
+  EXPECT_GT(map->weight(0, 14).value(), 0.0F);
+  EXPECT_EQ(map->weight(0, 15).value(), 0.0F);
+  EXPECT_EQ(map->weight(16, 17).value(), 0.0F);
+  EXPECT_TRUE(map->masked(15, 17, 17, 20));
+  EXPECT_FALSE(map->masked(0, 8, 8, 15));
+}
+
+TEST(Prefixes, are_differentiated_under_the_mask_that_they_ran_under) {
+  for (const std::string variant : {"paligemma", "paligemma2"}) {
+    GradientRequest request;
+    request.run = request_of(variant);
+    request.scalar = {{ScalarKind::logit, 1.0, -1, {7}}};
+    request.sites = {{HookSite::z, 0}, {HookSite::pattern, 1}};
+    const auto made = opened(variant).runner->gradients(request, nullptr, {});
+    ASSERT_TRUE(made.ok()) << made.error().to_string();
+    EXPECT_LE((*made)->largest_difference, 1e-4);
+    EXPECT_GT((*made)->values.at({HookSite::pattern, 1}).at({0, 3, 14}), 0.0F);
+    EXPECT_EQ((*made)->values.at({HookSite::pattern, 1}).at({0, 3, 15}), 0.0F);
+  }
+}
+
+TEST(Prefixes, are_pictures_bos_words_and_a_line_feed_as_the_model_was_trained) {
+  const Opened& model = opened("paligemma");
+  const auto typed = model.model->tokenizer().sequence(std::vector<int32_t>{2, 92, 20, 21});
+  ASSERT_TRUE(typed.ok());
+  const auto placed = place_images(*model.model, *typed, {Numbers("paligemma").image()});
+  ASSERT_TRUE(placed.ok()) << placed.error().to_string();
+  std::vector<int32_t> expected(9, 92);
+  for (const int32_t id : {2, 20, 21, 5}) expected.push_back(id);
+  EXPECT_EQ(placed->ids(), expected);
+  const auto again = model.model->tokenizer().sequence(std::vector<int32_t>{92, 2, 20, 21, 5});
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(place_images(*model.model, *again, {Numbers("paligemma").image()})->ids(), expected);
+}
+
+TEST(TiledPictures, stand_as_a_whole_and_as_one_grid_with_newlines) {
+  const Opened& model = opened("llava_next");
+  const RunRequest request = request_of("llava_next");
+  const auto regions = request.tokens.image_regions();
+  ASSERT_EQ(regions.size(), 2U);
+  EXPECT_EQ(regions[0].patches(), 9);
+  EXPECT_EQ(regions[0].row_extra, 0);
+  EXPECT_EQ(regions[1].grid_height, 4);  // of 6: the first and the last show padding
+  EXPECT_EQ(regions[1].grid_width, 6);
+  EXPECT_EQ(regions[1].row_extra, 1);
+  EXPECT_EQ(regions[1].begin, regions[0].end());
+  EXPECT_EQ(regions[0].picture, regions[1].picture);
+  EXPECT_THAT(texts_of(request), testing::Contains("newline").Times(4));
+  // Both lie over the same picture of 41 x 29 pixels: what is left of the grid reaches over its border by
+  // less than a patch.
+  const PatchRect first = rect_of(regions[1], 0), last = rect_of(regions[1], 23);
+  EXPECT_NEAR(first.x, 0.0, 1e-9);
+  EXPECT_NEAR(last.x + last.width, 41.0, 1e-9);
+  EXPECT_GT(first.y, -first.height);
+  EXPECT_LT(last.y + last.height, 29.0 + last.height);
+  const PatchRect corner = rect_of(regions[0], 8);
+  EXPECT_NEAR(corner.x + corner.width, 41.0, 1e-9);
+  EXPECT_NEAR(corner.y + corner.height, 29.0, 1e-9);
+  // Some of its patches: the run reads their rows and no newline.
+  const auto few = with_patches(request.tokens, 1, {0, 7});
+  ASSERT_TRUE(few.ok()) << few.error().to_string();
+  EXPECT_EQ(few->images[1].kept, (std::vector<int32_t>{0, 8}));
+  EXPECT_EQ(few->size(), request.tokens.size() - 28 + 2);
+  const auto run = fixtures::run(model, model.runner->request(*few)), whole = fixtures::run(model, request);
+  ASSERT_TRUE(run && whole);
+  const int64_t d = model.model->spec().d_model, at = regions[1].position(7);
+  for (int64_t c = 0; c < d; ++c)
+    EXPECT_EQ(run->capture->layers[0]->resid_pre.at({few->images[1].region.begin + 1, c}),
+              whole->capture->layers[0]->resid_pre.at({at, c}));
+  const auto tower = model.runner->run_tower(request.tokens.images[1].image, {}, {});
+  ASSERT_FALSE(tower.ok());
+  EXPECT_THAT(tower.error().message, HasSubstr("tiles"));
+  EXPECT_TRUE(model.runner->run_tower(request.tokens.images[0].image, {}, {}).ok());
+}
+
+TEST(TiledPictures, stand_tile_by_tile_with_words_between) {
+  const RunRequest request = request_of("smolvlm");
+  const auto regions = request.tokens.image_regions();
+  ASSERT_EQ(regions.size(), 5U);  // 2 x 2 and the whole
+  for (const ImageRegion& region : regions) {
+    EXPECT_EQ(region.patches(), 9);
+    EXPECT_EQ(region.picture, 0);
+  }
+  // 23 x 38 pixels: the third tile is the lower left quarter, the whole is all of it.
+  const PatchRect tile = rect_of(regions[2], 0), whole = rect_of(regions[4], 0);
+  EXPECT_NEAR(tile.x, 0.0, 1e-9);
+  EXPECT_NEAR(tile.y, 19.0, 1e-9);
+  EXPECT_NEAR(tile.width, 11.5 / 3, 1e-9);
+  EXPECT_NEAR(whole.y, 0.0, 1e-9);
+  EXPECT_NEAR(whole.height, 38.0 / 3, 1e-9);
+  EXPECT_EQ(request.tokens.images[0].said_before, 2);
+  EXPECT_EQ(request.tokens.images[2].said_before, 3);  // with the line feed after the first row
+  EXPECT_EQ(request.tokens.images[4].said_before, 3);  // two line feeds are one token
+  EXPECT_EQ(request.tokens.images[4].said_after, 1);
 }
 
 std::string message(const Result<TokenSequence>& placed) {

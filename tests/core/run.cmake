@@ -5,6 +5,6 @@ saccade_test(core_head_gates_test SOURCES run/head_gates_test.cpp LIBS saccade_c
 saccade_test(core_gradient_test SOURCES run/gradient_test.cpp run/pooling_gradient_test.cpp LIBS saccade_core fmt::fmt)
 saccade_test(core_vision_tests
   SOURCES run/vision_golden_test.cpp run/vision_run_test.cpp
-          run/contrast_test.cpp run/region_edits_test.cpp
+          run/contrast_test.cpp run/region_edits_test.cpp run/position_layout_test.cpp
   LIBS saccade_core fmt::fmt)
 saccade_test(core_order_free_test SOURCES run/order_free_test.cpp LIBS saccade_core fmt::fmt)

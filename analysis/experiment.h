@@ -54,6 +54,7 @@ struct GradientWanted {
 struct TowerWanted {
   std::shared_ptr<const PreparedImage> image;
   CapturePlan capture;
+  int32_t layers = 0;  // so many at least; 0: as far as the decoder reads
 };
 
 // Numbers that several runs are needed for, none of which is kept: what a sweep over pictures wants to know

@@ -28,36 +28,43 @@ Result<const LayerCapture*> layer_of(const EncoderRun& encoder, int32_t layer) {
 
 }  // namespace
 
-Result<EncoderRun> encoder_of(const MethodInput& input, std::string_view method, const JobContext& job,
-                              size_t which) {
-  SACCADE_TRY(const ImageRegion region, picture_region(*input.capture, static_cast<int64_t>(which), method));
-  if (input.capture->spec.is_picture_model())
-    return EncoderRun{input.capture, region, input.capture->spec.n_layer, true};
+Result<std::vector<Wanted>> encoder_wanted(const MethodInput& input, std::string_view method,
+                                           int32_t layers) {
+  std::vector<Wanted> wanted;
+  SACCADE_CHECK(picture_region(*input.capture, 0, method));
+  if (input.capture->spec.is_picture_model()) return wanted;
   SACCADE_CHECK(require_model(input, method));
-  if (!input.model->tower() || which >= input.base.tokens.images.size())
+  if (!input.model->tower() || input.base.tokens.images.empty())
     return make_error(
         ErrorCode::unsupported,
         fmt::format("{} looks at the encoder's attention, and this model has no vision tower", method));
-  if (input.base.tokens.images[which].image->tile_height > 0)
+  const PreparedImage& image = *input.base.tokens.images[0].image;
+  if (image.tile_height > 0 || !image.parts.empty())
     return make_error(
         ErrorCode::unsupported,
-        fmt::format("{}: picture {} of this run goes through the vision tower in tiles, which are no "
-                    "one run of it; choose the picture as a whole",
-                    method, which));
-  SACCADE_TRY(const auto runner, Runner::create(input.model->tower(), {input.kernels, input.threads}));
-  SACCADE_TRY(TokenSequence tokens,
-              place_images(*input.model->tower(), {}, {input.base.tokens.images[which].image}));
-  RunRequest request = runner->request(std::move(tokens));
-  request.capture.loss = request.capture.residuals = false;
-  SACCADE_TRY(const auto run, runner->run(request, nullptr, job));
-  const ImageRegion& seen = run->capture->images.at(0);
+        fmt::format("{}: {} goes through the vision tower in tiles, which are no one run of it; choose the "
+                    "picture as a whole",
+                    method, image.name));
+  TowerWanted tower{input.base.tokens.images[0].image, {}, layers};
+  tower.capture.loss = tower.capture.residuals = false;
+  wanted.emplace_back(std::move(tower));
+  return wanted;
+}
+
+Result<EncoderRun> encoder_of(const MethodInput& input, std::string_view method) {
+  SACCADE_TRY(const ImageRegion region, picture_region(*input.capture, 0, method));
+  if (input.capture->spec.is_picture_model())
+    return EncoderRun{input.capture, region, input.capture->spec.n_layer, true};
+  SACCADE_CHECK(require_model(input, method));
+  const std::shared_ptr<const Capture> tower = capture_in(input.outcomes, 0);
+  if (!tower) return make_error(ErrorCode::cancelled, "cancelled");
+  const ImageRegion& seen = tower->images.at(0);
   if (seen.grid_height != region.grid_height || seen.grid_width != region.grid_width)
     return make_error(ErrorCode::unsupported,
                       fmt::format("{}: the encoder sees {} x {} patches and the decoder {} x {}", method,
                                   seen.grid_height, seen.grid_width, region.grid_height, region.grid_width));
   const std::vector<int32_t>& used = input.model->spec().tower.layers;
-  return EncoderRun{run->capture, run->capture->images.at(0), *std::max_element(used.begin(), used.end()),
-                    false};
+  return EncoderRun{tower, seen, *std::max_element(used.begin(), used.end()), false};
 }
 
 Result<std::vector<double>> received_by_patches(const EncoderRun& encoder, int32_t layer) {

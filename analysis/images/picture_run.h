@@ -13,16 +13,19 @@
 namespace saccade {
 
 // A capture with the attention and statistics of what looks at the picture: the run itself for a model of
-// pictures; for a decoder its vision tower on the same picture, run here. Error: a capture without its model.
-// Thread: the one that owns the Runner.
+// pictures; for a decoder its vision tower on the same picture.
 struct EncoderRun {
   std::shared_ptr<const Capture> capture;
   ImageRegion region;       // of the picture in it
   int32_t layers = 0;       // that the picture goes through before the decoder reads it
   bool is_the_run = false;  // the run looked at is the encoder
 };
-[[nodiscard]] Result<EncoderRun> encoder_of(const MethodInput& input, std::string_view method,
-                                            const JobContext& job, size_t which = 0);
+// What a method about it asks for first: the tower's run, through `layers` at least (0: as far as the decoder
+// reads); nothing for a model of pictures. Errors: no picture, no model, no tower.
+[[nodiscard]] Result<std::vector<Wanted>> encoder_wanted(const MethodInput& input, std::string_view method,
+                                                         int32_t layers = 0);
+// The encoder, from the first of the outcomes where it was asked for. Error: cancelled before it was run.
+[[nodiscard]] Result<EncoderRun> encoder_of(const MethodInput& input, std::string_view method);
 
 // Of one layer of an encoder, over its patches: attention received, mean over heads and all query rows; that
 // of the CLS row, sum over heads (without CLS: what is received, times the heads).

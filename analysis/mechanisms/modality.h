@@ -1,13 +1,12 @@
-// Masks and positions for sequences that hold a picture of height x width patches from position `begin` on.
+// Masks for sequences that hold a picture of height x width patches from position `begin` on.
 //
 //   MMA (AKI)  picture rows also see the text that comes later; text rows stay causal.
 //              Source: Wang et al. 2025 (arXiv 2503.02597).
 //   EE-MLLM    picture rows see what stands before the picture and themselves, no other patch; text
 //   unchanged.
 //              Source: Ma et al. 2024 (arXiv 2408.11795); that each patch keeps itself is our reading.
-//   CCA        ring(y, x) = min(y, x, height - 1 - y, width - 1 - x), 0 outermost. A patch's position is
-//              begin + ring; the text after it goes on at begin + height / 2. Among patches a query sees
-//              those of its own ring and of all rings further out. Source: Xing et al. 2024 (arXiv
+//   CCA        rings as in core/run/position_layout.h, which also has their positions. Among patches a query
+//              sees those of its own ring and of all rings further out. Source: Xing et al. 2024 (arXiv
 //              2410.15926) and the authors' code.
 #pragma once
 
@@ -25,14 +24,5 @@ struct PlacedGrid {
 [[nodiscard]] KeyMask mutual_mask(int64_t n, const PlacedGrid& picture, bool two_way);
 [[nodiscard]] KeyMask no_patch_to_patch_mask(int64_t n, const PlacedGrid& picture);
 [[nodiscard]] KeyMask concentric_mask(int64_t n, const PlacedGrid& picture);
-
-[[nodiscard]] int64_t ring_of(Grid grid, int64_t patch);
-// Position ids of the whole sequence, [token].
-[[nodiscard]] std::vector<int64_t> concentric_positions(int64_t n, const PlacedGrid& picture);
-
-// Which patch stands at each place of the picture, [patch]: as they are, from the last to the first, column
-// by column, or shuffled. What moves is the position, not the patch.
-enum class PatchOrder { raster, reversed, columns, shuffled };
-[[nodiscard]] std::vector<int64_t> patch_order(Grid grid, PatchOrder order, uint64_t seed = 1);
 
 }  // namespace saccade::mechanisms

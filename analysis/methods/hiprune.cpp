@@ -49,9 +49,9 @@ struct Choice {
   }
 };
 
-Result<Choice> choose(const MethodInput& input, const JobContext& job) {
+Result<Choice> choose(const MethodInput& input) {
   Choice choice;
-  SACCADE_TRY(choice.encoder, encoder_of(input, "hiprune", job));
+  SACCADE_TRY(choice.encoder, encoder_of(input, "hiprune"));
   const nlohmann::json& p = input.parameters;
   const int32_t layers = choice.encoder.layers;
   const auto given = [&](const char* name, int32_t otherwise) {
@@ -103,10 +103,12 @@ class HiPrune final : public AnalysisMethod {
   [[nodiscard]] const MethodInfo& info() const override { return info_; }
 
   [[nodiscard]] Result<std::vector<Wanted>> plan(const MethodInput& input) const override {
-    std::vector<Wanted> wanted;
-    SACCADE_CHECK(picture_region(*input.capture, 0, info_.id));
-    if (!input.outcomes.empty() || !input.model || input.capture->last_logits.empty()) return wanted;
-    SACCADE_TRY(const Choice choice, choose(input, {}));
+    SACCADE_TRY(std::vector<Wanted> wanted, encoder_wanted(input, info_.id));
+    if (input.outcomes.size() < wanted.size()) return wanted;
+    const bool ready = input.outcomes.size() == wanted.size();
+    wanted.clear();
+    if (!ready || !input.model || input.capture->last_logits.empty()) return wanted;
+    SACCADE_TRY(const Choice choice, choose(input));
     if (!can_hide(choice)) return wanted;
     for (const int64_t budget : choice.budgets) {
       SACCADE_TRY(AnswerWanted answer,
@@ -120,7 +122,7 @@ class HiPrune final : public AnalysisMethod {
                                                const JobContext& job) const override {
     MethodInput complete = input;
     SACCADE_TRY(complete.parameters, complete_parameters(info_, input.parameters));
-    SACCADE_TRY(const Choice choice, choose(complete, job));
+    SACCADE_TRY(const Choice choice, choose(complete));
     const std::vector<TokenRole> roles = choice.roles(complete.parameters, choice.budgets[0]);
     AnalysisResult result;
     result.method = info_.id;
@@ -193,7 +195,7 @@ class HiPrune final : public AnalysisMethod {
           "measured.");
     Table table{"budgets", {"budget", "kl", "answer"}, {}};
     for (size_t b = 0; b < choice.budgets.size(); ++b)
-      if (const KeptAnswer* answer = answer_in(input.outcomes, b))
+      if (const KeptAnswer* answer = answer_in(input.outcomes, b + (choice.encoder.is_the_run ? 0 : 1)))
         table.rows.push_back({choice.budgets[b], answer->kl, answer_text(input, *answer)});
     if (table.rows.empty()) return;
     const std::string before = top_answer(input), after = std::get<std::string>(table.rows[0][2]);

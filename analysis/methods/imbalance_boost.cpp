@@ -42,9 +42,12 @@ class ImbalanceBoost final : public AnalysisMethod {
   [[nodiscard]] const MethodInfo& info() const override { return info_; }
 
   [[nodiscard]] Result<std::vector<Wanted>> plan(const MethodInput& input) const override {
-    std::vector<Wanted> wanted;
     SACCADE_CHECK(check(input));
-    if (!input.outcomes.empty() || input.capture->last_logits.empty()) return wanted;
+    // The last layer but one counts, whether the decoder reads it or an earlier one.
+    SACCADE_TRY(std::vector<Wanted> wanted, encoder_wanted(input, info_.id, late_layer(input) + 1));
+    if (input.outcomes.empty()) return wanted;
+    wanted.clear();
+    if (input.outcomes.size() > 1 || input.capture->last_logits.empty()) return wanted;
     SACCADE_TRY(const Groups groups, groups_of(input, {}));
     SACCADE_TRY(AnswerWanted answer, answer_under(input, groups.edits));
     wanted.emplace_back(std::move(answer));
@@ -81,7 +84,7 @@ class ImbalanceBoost final : public AnalysisMethod {
     if (!groups.has_cls)
       result.findings.emplace_back(
           "The encoder has no CLS: what all of its rows look at stands in its place.");
-    if (const KeptAnswer* answer = answer_in(input.outcomes, 0)) {
+    if (const KeptAnswer* answer = answer_in(input.outcomes, 1)) {
       const std::string before = top_answer(input), after = answer_text(input, *answer);
       result.findings.push_back(fmt::format("Boosted, the answer moves by {:.3g} nats (KL): '{}' {}.",
                                             answer->kl, before,
@@ -112,16 +115,20 @@ class ImbalanceBoost final : public AnalysisMethod {
     return make_error(ErrorCode::invalid_argument, "imbalance-boost needs a run with captured attention");
   }
 
+  static int32_t late_layer(const MethodInput& input) {
+    const auto& tower = input.model->tower();
+    return tower ? std::max(0, tower->spec().n_layer - 2) : 0;
+  }
+
   static Result<Groups> groups_of(const MethodInput& input, const JobContext& job) {
     const nlohmann::json& p = input.parameters;
-    SACCADE_TRY(const EncoderRun encoder, encoder_of(input, "imbalance-boost", job));
+    SACCADE_TRY(const EncoderRun encoder, encoder_of(input, "imbalance-boost"));
     Groups groups;
     groups.region = encoder.region;
     groups.has_cls = encoder.region.n_prefix > 0;
     SACCADE_TRY(groups.first_cls, cls_row_of_patches(encoder, 0, *input.kernels));
     SACCADE_TRY(const std::vector<double> received, received_by_patches(encoder, 0));
-    const int32_t late = std::max(0, encoder.capture->spec.n_layer - 2);
-    SACCADE_TRY(groups.late_cls, cls_row_of_patches(encoder, late, *input.kernels));
+    SACCADE_TRY(groups.late_cls, cls_row_of_patches(encoder, late_layer(input), *input.kernels));
     groups.tokens = attention_groups(groups.first_cls, received, groups.late_cls,
                                      p["local_share"].get<double>(), p["spatial_share"].get<double>());
     SACCADE_TRY(groups.image_mass, image_mass_of(input, job));

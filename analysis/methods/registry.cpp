@@ -42,6 +42,7 @@ constexpr std::array makers{
     &make_object_scanpath,
     &make_visual_search,
     &make_neva,
+    &make_refam,
     &make_relevance,
     &make_reversed_tree,
     &make_similarity_points,

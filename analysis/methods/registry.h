@@ -39,6 +39,7 @@ namespace saccade {
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_visual_search();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_neva();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_relevance();
+[[nodiscard]] std::unique_ptr<AnalysisMethod> make_refam();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_reversed_tree();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_similarity_points();
 [[nodiscard]] std::unique_ptr<AnalysisMethod> make_carve();

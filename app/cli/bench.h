@@ -43,6 +43,8 @@ Result<std::vector<BenchRow>> bench_head_table(const Context& context, const std
 
 // Needs no model: maps of ViT-B/16's shape from random queries and keys; OSIE where SACCADE_TEST_DATA has it.
 Result<std::vector<BenchRow>> bench_vision(const Context& context);
+// Needs make-random's llava-small: VHD, answers under edits, hovering over a picture.
+Result<std::vector<BenchRow>> bench_seeing(const Context& context, const std::filesystem::path& folder);
 
 // `folder`: where the text is put for the other program; `where`: the model, by default a demo.
 Result<std::vector<BenchRow>> bench_tokenize(const Context& context, const std::filesystem::path& folder,

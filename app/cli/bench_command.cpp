@@ -261,7 +261,13 @@ Result<void> bench(const Context& context, const BenchOptions& options) {
       {"head-table", [&] { return bench_head_table(context, folder); }},
       {"long", [&] { return bench_long(context, folder, options.tokens); }},
       {"tokenize", [&] { return bench_tokenize(context, folder, options.model); }},
-      {"vision", [&] { return bench_vision(context); }},
+      {"vision",
+       [&]() -> Result<std::vector<BenchRow>> {
+         SACCADE_TRY(std::vector<BenchRow> rows, bench_vision(context));
+         SACCADE_TRY(const std::vector<BenchRow> seeing, bench_seeing(context, folder));
+         rows.insert(rows.end(), seeing.begin(), seeing.end());
+         return rows;
+       }},
       {"window", [&] { return bench_window(context); }}};
   Json rows = Json::array();
   std::string text;

@@ -15,13 +15,21 @@ Result<void> tokenize(const Context& context, const std::string& model, const st
 Result<void> make_random(const Context& context, const std::string& shape, const std::string& folder,
                          uint64_t seed);
 
+// What the generated text is steered away from.
+struct ContrastOptions {
+  std::vector<std::string> edits;
+  int32_t outliers = 0;
+  double alpha = 1.0, plausibility = 0.1;
+};
+
 struct RunOptions {
   std::string model;
   InputOptions input;
   std::vector<std::string> edits;
   int top = 10;
   SamplingOptions sampling;  // max_tokens 0 = no generation
-  std::string capture;       // site filter
+  ContrastOptions contrast;
+  std::string capture;  // site filter
   std::string dump;
   std::string save;                 // session file
   std::vector<std::string> labels;  // texts that a pair's picture tower compares the picture with

@@ -27,6 +27,7 @@ WorkOptions work_of(const Session& session) {
   if (!session.ids.empty()) options.input.ids = fmt::format("{}", fmt::join(session.ids, ","));
   for (const Edit& edit : session.edits) options.edits.push_back(to_text(edit));
   options.sampling = session.sampling;
+  options.contrast = session.contrast;
   return options;
 }
 

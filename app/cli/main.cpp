@@ -121,6 +121,22 @@ int main(int argc, char** argv) {
   command->add_option("--top-k", run_options.sampling.top_k, "sample from the K most probable; 0 = all");
   command->add_option("--top-p", run_options.sampling.top_p, "sample from the smallest set of this mass");
   command->add_option("--seed", run_options.sampling.seed, "of the sampler");
+  auto* contrast = command
+                       ->add_option("--contrast", run_options.contrast.edits,
+                                    "steer the generated text away from what the prompt gives under this "
+                                    "edit (knockout *.* key=img: without the picture); may be repeated")
+                       ->allow_extra_args(false);
+  command
+      ->add_option("--contrast-outliers", run_options.contrast.outliers,
+                   "steer it away from what K outlier tokens of the picture alone would say (DAMRO)")
+      ->check(CLI::PositiveNumber)
+      ->excludes(contrast);
+  command->add_option("--contrast-alpha", run_options.contrast.alpha,
+                      "how far: (1 + A) logits - A those of the other");
+  command
+      ->add_option("--contrast-cut", run_options.contrast.plausibility,
+                   "tokens below this share of the most probable one are never drawn")
+      ->check(CLI::Range(0.0, 1.0));
   command->add_option("--capture", run_options.capture,
                       "hook sites to keep in full: names, wildcards, short forms");
   command->add_option("--dump", run_options.dump, "write an HDF5 dump");
@@ -227,7 +243,8 @@ int main(int argc, char** argv) {
   command->callback([&] { work = [&] { return dump_info(context, a); }; });
 
   command = app.add_subcommand("make-random", "a checkpoint of a known shape with random weights");
-  command->add_option("SHAPE", shape, "gpt2-small, gpt2-tiny, llama-tiny, llama-1b, llama-7b")->required();
+  command->add_option("SHAPE", shape, "gpt2-small, gpt2-tiny, llama-tiny, llama-1b, llama-7b, llava-small")
+      ->required();
   command->add_option("DIR", folder)->required();
   command->add_option("--seed", seed);
   command->callback([&] { work = [&] { return make_random(context, shape, folder, seed); }; });

@@ -51,7 +51,20 @@ std::string labels_text(const LabelLogits& logits) {
   return text;
 }
 
-Result<void> write_requested(const Context& context, const RunOptions& options, const Work& work) {
+Result<AnswerContrast> contrast_in(const RunOptions& options) {
+  AnswerContrast contrast;
+  SACCADE_TRY(contrast.edits, parse_edits(options.contrast.edits));
+  contrast.outliers = options.contrast.outliers;
+  contrast.alpha = options.contrast.alpha;
+  contrast.plausibility = options.contrast.plausibility;
+  if (contrast.asked_for() && options.sampling.max_tokens == 0)
+    return make_error(ErrorCode::invalid_argument,
+                      "--contrast steers what is generated; say how much with --generate N");
+  return contrast;
+}
+
+Result<void> write_requested(const Context& context, const RunOptions& options,
+                             const AnswerContrast& contrast, const Work& work) {
   if (!options.dump.empty()) {
     DumpOptions dump;
     dump.sites = work.edited.run->request.capture.sites;
@@ -60,7 +73,7 @@ Result<void> write_requested(const Context& context, const RunOptions& options, 
     context.note("wrote " + options.dump);
   }
   if (!options.save.empty()) {
-    SACCADE_CHECK(save_session(session_of(work, options.sampling), options.save));
+    SACCADE_CHECK(save_session(session_of(work, options.sampling, contrast), options.save));
     context.note("wrote " + options.save);
   }
   return {};
@@ -70,8 +83,9 @@ Result<void> write_requested(const Context& context, const RunOptions& options, 
 
 Result<void> run(const Context& context, const RunOptions& options) {
   WorkOptions wanted{options.model, options.input, options.edits, options.capture, options.sampling};
+  SACCADE_TRY(wanted.contrast, contrast_in(options));
   SACCADE_TRY(const Work work, do_work(context, wanted));
-  SACCADE_CHECK(write_requested(context, options, work));
+  SACCADE_CHECK(write_requested(context, options, wanted.contrast, work));
   SACCADE_TRY(const std::vector<LabelLogits> labels, compare_labels(context, options, work));
 
   const Tokenizer& tokenizer = work.opened.model->tokenizer();
@@ -85,6 +99,12 @@ Result<void> run(const Context& context, const RunOptions& options) {
   document["kernels"] = work.opened.runner->kernels().name;
   document["seconds"] = run.seconds;
   document["peak_bytes"] = run.peak_bytes;
+  if (wanted.contrast.asked_for()) {
+    Json contrast = {{"alpha", wanted.contrast.alpha}, {"plausibility", wanted.contrast.plausibility}};
+    for (const Edit& edit : wanted.contrast.edits) contrast["edits"].push_back(to_text(edit));
+    if (wanted.contrast.outliers > 0) contrast["outliers"] = wanted.contrast.outliers;
+    document["contrast"] = std::move(contrast);
+  }
   if (!run.capture->images.empty()) document["images"] = to_json(run.capture->images);
   if (!labels.empty()) document["labels"] = labels_json(labels[0]);
   if (!run.findings.empty()) document["findings"] = run.findings;

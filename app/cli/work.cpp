@@ -5,16 +5,20 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "core/run/edit_references.h"
+#include "analysis/answer_contrast.h"
 
 namespace saccade::cli {
 namespace {
 
 Result<RunAnswer> answer(const Context& context, Runner& runner, const RunRequest& request,
-                         const std::shared_ptr<const Run>& base, const SamplingOptions& sampling) {
+                         const std::shared_ptr<const Run>& base, const WorkOptions& options,
+                         EditFiles& files) {
   RunAnswer answer;
   SACCADE_TRY(answer.run, runner.run(request, base, context.job));
+  SamplingOptions sampling = options.sampling;
   if (sampling.max_tokens > 0) {
+    SACCADE_TRY(sampling.contrast, contrast_of(options.contrast, runner, request, files,
+                                               (base ? base : answer.run)->capture, context.job));
     SACCADE_TRY(answer.generated, runner.generate(request, sampling, {}, context.job));
   }
   return answer;
@@ -60,13 +64,13 @@ Result<Work> do_work(const Context& context, const WorkOptions& options) {
     SACCADE_TRY(request.capture.sites, match_sites(options.capture, work.opened.model->spec()));
   }
   SACCADE_CHECK(check_edits(edits, work.opened.model->spec(), request.tokens.places()));
-  SACCADE_TRY(work.baseline, answer(context, runner, request, nullptr, options.sampling));
+  EditFiles files;
+  SACCADE_TRY(work.baseline, answer(context, runner, request, nullptr, options, files));
   work.edited = work.baseline;
   if (edits.empty()) return work;
   request.edits = std::move(edits);
-  EditFiles files;
   SACCADE_CHECK(load_references(request, files, work.baseline.run->capture));
-  SACCADE_TRY(work.edited, answer(context, runner, request, work.baseline.run, options.sampling));
+  SACCADE_TRY(work.edited, answer(context, runner, request, work.baseline.run, options, files));
   SACCADE_TRY(work.compared, compare(*work.baseline.run->capture, *work.edited.run->capture,
                                      &work.opened.model->tokenizer()));
   return work;
@@ -91,7 +95,7 @@ nlohmann::json results_of(const Work& work) {
   return results;
 }
 
-Session session_of(const Work& work, const SamplingOptions& sampling) {
+Session session_of(const Work& work, const SamplingOptions& sampling, const AnswerContrast& contrast) {
   const RunRequest& request = work.edited.run->request;
   Session session;
   session.model = work.opened.model->where();
@@ -103,6 +107,7 @@ Session session_of(const Work& work, const SamplingOptions& sampling) {
   if (session.prompt.empty()) session.ids = ids_as_given(request.tokens, work.opened.model->spec());
   session.edits = request.edits;
   session.sampling = sampling;
+  session.contrast = contrast;
   session.results = results_of(work);
   return session;
 }

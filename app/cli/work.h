@@ -25,6 +25,7 @@ struct WorkOptions {
   std::vector<std::string> edits;
   std::string capture;       // site filter
   SamplingOptions sampling;  // max_tokens 0 = no generation
+  AnswerContrast contrast = {};
 };
 
 struct Work {
@@ -36,7 +37,8 @@ struct Work {
 
 Result<Work> do_work(const Context& context, const WorkOptions& options);
 // A session that says the same, with the numbers that replay compares.
-[[nodiscard]] Session session_of(const Work& work, const SamplingOptions& sampling);
+[[nodiscard]] Session session_of(const Work& work, const SamplingOptions& sampling,
+                                 const AnswerContrast& contrast = {});
 [[nodiscard]] nlohmann::json results_of(const Work& work);
 [[nodiscard]] Json change_json(const Comparison& comparison);
 

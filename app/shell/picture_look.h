@@ -23,6 +23,14 @@ struct GivenPicture {
 enum class PictureSource { head, layer_mean, field };  // the selected heads' mean; all heads of their layer
 enum class LookFrom { selection, cls, pointer };       // whose row is drawn
 
+// A rectangle that a person drew, in pixels of the original picture.
+struct LookRegion {
+  int picture = 0;  // which of the request's
+  QString name;
+  double left = 0.0, top = 0.0, right = 0.0, bottom = 0.0;
+  bool operator==(const LookRegion&) const = default;
+};
+
 struct PictureLook {
   PictureSource source = PictureSource::head;
   LookFrom from = LookFrom::selection;
@@ -36,10 +44,13 @@ struct PictureLook {
   int result = 0;
   QString field;
   std::vector<int64_t> held;
+  std::vector<LookRegion> regions;  // of all pictures
   bool operator==(const PictureLook&) const = default;
 };
 
 [[nodiscard]] nlohmann::json to_json(const PictureLook& look);
+// A picture was taken out of the request: its regions go, those of later ones follow them.
+void forget_picture(PictureLook& look, int picture);
 // What is not there or makes no sense keeps its default.
 [[nodiscard]] PictureLook picture_look_from(const nlohmann::json& document);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "analysis/answer_contrast.h"
 #include "app/shell/finding.h"
 #include "app/shell/workbench_private.h"
 
@@ -104,6 +105,7 @@ void Workbench::adopt_model(const std::shared_ptr<EngineSide>& side) {
   update_columns();
   selection_ = {};
   history_ = {};
+  contrast_ = {};
   text_a_ = text_b_ = {};
   finding_.clear();
   shown_ = Shown::baseline;
@@ -118,6 +120,7 @@ void Workbench::adopt_model(const std::shared_ptr<EngineSide>& side) {
     add_bos_ = session.add_bos;
     if (!session.edits.empty()) history_.set(session.edits);
     sampling_ = session.sampling;
+    contrast_ = session.contrast;
     selection_ = session.selection;
     pictures_ = std::exchange(side->restored, {});
     d_->chosen_by_person = !selection_.heads.empty();
@@ -248,9 +251,9 @@ void Workbench::generate() {
   text_a_ = {QString(), true, {}};
   text_b_ = edited() ? GeneratedText{QString(), true, {}} : GeneratedText{};
   Q_EMIT generation_changed();
-  const auto stream = [this, side = d_->side, sampling = sampling_](const RunRequest& request,
-                                                                    GeneratedText Workbench::*text,
-                                                                    const JobContext& job) -> Result<void> {
+  const auto stream = [this, side = d_->side, sampling = sampling_, wanted = contrast_, baseline = run_a_](
+                          const RunRequest& request, GeneratedText Workbench::*text,
+                          const JobContext& job) -> Result<void> {
     auto last = std::chrono::steady_clock::now() - std::chrono::seconds(1);
     const auto show = [this, text](const std::string& so_far, bool running, const QString& note) {
       Private::post(this, [this, text, so_far = QString::fromStdString(so_far), running, note] {
@@ -264,8 +267,15 @@ void Workbench::generate() {
         Q_EMIT generation_changed();
       });
     };
+    SamplingOptions steered = sampling;
+    auto contrast = contrast_of(wanted, *side->runner, request, side->edit_files, baseline->capture, job);
+    if (!contrast.ok()) {
+      show({}, false, QString::fromStdString(contrast.error().message));
+      return std::move(contrast).error();
+    }
+    steered.contrast = std::move(*contrast);
     auto made = side->runner->generate(
-        request, sampling,
+        request, steered,
         [&](const Token&, const std::string& so_far) {
           const auto now = std::chrono::steady_clock::now();
           if (now - last < std::chrono::milliseconds(30)) return;
@@ -282,6 +292,7 @@ void Workbench::generate() {
                        : made->stopped_at_eos ? tr("end of text")
                                               : QString(),
                        made->tokens};
+    if (wanted.asked_for()) done.note += (done.note.isEmpty() ? "" : ", ") + tr("contrasted");
     if (!request.tokens.images.empty() && !made->tokens.empty()) {
       done.first_row = request.tokens.size() - 1;
       // Too long for another run: the text stays, without its maps.

@@ -222,6 +222,7 @@ class Workbench : public QObject {
   PictureLook picture_look_;
   bool add_bos_ = true;
   SamplingOptions sampling_;
+  AnswerContrast contrast_;  // of the session; what answers are steered away from
   GeneratedText text_a_, text_b_;
   QString finding_;
   FoundModel found_;

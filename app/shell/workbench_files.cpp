@@ -74,6 +74,7 @@ Session Workbench::session() const {
   for (const GivenPicture& given : pictures_) session.images.push_back(given.path.toStdString());
   session.edits = history_.edits();
   session.sampling = sampling_;
+  session.contrast = contrast_;
   session.selection = selection_;
   session.view["palette"] = to_string(scale_.palette);
   session.view["sinks"] = to_string(scale_.mode);

@@ -13,13 +13,56 @@ bool is_picture_file(const QString& path) {
   return endings.contains(QFileInfo(path).suffix().toLower());
 }
 
+namespace {
+
+nlohmann::json regions_json(const std::vector<LookRegion>& regions) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const LookRegion& region : regions)
+    list.push_back({{"picture", region.picture},
+                    {"name", region.name.toStdString()},
+                    {"box", {region.left, region.top, region.right, region.bottom}}});
+  return list;
+}
+
+// Those that make sense.
+std::vector<LookRegion> regions_from(const nlohmann::json& document) {
+  std::vector<LookRegion> regions;
+  const auto list = document.find("regions");
+  if (list == document.end() || !list->is_array()) return regions;
+  for (const nlohmann::json& item : *list) {
+    const auto numbers = [&](const nlohmann::json& box) {
+      return box.is_array() && box.size() == 4 &&
+             std::all_of(box.begin(), box.end(), [](const nlohmann::json& n) { return n.is_number(); });
+    };
+    if (!item.is_object() || !item.contains("box") || !numbers(item["box"])) continue;
+    const auto picture = item.find("picture"), name = item.find("name");
+    if (picture == item.end() || !picture->is_number_integer() || *picture < 0 || *picture > 1000) continue;
+    if (name == item.end() || !name->is_string()) continue;
+    const nlohmann::json& box = item["box"];
+    LookRegion region{picture->get<int>(),  QString::fromStdString(name->get<std::string>()),
+                      box[0].get<double>(), box[1].get<double>(),
+                      box[2].get<double>(), box[3].get<double>()};
+    if (region.left < region.right && region.top < region.bottom) regions.push_back(std::move(region));
+  }
+  return regions;
+}
+
+}  // namespace
+
 nlohmann::json to_json(const PictureLook& look) {
   return {{"palette", to_string(look.palette)},
           {"alpha", look.alpha},
           {"smooth", look.smooth},
           {"fixed", look.fixed},
           {"high", look.high},
-          {"layer_mean", look.source == PictureSource::layer_mean}};
+          {"layer_mean", look.source == PictureSource::layer_mean},
+          {"regions", regions_json(look.regions)}};
+}
+
+void forget_picture(PictureLook& look, int picture) {
+  std::erase_if(look.regions, [picture](const LookRegion& region) { return region.picture == picture; });
+  for (LookRegion& region : look.regions)
+    if (region.picture > picture) --region.picture;
 }
 
 PictureLook picture_look_from(const nlohmann::json& document) {
@@ -41,6 +84,7 @@ PictureLook picture_look_from(const nlohmann::json& document) {
   bool layer_mean = false;
   flag("layer_mean", layer_mean);
   if (layer_mean) look.source = PictureSource::layer_mean;
+  look.regions = regions_from(document);
   return look;
 }
 
@@ -71,7 +115,10 @@ void Workbench::add_picture(GivenPicture picture) {
 
 void Workbench::take_pictures(std::vector<GivenPicture> read) {
   for (GivenPicture& given : read) pictures_.push_back(std::move(given));
-  if (reads_only_pictures()) pictures_ = {pictures_.back()};
+  if (reads_only_pictures()) {
+    pictures_ = {pictures_.back()};
+    picture_look_.regions.clear();  // they were drawn over another
+  }
   picture_look_.picture = 0;
   text_a_ = text_b_ = {};
   selection_.query = selection_.key = selection_.word = -1;
@@ -86,6 +133,7 @@ void Workbench::take_pictures(std::vector<GivenPicture> read) {
 void Workbench::remove_picture(int index) {
   if (index < 0 || index >= static_cast<int>(pictures_.size())) return;
   pictures_.erase(pictures_.begin() + index);
+  forget_picture(picture_look_, index);
   text_a_ = text_b_ = {};
   selection_.query = selection_.key = selection_.word = -1;
   engine_->cancel_key("generate");

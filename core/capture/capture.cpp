@@ -18,7 +18,7 @@ int64_t LayerCapture::bytes() const {
   for (const HeadPlan& plan : plans)
     for (const WeightEdit& edit : plan.weights)
       total += static_cast<int64_t>((edit.block.size() + edit.values.size()) * sizeof(float));
-  total += static_cast<int64_t>(s.max_key.size() * sizeof(int32_t));
+  total += static_cast<int64_t>(s.max_key.size() * sizeof(int32_t) + positions.size() * sizeof(int64_t));
   for (const std::vector<EdgeRect>& list : knockouts)
     total += static_cast<int64_t>(list.size() * sizeof(EdgeRect));
   return total;

@@ -46,6 +46,8 @@ struct LayerCapture {
   // otherwise.
   std::vector<int64_t> segments;
   HostTensor segment_shifts;
+  // Where each token stands for the rotation of q and k, [pos]; empty: at its place (edits reposition, shift).
+  std::vector<int64_t> positions;
 
   [[nodiscard]] int64_t bytes() const;
   [[nodiscard]] bool keeps_attention() const { return !(q.empty() && q_bf16.empty()) && !lse.empty(); }

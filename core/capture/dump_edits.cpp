@@ -103,6 +103,37 @@ Result<void> write_segments(h5::Writer& file, const Capture& capture) {
   return {};
 }
 
+Result<void> write_positions(h5::Writer& file, const Capture& capture) {
+  for (size_t l = 0; l < capture.layers.size(); ++l) {
+    const std::vector<int64_t>& of_token = capture.layers[l]->positions;
+    if (of_token.empty()) continue;
+    h5::DatasetSpec dataset;
+    dataset.name = positions(static_cast<int32_t>(l));
+    dataset.axes = {"pos"};
+    dataset.shape = {static_cast<int64_t>(of_token.size())};
+    dataset.number = h5::Number::int64;
+    SACCADE_CHECK(file.numbers(dataset, of_token.data()));
+  }
+  return {};
+}
+
+// A later run rotates by them when it makes z of this one again.
+Result<void> read_positions(const h5::Reader& file, const ModelSpec& spec, int64_t n_token, int32_t l,
+                            LayerCapture& layer) {
+  const std::string name = positions(l);
+  if (!file.has(name)) return {};
+  const std::vector<int64_t> shape{n_token};
+  SACCADE_CHECK(file.check(name, h5::Number::int64, shape));
+  std::vector<int64_t> of_token(static_cast<size_t>(n_token));
+  SACCADE_CHECK(file.numbers(name, h5::Number::int64, shape, of_token.data()));
+  for (const int64_t position : of_token)
+    if (position < 0 || position >= std::max<int64_t>(spec.n_context, n_token))
+      return bad(name,
+                 fmt::format("expected positions from 0 to {}, found {}", spec.n_context - 1, position));
+  layer.positions = std::move(of_token);
+  return {};
+}
+
 // Maps are made by turning queries on by the shifts: they must be whole steps within the segments.
 Result<void> read_segments(const h5::Reader& file, const ModelSpec& spec, int64_t n_token, int32_t l,
                            LayerCapture& layer) {
@@ -155,6 +186,7 @@ Result<Place> place_of(const json& document, const ModelSpec& spec) {
 Result<void> write_edits(h5::Writer& file, const Capture& capture) {
   SACCADE_CHECK(write_knockouts(file, capture));
   SACCADE_CHECK(write_segments(file, capture));
+  SACCADE_CHECK(write_positions(file, capture));
   std::vector<std::string> texts;
   std::vector<float> numbers, factors;
   for (size_t l = 0; l < capture.layers.size(); ++l) {
@@ -180,8 +212,10 @@ Result<void> write_edits(h5::Writer& file, const Capture& capture) {
 Result<void> read_edits(const h5::Reader& file, const ModelSpec& spec, int64_t n_token,
                         const std::vector<std::shared_ptr<LayerCapture>>& layers) {
   SACCADE_CHECK(read_knockouts(file, spec, n_token, layers));
-  for (int32_t l = 0; l < spec.n_layer; ++l)
+  for (int32_t l = 0; l < spec.n_layer; ++l) {
     SACCADE_CHECK(read_segments(file, spec, n_token, l, *layers[static_cast<size_t>(l)]));
+    SACCADE_CHECK(read_positions(file, spec, n_token, l, *layers[static_cast<size_t>(l)]));
+  }
   if (!file.has(plans)) return {};
   SACCADE_TRY(const std::vector<std::string> texts, file.strings(plans));
   SACCADE_TRY(const std::vector<float> numbers, read_floats(file, blocks));

@@ -75,6 +75,10 @@ inline constexpr std::array<Text, 10> provenance{{
 [[nodiscard]] inline std::string segments(int32_t layer) {
   return "blocks." + std::to_string(layer) + ".attn.segments";
 }
+// Where tokens stand for the rotation, where that is not their place.
+[[nodiscard]] inline std::string positions(int32_t layer) {
+  return "blocks." + std::to_string(layer) + ".attn.positions";
+}
 [[nodiscard]] inline std::string segment_shifts(int32_t layer) {
   return "blocks." + std::to_string(layer) + ".attn.segment_shifts";
 }

@@ -1,6 +1,7 @@
 // make_random_model: checkpoints of known shapes with random weights, streamed to disk.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
@@ -59,6 +60,31 @@ Json llama_config(const LlamaShape& s, const char* dtype) {
           {"torch_dtype", dtype}};
 }
 
+// A small Llama behind a CLIP tower that makes 24 x 24 patches of a picture.
+Json llava_config(int positions) {
+  Json text = llama_config({8, 8, 8, 512, 1376, 1024, positions}, "float32");
+  text.erase("torch_dtype");
+  text["tie_word_embeddings"] = false;
+  return {{"architectures", {"LlavaForConditionalGeneration"}},
+          {"model_type", "llava"},
+          {"image_token_index", 300},
+          {"projector_hidden_act", "gelu"},
+          {"vision_feature_layer", -2},
+          {"vision_feature_select_strategy", "default"},
+          {"tie_word_embeddings", false},
+          {"text_config", std::move(text)},
+          {"vision_config",
+           {{"model_type", "clip_vision_model"},
+            {"hidden_size", 256},
+            {"intermediate_size", 1024},
+            {"num_attention_heads", 4},
+            {"num_hidden_layers", 4},
+            {"image_size", 336},
+            {"patch_size", 14},
+            {"projection_dim", 256}}},
+          {"torch_dtype", "float32"}};
+}
+
 // "gpt2-small", or "gpt2-small@4096" for another number of positions.
 Result<Json> config_of(const std::string& shape) {
   const size_t at = shape.find('@');
@@ -77,12 +103,12 @@ Result<Json> config_of(const std::string& shape) {
   if (name == "llama-tiny") return llama_config({2, 8, 2, 128, 344, 512, positions(512)}, "float32");
   if (name == "llama-1b") return llama_config({16, 32, 8, 2048, 8192, 128256, positions(131072)}, "bfloat16");
   if (name == "llama-7b") return llama_config({32, 32, 32, 4096, 11008, 32000, positions(4096)}, "bfloat16");
+  if (name == "llava-small") return llava_config(positions(2048));
   return make_error(
       ErrorCode::invalid_argument,
-      fmt::format(
-          "no shape is called '{}'; there are gpt2-small, gpt2-tiny, llama-tiny, llama-1b and llama-7b, each "
-          "also as SHAPE@POSITIONS",
-          name));
+      fmt::format("no shape is called '{}'; there are gpt2-small, gpt2-tiny, llama-tiny, llama-1b, llama-7b "
+                  "and llava-small, each also as SHAPE@POSITIONS",
+                  name));
 }
 
 struct Planned {
@@ -112,6 +138,19 @@ std::vector<Planned> plan_tensors(const Family& family, const ModelSpec& spec) {
       tensors.push_back({std::move(name), rule.shape, kind_of(rule)});
     }
   }
+  return tensors;
+}
+
+// Those of a decoder's vision tower, under the name that its family puts before them.
+Result<std::vector<Planned>> plan_tower(const Family& family, const nlohmann::json& config) {
+  std::vector<Planned> tensors;
+  if (family.tower == nullptr) return tensors;
+  SACCADE_TRY(const TowerConfig tower, family.tower(config));
+  const auto found = std::find_if(families().begin(), families().end(),
+                                  [&](const Family& one) { return one.name == tower.family; });
+  SACCADE_TRY(const ModelSpec spec, found->read_config(tower.config));
+  tensors = plan_tensors(*found, spec);
+  for (Planned& tensor : tensors) tensor.name = tower.prefixes.front() + tensor.name;
   return tensors;
 }
 
@@ -208,6 +247,13 @@ Result<void> write_tokenizer(const std::filesystem::path& folder, int32_t n_voca
   return write_text_file(folder / "merges.txt", "#version: 0.2\n");
 }
 
+// What pictures of llava-small go through.
+Json tower_processor() {
+  return {{"image_processor_type", "CLIPImageProcessor"},
+          {"size", {{"shortest_edge", 336}}},
+          {"crop_size", {{"height", 336}, {"width", 336}}}};
+}
+
 // Somebody's checkpoint must not be written over.
 Result<void> check_free(const std::filesystem::path& folder) {
   std::error_code ignored;
@@ -234,7 +280,11 @@ Result<void> make_random_model(const std::string& shape, const std::filesystem::
                       fmt::format("{}: cannot make this folder: {}", folder.string(), failed.message()));
   const Family* family = find_family(config["model_type"].get<std::string>());
   SACCADE_TRY(const ModelSpec spec, family->read_config(nlohmann::json(config)));
-  const std::vector<Planned> tensors = plan_tensors(*family, spec);
+  std::vector<Planned> tensors = plan_tensors(*family, spec);
+  SACCADE_TRY(std::vector<Planned> tower, plan_tower(*family, nlohmann::json(config)));
+  tensors.insert(tensors.end(), tower.begin(), tower.end());
+  if (!tower.empty())
+    SACCADE_CHECK(write_text_file(folder / "preprocessor_config.json", tower_processor().dump(1) + "\n"));
   const bool bf16 = config["torch_dtype"] == "bfloat16";
   SACCADE_CHECK(write_tokenizer(folder, spec.n_vocab));
   SACCADE_CHECK(write_atomically(folder / "model.safetensors", [&](const std::filesystem::path& path) {

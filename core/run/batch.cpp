@@ -230,10 +230,12 @@ class Batch {
   std::vector<Lane> lanes_;
 };
 
-// Segments without an order need every row of their own sequence, at positions of their own.
+// Segments without an order need every row of their own sequence; the rows of a batch that share a trunk
+// share its positions.
 bool goes_alone(const RunRequest& request) {
-  return std::any_of(request.edits.begin(), request.edits.end(),
-                     [](const Edit& edit) { return edit.verb == EditVerb::order_free && has_effect(edit); });
+  return std::any_of(request.edits.begin(), request.edits.end(), [](const Edit& edit) {
+    return has_effect(edit) && (edit.verb == EditVerb::order_free || moves_positions(edit.verb));
+  });
 }
 
 // The last layer may drop rows unless an edit after z takes means over all of them.

@@ -9,6 +9,7 @@
 #include "core/run/edit_refusal.h"
 #include "core/run/edit_regions.h"
 #include "core/run/edit_verbs.h"
+#include "core/run/position_layout.h"
 
 namespace saccade {
 
@@ -162,16 +163,28 @@ std::string part_fault(const Edit& edit) {
   return "";
 }
 
+// Keys are shared by the heads of a group, so a layer has one order of its tokens.
+std::string whole_layers_fault(const Edit& edit) {
+  const auto* heads = std::get_if<HeadTarget>(&edit.target);
+  if (heads == nullptr || heads->heads.ranges.empty()) return "";
+  return "the heads of a layer see one order or none: give whole layers, such as *.* or 5-7.*";
+}
+
 std::string segments_fault(const Edit& edit) {
   if (edit.segments.size() < 3)
     return "segments= needs where two segments begin and where the last one ends: three numbers or more";
   if (std::adjacent_find(edit.segments.begin(), edit.segments.end(), std::greater_equal<>()) !=
       edit.segments.end())
     return fmt::format("segments= must rise, found {}", fmt::join(edit.segments, ","));
-  const auto* heads = std::get_if<HeadTarget>(&edit.target);
-  if (heads != nullptr && !heads->heads.ranges.empty())
-    return "the heads of a layer see one order or none: give whole layers, such as *.* or 5-7.*";
-  return "";
+  return whole_layers_fault(edit);
+}
+
+std::string positions_fault(const Edit& edit) {
+  if (edit.verb == EditVerb::shift && edit.by != std::round(edit.by))
+    return fmt::format("by= must be a whole number of positions, found {}", edit.by);
+  if (std::fabs(edit.by) > std::numeric_limits<int32_t>::max())
+    return fmt::format("by= is farther than any position: {}", edit.by);
+  return whole_layers_fault(edit);
 }
 
 // What one verb alone must heed.
@@ -184,6 +197,7 @@ std::string verb_fault(const Edit& edit) {
     return "by= is the share of heads that stream and needs their gates: from=full_attention_heads.tsv";
   if (edit.verb == EditVerb::gate && edit.keep < 1) return "keep= must be at least 1";
   if (edit.verb == EditVerb::order_free) return segments_fault(edit);
+  if (moves_positions(edit.verb)) return positions_fault(edit);
   if (edit.verb == EditVerb::pattern && edit.key && edit.key->ranges().size() > 1)
     return "key= must be one range: a block of the other map";
   if (edit.verb == EditVerb::offset && edit.from.empty() == edit.add.empty())
@@ -203,6 +217,16 @@ Result<void> check_target(const Edit& edit, const ModelSpec& spec) {
   return {};
 }
 
+Result<void> check_rotation(const Edit& edit, const ModelSpec& spec) {
+  for (int32_t l = 0; l < spec.n_layer; ++l) {
+    const RotarySpec* rotary = spec.rotary_of(l);
+    if (std::get<HeadTarget>(edit.target).layers.contains(l) && rotary != nullptr &&
+        (rotary->scaling == RotaryScaling::dynamic || rotary->scaling == RotaryScaling::longrope))
+      return bad_edit(edit, "rotary positions of this model depend on the length of the text");
+  }
+  return {};
+}
+
 // Order-free segments move keys by rotation, and are seen whole.
 Result<void> check_segments(const Edit& edit, const ModelSpec& spec, const TokenPlaces& places) {
   const int64_t n_token = places.n_token;
@@ -217,15 +241,38 @@ Result<void> check_segments(const Edit& edit, const ModelSpec& spec, const Token
                                 edit.segments.back(), n_token));
   if (!spec.looks_back() || spec.position != PositionKind::rotary)
     return bad_edit(edit, "needs a model that reads from left to right with rotary positions");
-  for (int32_t l = 0; l < spec.n_layer; ++l) {
-    if (!std::get<HeadTarget>(edit.target).layers.contains(l)) continue;
-    if (spec.window_of(l) > 0)
+  for (int32_t l = 0; l < spec.n_layer; ++l)
+    if (std::get<HeadTarget>(edit.target).layers.contains(l) && spec.window_of(l) > 0)
       return bad_edit(edit, fmt::format("layer {} sees only the last {} tokens, and no segment whole", l,
                                         spec.window_of(l)));
-    const RotarySpec* rotary = spec.rotary_of(l);
-    if (rotary != nullptr &&
-        (rotary->scaling == RotaryScaling::dynamic || rotary->scaling == RotaryScaling::longrope))
-      return bad_edit(edit, "rotary positions of this model depend on the length of the text");
+  return check_rotation(edit, spec);
+}
+
+// Learned positions are added before the first layer, ALiBi's are part of the mask: neither is a layer's own.
+Result<void> check_moves(const Edit& edit, const ModelSpec& spec, const TokenPlaces& places) {
+  if (!moves_positions(edit.verb)) return {};
+  if (!spec.rotary.sections.empty() && !places.images.empty())
+    return bad_edit(edit,
+                    "this model places the patches of a picture by row and column, which no one number moves; "
+                    "leave the picture out");
+  if (spec.position != PositionKind::rotary)
+    return bad_edit(edit, "needs a model with rotary positions: only those are given layer by layer");
+  return check_rotation(edit, spec);
+}
+
+// What all of them together make of the positions.
+Result<void> check_positions_of_layers(std::span<const Edit> edits, const ModelSpec& spec,
+                                       const TokenPlaces& places) {
+  const auto moves = [](const Edit& edit) { return moves_positions(edit.verb) && has_effect(edit); };
+  if (std::none_of(edits.begin(), edits.end(), moves)) return {};
+  for (int32_t l = 0; l < spec.n_layer; ++l) {
+    SACCADE_TRY(const TokenPositions positions, positions_under(edits, l, places));
+    if (!positions.moved()) continue;
+    const int64_t highest = *std::max_element(positions.of_token.begin(), positions.of_token.end());
+    if (highest >= spec.n_context)
+      return make_error(ErrorCode::invalid_argument,
+                        fmt::format("edited positions of layer {} reach {}; the model has {} of them", l,
+                                    highest, spec.n_context));
   }
   return {};
 }
@@ -236,10 +283,12 @@ Result<void> check_orders(std::span<const Edit> edits, const ModelSpec& spec) {
     const auto* heads = std::get_if<HeadTarget>(&edit.target);
     return has_effect(edit) && heads != nullptr && heads->layers.contains(layer);
   };
+  const auto orders = [](const Edit& edit) { return edit.verb == EditVerb::order_free; };
   for (const Edit& edit : edits) {
-    if (edit.verb != EditVerb::order_free || !has_effect(edit)) continue;
+    const bool moves = moves_positions(edit.verb);
+    if ((!orders(edit) && !moves) || !has_effect(edit)) continue;
     for (const Edit& other : edits) {
-      if (&other == &edit || (other.verb != EditVerb::order_free && !is_input(other.at))) continue;
+      if (&other == &edit || (!orders(other) && !is_input(other.at))) continue;
       for (int32_t l = 0; l < spec.n_layer; ++l)
         if (acts(edit, l) && acts(other, l))
           return bad_edit(
@@ -274,7 +323,9 @@ Result<void> check_edits(std::span<const Edit> edits, const ModelSpec& spec, con
     if (const std::string fault = fault_of(edit); !fault.empty()) return bad_edit(edit, fault);
     SACCADE_CHECK(check_target(edit, spec));
     SACCADE_CHECK(check_segments(edit, spec, places));
-    SACCADE_CHECK(check_positions(edit, edit.query, "query", places.n_token));
+    SACCADE_CHECK(check_moves(edit, spec, places));
+    SACCADE_CHECK(
+        check_positions(edit, edit.query, moves_positions(edit.verb) ? "tokens" : "query", places.n_token));
     SACCADE_CHECK(check_positions(edit, edit.key, "key", places.n_token));
     SACCADE_CHECK(check_positions(edit, edit.to, "to", places.n_token));
     SACCADE_CHECK(check_positions(edit, edit.within, "within", places.n_token));
@@ -284,7 +335,8 @@ Result<void> check_edits(std::span<const Edit> edits, const ModelSpec& spec, con
       return bad_edit(edit, fmt::format("add= has {} numbers, heads of this model have {}", edit.add.size(),
                                         spec.d_head));
   }
-  return check_orders(edits, spec);
+  SACCADE_CHECK(check_orders(edits, spec));
+  return check_positions_of_layers(edits, spec, places);
 }
 
 }  // namespace saccade

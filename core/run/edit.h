@@ -40,6 +40,13 @@
 // What acts on positions, before the scores:
 //   order-free *.* segments=4,9,15   the segments 4:9 and 9:15 of the prompt count as if they had no order
 //                                 (PINE, core/run/order_free.h); on all heads of a layer together
+//   reposition *.* layout=concentric   rotary positions are laid out otherwise (core/run/position_layout.h): a
+//                                 picture's in rings (CCA), from the last to the first (reversed), column by
+//                                 column (columns) or mixed (shuffled, seed=); tokens= which, all pictures
+//                                 unless given
+//   shift 3-5.* by=-12 tokens=20:   rotary positions of these tokens := position + by, a whole number
+//                                 Both act on queries and keys of whole layers, in list order; who may see
+//                                 whom stays with the order of the tokens.
 // Knockouts act first, then edits of scores, of weights and of z, each kind in list order; the formulas are
 // those of kernels/map_edits.h.
 // TARGET for heads: 9.9  L9H9  5-7.*  *.0,3  (layers . heads, each a list of numbers and ranges, or *).
@@ -87,12 +94,18 @@ enum class EditVerb {
   add,
   gate,
   order_free,
+  reposition,
+  shift,
 };
 
 // What of a head an edit acts on. The inputs are the residual that its q, k or v alone is projected from.
 enum class HeadPart { z, q, k, v, q_input, k_input, v_input };
 [[nodiscard]] constexpr bool is_input(HeadPart part) { return part >= HeadPart::q_input; }
 [[nodiscard]] std::string_view to_string(HeadPart part);
+
+// How reposition lays tokens out (core/run/position_layout.h).
+enum class PositionLayout { concentric, reversed, columns, shuffled };
+[[nodiscard]] std::string_view to_string(PositionLayout layout);
 
 // Inclusive ranges of zero-based indices; empty = all ("*").
 struct IndexSet {
@@ -148,7 +161,8 @@ struct Edit {
   // mean, replace, pattern: a dump file or the name of another run, empty = this run; offset, add: a file of
   // vectors; stream: a file of gates
   std::string from;
-  std::optional<PositionSet> query, key;  // no value = all
+  // no value = all. reposition and shift: query is tokens=, those that are moved
+  std::optional<PositionSet> query, key;
   std::optional<PositionSet> to;          // redistribute: the receivers; no value = every key not in `key`
   std::optional<PositionSet> within;      // redistribute: what its row test counts; no value = key and to
   int64_t sink = 64, recent = 256;        // stream
@@ -160,6 +174,8 @@ struct Edit {
   int64_t keep = 0;                            // gate: heads that stay on
   bool soft = false;                           // gate: weighed instead of on or off
   std::vector<int64_t> segments;  // order-free: where segments begin, and where the last one ends
+  PositionLayout layout = PositionLayout::concentric;  // reposition
+  int64_t seed = 1;                                    // reposition: of layout=shuffled
   bool enabled = true;
   bool operator==(const Edit&) const = default;
 };

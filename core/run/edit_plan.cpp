@@ -136,6 +136,7 @@ Result<LayerPlan> plan_of(std::span<const Edit> edits, int32_t layer, const Mode
       plan.segments = edit.segments;
       continue;
     }
+    if (moves_positions(edit.verb)) continue;
     if (stage == EditStage::mask)
       plan.knockouts.resize(static_cast<size_t>(spec.n_head));
     else

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/run/edit.h"
+#include "core/run/position_layout.h"
 #include "kernels/attention.h"
 
 namespace saccade {
@@ -16,6 +17,7 @@ struct LayerPlan {
   std::vector<std::vector<EdgeRect>> knockouts;  // empty, or one list per head
   std::vector<HeadPlan> heads;                   // empty, or one plan per head
   std::vector<int64_t> segments = {};            // order-free: their bounds (core/run/order_free.h); or empty
+  TokenPositions positions = {};                 // reposition, shift; filled in by SiteEdits
 };
 
 // A block of the map of another run that a `pattern` edit puts in: rows and columns are absolute positions.

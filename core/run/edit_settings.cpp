@@ -110,7 +110,16 @@ bool to_part(std::string_view text, HeadPart& part) {
   return true;
 }
 
-constexpr std::array<EditSetting, 18> settings{{
+constexpr std::array<std::string_view, 4> layouts{"concentric", "reversed", "columns", "shuffled"};
+
+bool to_layout(std::string_view text, PositionLayout& layout) {
+  const auto found = std::find(layouts.begin(), layouts.end(), text);
+  if (found == layouts.end()) return false;
+  layout = static_cast<PositionLayout>(found - layouts.begin());
+  return true;
+}
+
+constexpr std::array<EditSetting, 21> settings{{
     {"by", "a number", [](Edit& e, std::string_view t) { return to_finite(t, e.by); },
      [](const Edit& e) { return fmt::format("{}", e.by); }, [](const Edit& e) { return e.by != 1.0; }},
     {"over", "positions", [](Edit&, std::string_view t) { return t == "positions"; },
@@ -169,10 +178,19 @@ constexpr std::array<EditSetting, 18> settings{{
      [](Edit& e, std::string_view t) { return to_counts(t, e.segments); },
      [](const Edit& e) { return fmt::format("{}", fmt::join(e.segments, ",")); },
      [](const Edit& e) { return !e.segments.empty(); }},
+    {"tokens", positions, [](Edit& e, std::string_view t) { return to_positions(t, e.query, "*"); },
+     [](const Edit& e) { return positions_text(e.query, "*"); },
+     [](const Edit& e) { return e.query.has_value(); }},
+    {"layout", "concentric, reversed, columns or shuffled",
+     [](Edit& e, std::string_view t) { return to_layout(t, e.layout); },
+     [](const Edit& e) { return std::string(to_string(e.layout)); }, [](const Edit&) { return true; }},
+    {"seed", "a whole number", [](Edit& e, std::string_view t) { return to_count(t, e.seed); },
+     [](const Edit& e) { return std::to_string(e.seed); }, [](const Edit& e) { return e.seed != 1; }},
 }};
 
 }  // namespace
 
+std::string_view to_string(PositionLayout layout) { return layouts[static_cast<size_t>(layout)]; }
 std::string_view to_string(HeadPart part) { return parts[static_cast<size_t>(part)]; }
 
 const EditSetting& setting_named(std::string_view key) {

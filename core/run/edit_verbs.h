@@ -22,6 +22,7 @@ struct EditFactor {
   bool above_least = false;       // `least` itself is not allowed
   std::optional<double> neutral;  // the value that changes nothing
   double slider_least = 0.0, slider_most = 1.0;
+  bool whole = false;  // whole numbers only
 };
 
 // optional: written where it is not the default; shown: always written; required: must be given.

@@ -205,7 +205,7 @@ Result<HostTensor> ForwardPass::layer(int32_t l, HostTensor x, const LayerOption
     SACCADE_TRY(h, norm(l, 1, residual));
   }
   SACCADE_TRY(const LayerPlan* plan, edits_.plan(l));
-  SACCADE_TRY(Attention attention, project(l, h, first, plan->segments));
+  SACCADE_TRY(Attention attention, project(l, h, first, *plan));
   measure_queries(l, attention, first);
   SACCADE_CHECK(attend(l, attention, *plan, options));
   const auto regroup = [&](const Regroup& wanted) {
@@ -249,6 +249,7 @@ Result<HostTensor> ForwardPass::layer(int32_t l, HostTensor x, const LayerOption
     capture->knockouts = plan->knockouts;
     capture->plans = plan->heads;
     capture->segments = plan->segments;
+    capture->positions = plan->positions.of_token;
     capture->segment_shifts = std::move(attention.shifts);
     if (plan_.residuals) capture->resid_pre = std::move(x);
     if (plan_.attention) {

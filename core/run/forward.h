@@ -145,11 +145,11 @@ class ForwardPass {
   // x itself when the layer has no such norm.
   Result<ops::DeviceTensor> norm(int32_t l, int which, const ops::DeviceTensor& x);
   [[nodiscard]] ops::DeviceTensor plain_norm(const Norm& norm, const ops::DeviceTensor& x) const;
-  // segments: bounds of those that have no order in this layer, or none.
+  // plan: where tokens stand in this layer (segments without an order, positions that were moved).
   Result<Attention> project(int32_t l, const ops::DeviceTensor& x, int64_t first_position,
-                            std::span<const int64_t> segments);
+                            const LayerPlan& plan);
   Result<Attention> project_rows(int32_t l, const ops::DeviceTensor& x, int64_t first_position,
-                                 std::span<const int64_t> segments);
+                                 const LayerPlan& plan);
   // Widens `input` and z of a layer whose segments have no order; `slots` owns what it then points to.
   void take_order_free(int32_t l, Attention& attention, const LayerPlan& plan, const LayerOptions& options,
                        AttentionInput& input, Slots& slots) const;
@@ -167,8 +167,7 @@ class ForwardPass {
                                                std::span<const GivenRows> given) const;
   Result<ops::DeviceTensor> attention_out(int32_t l, Attention& attention, int64_t first_position);
   void round_to_bfloat16(Attention& attention) const;
-  void normalise_and_rotate(int32_t l, Attention& attention, int64_t first_position,
-                            std::span<const int64_t> segments);
+  void normalise_and_rotate(int32_t l, Attention& attention, int64_t first_position, const LayerPlan& plan);
   // h is already normalised.
   Result<ops::DeviceTensor> mlp(int32_t l, const ops::DeviceTensor& h, int64_t first_position);
   Result<ops::DeviceTensor> plain_mlp(int32_t l, const ops::DeviceTensor& h, int64_t first_position);

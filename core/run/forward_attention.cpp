@@ -31,9 +31,8 @@ void copy_heads(const HeadPlace& from, int64_t rows, int64_t heads, int64_t d, H
 
 // q, k, v of the rows, edited and recorded.
 Result<ForwardPass::Attention> ForwardPass::project(int32_t l, const ops::DeviceTensor& x,
-                                                    int64_t first_position,
-                                                    std::span<const int64_t> segments) {
-  SACCADE_TRY(Attention attention, project_rows(l, x, first_position, segments));
+                                                    int64_t first_position, const LayerPlan& plan) {
+  SACCADE_TRY(Attention attention, project_rows(l, x, first_position, plan));
   const int64_t rows = x.rows();
   SACCADE_CHECK(replace_inputs(l, attention, first_position));
   SACCADE_CHECK(edit({HookSite::q, l}, attention.q.mutable_values(), rows, first_position));
@@ -109,7 +108,7 @@ Result<void> ForwardPass::replace_inputs(int32_t l, Attention& attention, int64_
       spec_.block != BlockKind::post_norm && norm.defined())
     h = plain_norm(norm, h);
   std::swap(segments_, positions);
-  Result<Attention> projected = project_rows(l, h, 0, {});
+  Result<Attention> projected = project_rows(l, h, 0, LayerPlan());
   std::swap(segments_, positions);
   if (!projected.ok()) return projected.error();
   for (int64_t i = 0; i < count; ++i)
@@ -138,8 +137,7 @@ void ForwardPass::copy_part(const Edit& edit, const Attention& from, int64_t fro
 
 // q, k, v of the rows; q and k normalised and rotated. einsum "pd,dhe->phe" for each.
 Result<ForwardPass::Attention> ForwardPass::project_rows(int32_t l, const ops::DeviceTensor& x,
-                                                         int64_t first_position,
-                                                         std::span<const int64_t> segments) {
+                                                         int64_t first_position, const LayerPlan& plan) {
   const LayerWeights& w = weights_.layers[static_cast<size_t>(l)];
   const int64_t rows = x.rows(), d = spec_.d_head;
   const int64_t q_width = spec_.n_head * d, kv_width = spec_.n_kv_head * d, width = q_width + 2 * kv_width;
@@ -170,7 +168,7 @@ Result<ForwardPass::Attention> ForwardPass::project_rows(int32_t l, const ops::D
   }
   copy_heads(q, rows, spec_.n_head, d, attention.q);
   copy_heads(k, rows, spec_.n_kv_head, d, attention.k);
-  normalise_and_rotate(l, attention, first_position, segments);
+  normalise_and_rotate(l, attention, first_position, plan);
   return attention;
 }
 
@@ -205,7 +203,7 @@ HostTensor copy_of(const HostTensor& x) {  // with numbers of its own
 }  // namespace
 
 void ForwardPass::normalise_and_rotate(int32_t l, Attention& attention, int64_t first_position,
-                                       std::span<const int64_t> segments) {
+                                       const LayerPlan& plan) {
   const LayerWeights& w = weights_.layers[static_cast<size_t>(l)];
   const int64_t rows = attention.q.shape()[0], d = spec_.d_head;
   const auto normalise = [&](HostTensor& x, int64_t heads, const Norm& norm) {
@@ -218,7 +216,7 @@ void ForwardPass::normalise_and_rotate(int32_t l, Attention& attention, int64_t 
     normalise(attention.q, spec_.n_head, w.q_norm);
     normalise(attention.k, spec_.n_kv_head, w.k_norm);
   }
-  if (!segments.empty()) {
+  if (!plan.segments.empty()) {
     attention.q_unrotated = copy_of(attention.q);
     attention.k_unrotated = copy_of(attention.k);
   }
@@ -227,11 +225,19 @@ void ForwardPass::normalise_and_rotate(int32_t l, Attention& attention, int64_t 
   float* q = attention.q.mutable_values().data();
   float* k = attention.k.mutable_values().data();
   for (const Segment& segment : segments_of(rows, first_position)) {
+    const bool moved = plan.positions.moved();
+    const bool by_axes = segment.axes != nullptr && plan.segments.empty() && !moved;
+    const auto place_of = [&](int64_t row) {
+      if (moved) return plan.positions.at(row);
+      return plan.segments.empty() ? row : order_free::initial_position(plan.segments, row);
+    };
     const int64_t end = segment.first_position + segment.rows;
-    const bool by_axes = segment.axes != nullptr && segments.empty();
-    rotary->extend(by_axes ? segment.axes->places_needed(segment.first_position, end) : end);
+    int64_t needed = by_axes ? segment.axes->places_needed(segment.first_position, end) : end;
+    for (int64_t row = segment.first_position; moved && row < end; ++row)
+      needed = std::max(needed, place_of(row) + 1);
+    rotary->extend(needed);
     for (int64_t row = segment.first_position; row < end; ++row) {
-      const int64_t place = segments.empty() ? row : order_free::initial_position(segments, row);
+      const int64_t place = place_of(row);
       const AxisPosition position = by_axes ? segment.axes->at(row) : AxisPosition{place, place, place};
       for (int64_t h = 0; h < spec_.n_head; ++h, q += d) rotary->rotate(q, q, d, position);
       for (int64_t h = 0; h < spec_.n_kv_head; ++h, k += d) rotary->rotate(k, k, d, position);
@@ -466,9 +472,10 @@ Result<HostTensor> ForwardPass::z_again(int32_t l, const LayerCapture& captured)
   if (spec_.block != BlockKind::post_norm) {
     SACCADE_TRY(h, norm(l, 1, h));
   }
-  SACCADE_TRY(Attention attention, project(l, h, 0, captured.segments));
+  const LayerPlan plan{captured.knockouts, captured.plans, captured.segments, {captured.positions}};
+  SACCADE_TRY(Attention attention, project(l, h, 0, plan));
   measure_queries(l, attention, 0);
-  SACCADE_CHECK(attend(l, attention, {captured.knockouts, captured.plans, captured.segments}, {}));
+  SACCADE_CHECK(attend(l, attention, plan, {}));
   SACCADE_CHECK(visit_z(l, attention, 0));
   return attention.z;
 }

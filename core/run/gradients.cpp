@@ -138,21 +138,25 @@ struct Rotation {
 
 // The table's own numbers, read by rotating (1, 0) in every pair.
 Rotation rotation_of(RotaryTable* table, const RotarySpec* rotary, int64_t n, int64_t d_head,
-                     const std::optional<AxisPositions>& axes) {
+                     const TokenPositions& positions, const std::optional<AxisPositions>& axes) {
   Rotation made;
   if (table == nullptr || rotary == nullptr || rotary->dimensions < 2) return made;
-  table->extend(axes ? axes->places_needed(0, n) : n);
+  const bool by_axes = axes && !positions.moved();
+  int64_t end = by_axes ? axes->places_needed(0, n) : n;
+  for (const int64_t position : positions.of_token) end = std::max(end, position + 1);
+  table->extend(end);
   const int64_t pairs = rotary->dimensions / 2;
   const bool halves = rotary->pairing == RotaryPairing::halves;
   made.cos = HostTensor({n, pairs});
   made.sin = HostTensor({n, pairs});
   std::vector<float> unit(static_cast<size_t>(d_head), 0.0F), turned(unit.size());
   for (int64_t i = 0; i < pairs; ++i) unit[static_cast<size_t>(halves ? i : 2 * i)] = 1.0F;
-  for (int64_t position = 0; position < n; ++position) {
+  for (int64_t token = 0; token < n; ++token) {
+    const int64_t place = positions.at(token);
     table->rotate(unit.data(), turned.data(), d_head,
-                  axes ? axes->at(position) : AxisPosition{position, position, position});
+                  by_axes ? axes->at(token) : AxisPosition{place, place, place});
     for (int64_t i = 0; i < pairs; ++i) {
-      const auto at = static_cast<size_t>(position * pairs + i);
+      const auto at = static_cast<size_t>(token * pairs + i);
       made.cos.mutable_values()[at] = turned[static_cast<size_t>(halves ? i : 2 * i)];
       made.sin.mutable_values()[at] = turned[static_cast<size_t>(halves ? i + pairs : 2 * i + 1)];
     }
@@ -266,7 +270,7 @@ class Backward {
                           .wanted = {},
                           .reads = request_.reads};
     const RotarySpec* rotary = spec_.rotary_of(l);
-    Rotation rotation = rotation_of(rotary_.of(spec_, l), rotary, n_, spec_.d_head, axes_);
+    Rotation rotation = rotation_of(rotary_.of(spec_, l), rotary, n_, spec_.d_head, in.plan.positions, axes_);
     in.cos = std::move(rotation.cos);
     in.sin = std::move(rotation.sin);
     if (rotary != nullptr) in.pairing = rotary->pairing;

@@ -102,10 +102,11 @@ class Runner {
                                          const JobContext& job);
 
   // A picture through the vision tower alone, as a run of its own: what the encoder's heads look at. Its
-  // layers are those up to the last whose output the decoder reads; it has no answer. Unsupported for a model
-  // without a tower.
+  // layers are those up to the last whose output the decoder reads, or `layers` where these are more; it has
+  // no answer. Unsupported for a model without a tower.
   Result<std::shared_ptr<const Run>> run_tower(const std::shared_ptr<const PreparedImage>& image,
-                                               const CapturePlan& plan, const JobContext& job);
+                                               const CapturePlan& plan, const JobContext& job,
+                                               int32_t layers = 0);
 
   // Values and gradients at hook sites of one number made of the logits (core/run/gradient.h). `base` as for
   // run(). Refuses what run() refuses, and besides: bfloat16, an empty scalar, sites without a gradient, two

@@ -254,6 +254,7 @@ Result<const LayerPlan*> SiteEdits::plan(int32_t layer) {
                       [this](const Edit& edit, HeadId head, const std::optional<PositionRange>& query) {
                         return pattern(edit, head, query);
                       }));
+  SACCADE_TRY(made.positions, positions_under(edits_, layer, request_.tokens.places()));
   const auto hide = [&](const std::vector<EdgeRect>& hidden) {
     if (!hidden.empty()) made.knockouts.resize(static_cast<size_t>(spec_.n_head));
     for (std::vector<EdgeRect>& cuts : made.knockouts) cuts.insert(cuts.end(), hidden.begin(), hidden.end());

@@ -13,7 +13,8 @@
 namespace saccade {
 
 Result<std::shared_ptr<const Run>> Runner::run_tower(const std::shared_ptr<const PreparedImage>& image,
-                                                     const CapturePlan& plan, const JobContext& job) {
+                                                     const CapturePlan& plan, const JobContext& job,
+                                                     int32_t layers) {
   const auto start = std::chrono::steady_clock::now();
   const Tower* tower = state_->tower.get();
   if (tower == nullptr)
@@ -31,7 +32,13 @@ Result<std::shared_ptr<const Run>> Runner::run_tower(const std::shared_ptr<const
   run->request.model_digest = state_->model->digest();
   run->request.capture = plan;
   run->request.device = state_->device;
-  run->digest = Digest().add("tower").add(run->request.digest()).hex();
+  const std::vector<int32_t>& used = state_->model->spec().tower.layers;
+  const int32_t read = *std::max_element(used.begin(), used.end());
+  const int32_t count = std::min(std::max(layers, read), spec.n_layer);
+  Digest digest;
+  digest.add("tower").add(run->request.digest());
+  if (count > read) digest.add(fmt::format("layers {}", count));
+  run->digest = digest.hex();
   capture->provenance = provenance_of(run->request, run->digest, *state_->model, *state_->kernels);
   capture->spec = spec;
   capture->tokens = run->request.tokens.tokens;
@@ -39,8 +46,6 @@ Result<std::shared_ptr<const Run>> Runner::run_tower(const std::shared_ptr<const
   capture->sink_keys = plan.sink_keys;
   capture->local_width = plan.local_width;
   capture->block_size = plan.statistics ? plan.block_size : 0;
-  const std::vector<int32_t>& used = state_->model->spec().tower.layers;
-  const int32_t count = *std::max_element(used.begin(), used.end());
   SACCADE_CHECK(ops::guarded([&]() -> Result<void> {
     const ops::OnDevice on(device_of(run->request));
     SiteEdits none(run->request, spec, {});

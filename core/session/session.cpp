@@ -161,16 +161,39 @@ Result<Selection> selection_from(const Json& object, Json& unknown) {
   return selection;
 }
 
-Result<std::vector<Edit>> edits_from(const Json& list) {
+Result<std::vector<Edit>> edits_from(const Json& list, const std::string& name = "edits") {
   std::vector<Edit> edits;
   for (size_t i = 0; i < list.size(); ++i) {
-    const std::string key = fmt::format("edits[{}]", i);
+    const std::string key = fmt::format("{}[{}]", name, i);
     if (!list[i].is_string()) return bad(key, "an edit such as \"zero 9.9\"", list[i]);
     auto edit = parse_edit(list[i].get<std::string>());
     if (!edit.ok()) return std::move(edit).error().with("session: '" + key + "'");
     edits.push_back(std::move(*edit));
   }
   return edits;
+}
+
+Json contrast_json(const AnswerContrast& contrast) {
+  Json object = {{"alpha", contrast.alpha}, {"plausibility", contrast.plausibility}};
+  if (contrast.outliers > 0) object["outliers"] = contrast.outliers;
+  for (const Edit& edit : contrast.edits) object["edits"].push_back(to_text(edit));
+  return object;
+}
+
+Result<AnswerContrast> contrast_from(const Json& object, Json& unknown) {
+  AnswerContrast contrast;
+  Keys keys(object, "contrast.");
+  SACCADE_TRY(const Json* edits, keys.list("edits"));
+  if (edits) {
+    SACCADE_TRY(contrast.edits, edits_from(*edits, "contrast.edits"));
+  }
+  SACCADE_CHECK(keys.whole("outliers", contrast.outliers, 0));
+  SACCADE_CHECK(keys.number("alpha", contrast.alpha, -1e6, 1e6));
+  SACCADE_CHECK(keys.number("plausibility", contrast.plausibility, 0.0, 1.0));
+  if (!contrast.edits.empty() && contrast.outliers > 0)
+    return bad("contrast", "edits or outliers, not both", object);
+  unknown = keys.left();
+  return contrast;
 }
 
 Result<std::vector<int32_t>> ids_from(const Json& list) {
@@ -273,6 +296,7 @@ Json to_json(const Session& session) {
   if (!session.images.empty()) document["images"] = session.images;
   document["edits"] = std::move(edits);
   put(document, "sampling", sampling_json(session.sampling));
+  if (session.contrast.asked_for()) put(document, "contrast", contrast_json(session.contrast));
   if (!session.analyses.empty()) document["analyses"] = analyses_json(session.analyses);
   put(document, "selection", selection_json(session.selection));
   document["view"] = session.view;
@@ -310,15 +334,21 @@ Result<Session> session_from_json(const Json& document) {
   if (analyses) {
     SACCADE_TRY(session.analyses, analyses_from(*analyses));
   }
-  Json sampling = Json::object(), selection = Json::object(), more_sampling, more_selection;
+  Json sampling = Json::object(), selection = Json::object(), more_sampling, more_selection, more_contrast;
   SACCADE_CHECK(keys.object("sampling", sampling));
   SACCADE_TRY(session.sampling, sampling_from(sampling, more_sampling));
+  if (document.contains("contrast")) {
+    Json contrast = Json::object();
+    SACCADE_CHECK(keys.object("contrast", contrast));
+    SACCADE_TRY(session.contrast, contrast_from(contrast, more_contrast));
+  }
   SACCADE_CHECK(keys.object("selection", selection));
   SACCADE_TRY(session.selection, selection_from(selection, more_selection));
   SACCADE_CHECK(keys.object("view", session.view));
   SACCADE_CHECK(keys.object("results", session.results));
   session.extra = keys.left();
   if (!more_sampling.empty()) session.extra["sampling"] = std::move(more_sampling);
+  if (!more_contrast.empty()) session.extra["contrast"] = std::move(more_contrast);
   if (!more_selection.empty()) session.extra["selection"] = std::move(more_selection);
   return session;
 }

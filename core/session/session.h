@@ -35,6 +35,17 @@ struct SessionAnalysis {
   bool operator==(const SessionAnalysis&) const = default;
 };
 
+// What an answer is steered away from (core/run/contrast.h): the same prompt under more edits, such as
+// "knockout *.* key=img", or with its pictures cut down to so many outlier tokens of the encoder (DAMRO). One
+// of the two.
+struct AnswerContrast {
+  std::vector<Edit> edits;
+  int32_t outliers = 0;
+  double alpha = 1.0, plausibility = 0.1;
+  [[nodiscard]] bool asked_for() const { return !edits.empty() || outliers > 0; }
+  bool operator==(const AnswerContrast&) const = default;
+};
+
 struct Session {
   static constexpr int current_version = 1;
   std::string model;         // folder or demo:NAME
@@ -45,6 +56,7 @@ struct Session {
   std::vector<std::string> images;  // picture files, in the order of their places in the prompt
   std::vector<Edit> edits;
   SamplingOptions sampling;
+  AnswerContrast contrast;
   std::vector<SessionAnalysis> analyses;
   Selection selection;
   nlohmann::json view = nlohmann::json::object();     // the window's own settings (palette, range, layout)

@@ -130,6 +130,52 @@ TEST_F(Cli, a_trained_llama_writes_the_story_its_author_published) {
               HasSubstr(outcome.document()["generated"]["text"].get<std::string>().substr(1, 200)));
 }
 
+TEST_F(Cli, contrast_steers_what_is_generated_and_a_session_repeats_it) {
+  const std::string ask =
+      "run demo:shapes-vlm --image " SACCADE_SOURCE_DIR
+      "/resources/pictures/shapes/0034.png --prompt '<image> Describe the scene. Answer:' "
+      "--generate 16 --json";
+  const auto text_of = [](const Outcome& outcome) {
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return outcome.document()["generated"]["text"].get<std::string>();
+  };
+  const Outcome plain = cli(ask);
+  const Outcome steered =
+      cli(ask + " --contrast 'knockout *.* query=txt,gen key=img' --contrast-alpha 3 --save " +
+          path("steered.json"));
+  EXPECT_NE(text_of(plain), text_of(steered));
+  EXPECT_EQ(steered.document()["contrast"]["alpha"], 3.0);
+  EXPECT_EQ(text_of(plain), text_of(cli(ask + " --contrast 'zero 0.*' --contrast-alpha 0 --contrast-cut 0")))
+      << "alpha 0 steers nowhere";
+  std::ifstream saved(path("steered.json"));
+  const json session = json::parse(saved);
+  EXPECT_EQ(session["contrast"]["edits"], json({"knockout *.* query=txt,gen key=img"}));
+  EXPECT_EQ(cli("replay " + path("steered.json")).code, 0);
+  EXPECT_EQ(cli(ask + " --contrast-outliers 10").code, 0);
+  const Outcome many = cli(ask + " --contrast-outliers 64");
+  EXPECT_EQ(many.code, 1);
+  EXPECT_THAT(many.err, HasSubstr("fewer of them must be outliers"));
+  EXPECT_EQ(cli(ask + " --contrast 'zero 0.0' --contrast-outliers 3").code, 2) << "one of the two";
+  const Outcome nothing = cli("run demo:induction --prompt 'a b a' --contrast 'zero 0.0'");
+  EXPECT_EQ(nothing.code, 1);
+  EXPECT_THAT(nothing.err, HasSubstr("--generate N"));
+}
+
+TEST_F(Cli, moved_positions_are_an_edit_like_others) {
+  const std::string ask =
+      "run demo:shapes-vlm --image " SACCADE_SOURCE_DIR
+      "/resources/pictures/shapes/0034.png --prompt '<image> Describe the scene. Answer:' "
+      "--json --edit 'reposition *.* layout=concentric' --dump " +
+      path("rings.h5") + " --save " + path("rings.json");
+  const Outcome outcome = cli(ask);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(outcome.document()["edits"], json({"reposition *.* layout=concentric"}));
+  EXPECT_GT(outcome.document()["change"]["kl"].get<double>(), 1e-6);
+  EXPECT_EQ(cli("dump-info " + path("rings.h5")).code, 0);
+  const Outcome again = cli("replay " + path("rings.json") + " --json");
+  ASSERT_EQ(again.code, 0) << again.err;
+}
+
 TEST_F(Cli, chat_writes_the_prompt_as_the_models_template_wants_it) {
   ASSERT_EQ(cli("make-random gpt2-tiny " + path("chatty")).code, 0);
   const std::string ask = " --prompt 'Hi <b>' --json";

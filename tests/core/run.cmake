@@ -8,5 +8,7 @@ saccade_test(core_vision_tests
   SOURCES run/vision_golden_test.cpp run/vision_run_test.cpp run/qwen_vl_test.cpp
           run/axis_positions_test.cpp run/patch_windows_test.cpp
           run/contrast_test.cpp run/region_edits_test.cpp
+  SOURCES run/vision_golden_test.cpp run/vision_run_test.cpp
+          run/contrast_test.cpp run/region_edits_test.cpp run/position_layout_test.cpp
   LIBS saccade_core fmt::fmt)
 saccade_test(core_order_free_test SOURCES run/order_free_test.cpp LIBS saccade_core fmt::fmt)

@@ -10,11 +10,13 @@
 #include <cmath>
 
 #include "core/run/edit_verbs.h"
+#include "core/run/position_layout.h"
 
 namespace saccade {
 namespace {
 
-constexpr int slider_steps = 100;  // per unit of the factor
+// Per unit of the factor.
+int slider_steps(const EditFactor& factor) { return factor.whole ? 1 : 100; }
 
 // Zeroing is scaling by 0: both have the slider of scale. Streaming has one where a file of gates says which
 // heads come first.
@@ -155,8 +157,8 @@ void EditsView::begin(const VerbInfo& verb) {
   auto edit = parse_edit(verb.example);
   if (!edit.ok()) return;
   const Selection& selection = workbench().selection();
-  if (verb.on_heads && verb.verb != EditVerb::order_free &&
-      !selection.heads.empty())  // that is of whole layers
+  const bool of_layers = verb.verb == EditVerb::order_free || moves_positions(verb.verb);
+  if (verb.on_heads && !of_layers && !selection.heads.empty())
     edit->target = target_of(selection.heads.front());
   if (edit->key && selection.key >= 0) edit->key = PositionRange{selection.key, selection.key + 1};
   problem_->hide();
@@ -211,18 +213,19 @@ QWidget* EditsView::make_row(size_t index, const Edit& edit) {
   if (const std::optional<EditFactor>& factor = factor_info(edit)) {
     auto* slider = new QSlider(Qt::Horizontal, row);
     slider->setObjectName(QStringLiteral("factor-%1").arg(index));
-    const auto step = [](double value) { return static_cast<int>(std::lround(value * slider_steps)); };
+    const int steps = slider_steps(*factor);
+    const auto step = [steps](double value) { return static_cast<int>(std::lround(value * steps)); };
     slider->setRange(step(factor->slider_least), step(factor->slider_most));
     slider->setPageStep(std::max(1, (slider->maximum() - slider->minimum()) / 20));
     slider->setValue(step(std::clamp(factor_of(edit), factor->slider_least, factor->slider_most)));
     slider->setToolTip(slider_tip(edit));
     slider->setAccessibleName(tr("Factor of %1").arg(enabled->text()));
     layout->addWidget(slider);
-    connect(slider, &QSlider::valueChanged, this, [this, index, enabled](int value) {
+    connect(slider, &QSlider::valueChanged, this, [this, index, enabled, steps](int value) {
       change(
           index,
           [&](Edit& e) {
-            set_factor(e, static_cast<double>(value) / slider_steps);
+            set_factor(e, static_cast<double>(value) / steps);
             enabled->setText(QString::fromStdString(to_text(e)));
           },
           QStringLiteral("slider-%1").arg(index));

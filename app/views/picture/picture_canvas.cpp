@@ -5,6 +5,7 @@
 #include <QWheelEvent>
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace saccade {
 namespace {
@@ -57,18 +58,39 @@ void PictureCanvas::show_scene(const PictureScene& scene, const PictureLook& loo
   colours_ = colours_of(scene.map, scene.scale, look.smooth);
   alpha_ = look.alpha;
   smooth_ = look.smooth;
+  regions_.clear();
+  for (const LookRegion& region : look.regions)
+    if (region.picture == look.picture) regions_.push_back(region);
   update();
 }
 
-void PictureCanvas::show_paths(const std::vector<TimedPath>& paths, double time_ms) {
+void PictureCanvas::show_paths(const std::vector<TimedPath>& paths, double time_ms,
+                               std::optional<size_t> beside) {
+  const bool other = beside.has_value() != beside_.has_value();
   paths_ = paths;
   time_ms_ = time_ms;
+  beside_ = beside;
+  if (other) fitted_ ? fit() : keep_in_view();
   update();
 }
 
-QRectF PictureCanvas::frame() const {
-  return {margin, margin, std::max(40.0, width() - 2 * margin - bar_room),
-          std::max(40.0, height() - 2 * margin)};
+void PictureCanvas::set_drawing(bool on) {
+  drawing_ = on;
+  setCursor(on ? Qt::CrossCursor : Qt::ArrowCursor);
+}
+
+QRectF PictureCanvas::frame(int panel) const {
+  const double room = width() - 2 * margin - bar_room;
+  const QRectF whole(margin, margin, std::max(40.0, room), std::max(40.0, height() - 2 * margin));
+  if (!beside_) return whole;
+  const double half = std::max(40.0, (whole.width() - margin) / 2.0);
+  return {whole.left() + panel * (half + margin), whole.top(), half, whole.height()};
+}
+
+int PictureCanvas::panel_at(QPointF at) const { return beside_ && at.x() >= frame(1).left() ? 1 : 0; }
+
+QPointF PictureCanvas::pixel_at(QPointF at) const {
+  return origin_ + (at - frame(panel_at(at)).topLeft()) / zoom_;
 }
 
 QSizeF PictureCanvas::picture_size() const {
@@ -98,19 +120,20 @@ void PictureCanvas::keep_in_view() {
              place(origin_.y(), frame().height(), picture_size().height())};
 }
 
-QPointF PictureCanvas::place_of(double x, double y) const {
-  return frame().topLeft() + (QPointF(x, y) - origin_) * zoom_;
+QPointF PictureCanvas::place_of(double x, double y, int panel) const {
+  return frame(panel).topLeft() + (QPointF(x, y) - origin_) * zoom_;
 }
 
-QRectF PictureCanvas::rectangle_of(int64_t patch) const {
+QRectF PictureCanvas::rectangle_of(int64_t patch, int panel) const {
   if (scene_.map.region.grid_width < 1) return {};
   const PatchRect rect = rect_of(scene_.map.region, patch);
-  return {place_of(rect.x, rect.y), QSizeF(rect.width, rect.height) * zoom_};
+  return {place_of(rect.x, rect.y, panel), QSizeF(rect.width, rect.height) * zoom_};
 }
 
 std::optional<int64_t> PictureCanvas::patch_under(QPointF at) const {
-  if (!scene_.there || scene_.map.region.grid_width < 1 || !frame().contains(at)) return std::nullopt;
-  const QPointF pixel = origin_ + (at - frame().topLeft()) / zoom_;
+  if (!scene_.there || scene_.map.region.grid_width < 1 || !frame(panel_at(at)).contains(at))
+    return std::nullopt;
+  const QPointF pixel = pixel_at(at);
   return patch_at(scene_.map.region, pixel.x(), pixel.y());
 }
 
@@ -120,7 +143,7 @@ void PictureCanvas::resizeEvent(QResizeEvent* event) {
 }
 
 void PictureCanvas::wheelEvent(QWheelEvent* event) {
-  const QPointF at = event->position() - frame().topLeft();
+  const QPointF at = event->position() - frame(panel_at(event->position())).topLeft();
   const QPointF fixed = origin_ + at / zoom_;
   const double factor = std::pow(1.2, event->angleDelta().y() / 120.0);
   zoom_ = std::clamp(zoom_ * factor, fit_zoom(), std::max(largest_zoom, fit_zoom()));
@@ -133,12 +156,20 @@ void PictureCanvas::wheelEvent(QWheelEvent* event) {
 void PictureCanvas::mousePressEvent(QMouseEvent* event) {
   pressed_ = dragged_ = event->position();
   moved_ = false;
+  drawn_.reset();
+  const bool wanted = drawing_ || event->modifiers().testFlag(Qt::ShiftModifier);
+  if (wanted && event->button() == Qt::LeftButton && patch_under(event->position()))
+    drawn_ = QRectF(pixel_at(event->position()), QSizeF(0.0, 0.0));
 }
 
 void PictureCanvas::mouseMoveEvent(QMouseEvent* event) {
   if (event->buttons().testFlag(Qt::LeftButton)) {
     moved_ = moved_ || (event->position() - pressed_).manhattanLength() > 5;
     if (!moved_) return;
+    if (drawn_) {
+      drawn_->setBottomRight(origin_ + (event->position() - frame(panel_at(pressed_)).topLeft()) / zoom_);
+      return update();
+    }
     origin_ -= (event->position() - dragged_) / zoom_;
     dragged_ = event->position();
     keep_in_view();
@@ -148,6 +179,11 @@ void PictureCanvas::mouseMoveEvent(QMouseEvent* event) {
 }
 
 void PictureCanvas::mouseReleaseEvent(QMouseEvent* event) {
+  if (event->button() == Qt::LeftButton && drawn_) {
+    const QRectF box = std::exchange(drawn_, std::nullopt)->normalized();
+    update();
+    if (moved_) return Q_EMIT region_drawn(box);
+  }
   if (moved_ || event->button() != Qt::LeftButton) return;
   if (const auto patch = patch_under(event->position())) Q_EMIT patch_clicked(*patch);
 }

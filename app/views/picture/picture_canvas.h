@@ -21,12 +21,17 @@ class PictureCanvas : public QWidget {
   explicit PictureCanvas(QWidget* parent = nullptr);
 
   void show_scene(const PictureScene& scene, const PictureLook& look);
-  void show_paths(const std::vector<TimedPath>& paths, double time_ms);
+  // With `beside` the picture is drawn twice: the first so many paths are over the left one, the others over
+  // the right one. Zoom and place are the same in both.
+  void show_paths(const std::vector<TimedPath>& paths, double time_ms, std::optional<size_t> beside = {});
+  // A drag makes a region instead of moving the picture; with Shift held it does so in any case.
+  void set_drawing(bool on);
+  [[nodiscard]] int panels() const { return beside_ ? 2 : 1; }
   [[nodiscard]] const PictureScene& scene() const { return scene_; }
   [[nodiscard]] std::optional<int64_t> patch_under(QPointF at) const;
   // From pixels of the original picture to this widget's.
-  [[nodiscard]] QPointF place_of(double x, double y) const;
-  [[nodiscard]] QRectF rectangle_of(int64_t patch) const;
+  [[nodiscard]] QPointF place_of(double x, double y, int panel = 0) const;
+  [[nodiscard]] QRectF rectangle_of(int64_t patch, int panel = 0) const;
   [[nodiscard]] int64_t hovered() const { return hovered_; }  // -1 = none
   [[nodiscard]] double zoom() const { return zoom_; }
   void fit();
@@ -34,7 +39,8 @@ class PictureCanvas : public QWidget {
  Q_SIGNALS:
   void patch_hovered(qint64 patch);  // -1 = none
   void patch_clicked(qint64 patch);
-  void stepped(int dx, int dy);  // arrow keys: to the patch beside
+  void stepped(int dx, int dy);   // arrow keys: to the patch beside
+  void region_drawn(QRectF box);  // in pixels of the picture
 
  protected:
   void paintEvent(QPaintEvent* event) override;
@@ -48,14 +54,19 @@ class PictureCanvas : public QWidget {
   void keyPressEvent(QKeyEvent* event) override;
 
  private:
-  [[nodiscard]] QRectF frame() const;
+  [[nodiscard]] QRectF frame(int panel = 0) const;
+  [[nodiscard]] int panel_at(QPointF at) const;
+  [[nodiscard]] QPointF pixel_at(QPointF at) const;  // of the picture, under a place of this widget
   [[nodiscard]] QSizeF picture_size() const;
   [[nodiscard]] double fit_zoom() const;
   void keep_in_view();
   void hover(int64_t patch);
-  void paint_picture(QPainter& painter);
-  void paint_outlines(QPainter& painter) const;
-  void paint_paths(QPainter& painter) const;
+  void paint_panel(QPainter& painter, int panel);
+  void paint_picture(QPainter& painter, int panel);
+  void paint_regions(QPainter& painter, int panel) const;
+  void paint_outlines(QPainter& painter, int panel) const;
+  void paint_path(QPainter& painter, size_t path, int panel) const;
+  void paint_name(QPainter& painter, int panel) const;
   void paint_scale(QPainter& painter) const;
 
   PictureScene scene_;
@@ -67,7 +78,11 @@ class PictureCanvas : public QWidget {
   bool fitted_ = true, moved_ = false;
   QPointF pressed_, dragged_;
   int64_t hovered_ = -1;
+  std::vector<LookRegion> regions_;  // of this picture
+  bool drawing_ = false;
+  std::optional<QRectF> drawn_;  // so far, in pixels of the picture
   std::vector<TimedPath> paths_;
+  std::optional<size_t> beside_;
   double time_ms_ = 0.0;
 };
 

@@ -25,6 +25,7 @@ PictureView::PictureView(Workbench& workbench, QWidget* parent)
   canvas_ = new PictureCanvas(this);
   words_ = new WordStripArea(workbench, rows_, this);
   scanpaths_ = new ScanpathBar(workbench, rows_, this);
+  regions_ = new RegionBar(workbench, this);
   title_ = new QLabel(this);
   title_->setObjectName("picture_title");
   title_->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
@@ -40,6 +41,7 @@ PictureView::PictureView(Workbench& workbench, QWidget* parent)
   layout->addWidget(title_);
   layout->addWidget(canvas_, 1);
   layout->addWidget(hover_);
+  layout->addWidget(regions_);
   layout->addWidget(words_);
   layout->addWidget(scanpaths_);
   empty_ = new QLabel(this);
@@ -68,8 +70,11 @@ PictureView::PictureView(Workbench& workbench, QWidget* parent)
   });
   connect(canvas_, &PictureCanvas::patch_clicked, this, &PictureView::click);
   connect(canvas_, &PictureCanvas::stepped, this, &PictureView::step);
-  connect(scanpaths_, &ScanpathBar::moved, this,
-          [this] { canvas_->show_paths(scanpaths_->player().paths(), scanpaths_->player().time()); });
+  connect(scanpaths_, &ScanpathBar::moved, this, [this] {
+    canvas_->show_paths(scanpaths_->player().paths(), scanpaths_->player().time(), scanpaths_->beside());
+  });
+  connect(regions_, &RegionBar::drawing_changed, canvas_, &PictureCanvas::set_drawing);
+  connect(canvas_, &PictureCanvas::region_drawn, regions_, &RegionBar::add);
   for (const auto signal :
        {&Workbench::runs_changed, &Workbench::selection_changed, &Workbench::scale_changed,
         &Workbench::pictures_changed, &Workbench::generation_changed, &Workbench::results_changed,
@@ -289,6 +294,7 @@ void PictureView::refresh() {
   const PictureScene& scene = canvas_->scene();
   stack_->setCurrentIndex(scene.there ? 0 : 1);
   if (!scene.there) empty_->setText(empty_text());
+  regions_->refresh(scene);
   words_->refresh(scene);
   scanpaths_->refresh(scene);
   show_hover(canvas_->hovered());

@@ -12,6 +12,7 @@
 #include <QStackedWidget>
 
 #include "app/views/picture/picture_canvas.h"
+#include "app/views/picture/region_bar.h"
 #include "app/views/picture/scanpath_bar.h"
 #include "app/views/picture/word_strip.h"
 #include "app/views/view.h"
@@ -26,6 +27,7 @@ class PictureView : public View {
   [[nodiscard]] PictureCanvas* canvas() const { return canvas_; }
   [[nodiscard]] WordStrip* words() const { return words_->strip(); }
   [[nodiscard]] ScanpathBar* scanpaths() const { return scanpaths_; }
+  [[nodiscard]] RegionBar* regions() const { return regions_; }
   // Whether this model and request have anything to do with pictures.
   [[nodiscard]] static bool concerns(const Workbench& workbench);
   // .png, .svg or .pdf of what is shown.
@@ -65,6 +67,7 @@ class PictureView : public View {
   PictureCanvas* canvas_ = nullptr;
   WordStripArea* words_ = nullptr;
   ScanpathBar* scanpaths_ = nullptr;
+  RegionBar* regions_ = nullptr;
   bool filling_ = false;
 };
 

@@ -43,6 +43,7 @@ ScanpathBar::ScanpathBar(Workbench& workbench, AttentionRows& rows, QWidget* par
     }
     collect();
   });
+  connect(beside_, &QCheckBox::toggled, this, &ScanpathBar::moved);
   connect(speed_, &QComboBox::activated, this,
           [this] { player_.set_speed(speed_->currentData().toDouble()); });
   connect(play_, &QToolButton::clicked, this,
@@ -82,6 +83,10 @@ void ScanpathBar::build() {
   person_ = combo("scanpath_person", tr("A person's scanpath, from a file of fixations"));
   person_->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
   person_->setMinimumContentsLength(11);
+  beside_ = new QCheckBox(tr("beside"), this);
+  beside_->setObjectName("scanpath_beside");
+  beside_->setToolTip(tr("The person's path on a picture of its own, beside the model's; off: over it"));
+  beside_->setAccessibleName(beside_->toolTip());
   speed_ = combo("scanpath_speed", tr("Speed"));
   for (const double speed : {0.25, 0.5, 1.0, 2.0, 4.0})
     speed_->addItem(QStringLiteral("%1 ×").arg(speed), speed);
@@ -109,8 +114,8 @@ void ScanpathBar::build() {
   auto* row = new QHBoxLayout;
   row->setSpacing(4);
   row->addWidget(new QLabel(tr("Scanpath"), this));
-  for (QWidget* widget :
-       {static_cast<QWidget*>(model_), static_cast<QWidget*>(person_), static_cast<QWidget*>(play_)})
+  for (QWidget* widget : {static_cast<QWidget*>(model_), static_cast<QWidget*>(person_),
+                          static_cast<QWidget*>(beside_), static_cast<QWidget*>(play_)})
     row->addWidget(widget);
   row->addWidget(scrubber_, 1);
   for (QWidget* widget :
@@ -165,19 +170,27 @@ void ScanpathBar::collect() {
     note_->setVisible(!path.ok());
     if (!path.ok()) note_->setText(QString::fromStdString(path.error().message));
   }
+  const size_t of_model = drawn.size();
   const int person = person_->currentData().toInt();
   for (size_t i = 0; i < people_.size(); ++i)
     if (static_cast<int>(i) == person || (person == everybody && i < 6))
       drawn.push_back({people_[i], people_[i].subject});
-  if (same_paths(drawn, drawn_)) return;
+  if (same_paths(drawn, drawn_) && of_model == of_model_) return;
   drawn_ = std::move(drawn);
+  of_model_ = of_model;
   std::vector<TimedPath> timed;
   for (const DrawnPath& one : drawn_) timed.push_back(TimedPath::of(one.path, one.label));
   player_.set_paths(std::move(timed));
 }
 
+std::optional<size_t> ScanpathBar::beside() const {
+  if (!beside_->isChecked() || of_model_ == 0 || drawn_.size() <= of_model_) return std::nullopt;
+  return of_model_;
+}
+
 void ScanpathBar::show_state() {
   const bool any = !player_.paths().empty();
+  beside_->setEnabled(of_model_ > 0 && drawn_.size() > of_model_);
   for (QWidget* widget : {static_cast<QWidget*>(play_), static_cast<QWidget*>(scrubber_),
                           static_cast<QWidget*>(export_), static_cast<QWidget*>(speed_)})
     widget->setEnabled(any);

@@ -2,7 +2,9 @@
 
 #include <QLabel>
 #include <QScrollArea>
+#include <QStyle>
 #include <QVBoxLayout>
+#include <algorithm>
 
 #include "app/views/picture/picture_canvas.h"
 
@@ -40,7 +42,10 @@ PictureRow::PictureRow(Workbench& workbench, QWidget* parent) : QWidget(parent),
   scroll->setWidgetResizable(true);
   scroll->setFrameShape(QFrame::NoFrame);
   scroll->setVerticalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
-  scroll->setFixedHeight(side + 44);
+  // A card, its name below, and the bar that scrolls them.
+  scroll->setFixedHeight(side + 2 + std::max(18, fontMetrics().height()) +
+                         style()->pixelMetric(QStyle::PM_ScrollBarExtent) + 4);
+  setSizePolicy(QSizePolicy::Preferred, QSizePolicy::Fixed);
   auto* layout = new QVBoxLayout(this);
   layout->setContentsMargins(0, 0, 0, 0);
   layout->addWidget(scroll);
@@ -95,7 +100,8 @@ void PictureRow::refresh() {
     card->hide();
     card->deleteLater();
   }
-  for (int i = 0; i < static_cast<int>(shown_.size()); ++i) cards_->insertWidget(i, card_of(i));
+  for (int i = 0; i < static_cast<int>(shown_.size()); ++i)
+    cards_->insertWidget(i, card_of(i), 0, Qt::AlignTop);
 }
 
 }  // namespace saccade

@@ -22,7 +22,7 @@ PromptView::PromptView(Workbench& workbench, QWidget* parent) : View(workbench, 
   editor_->setPlaceholderText(tr("Type a prompt. Ctrl+Return runs it."));
   editor_->setAccessibleName(tr("Prompt"));
   editor_->setTabChangesFocus(true);
-  editor_->setMinimumHeight(90);
+  editor_->setMinimumHeight(44);  // in a low panel the editor gives way, not what stands below it
   editor_->setMaximumHeight(190);
   editor_->installEventFilter(this);
   samples_ = new QComboBox(this);

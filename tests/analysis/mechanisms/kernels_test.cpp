@@ -263,18 +263,6 @@ TEST(Decay, the_rate_of_an_exponential_is_found) {
   EXPECT_TRUE(std::isnan(decay_over_frames(weights, KeyMask::everything(12, 12), 12).rate)) << "one frame";
 }
 
-TEST(Concentric, rings_and_positions_of_the_worked_example) {
-  const Grid grid{4, 4};
-  std::vector<int64_t> rings;
-  for (int64_t patch = 0; patch < 16; ++patch) rings.push_back(ring_of(grid, patch));
-  EXPECT_THAT(rings, ElementsAre(0, 0, 0, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 0, 0, 0));
-  const auto positions = concentric_positions(23, {5, grid});
-  EXPECT_EQ(positions[4], 4);
-  for (size_t at = 5; at < 21; ++at) EXPECT_EQ(positions[at], 5 + rings[at - 5]);
-  EXPECT_EQ(positions[21], 7) << "the first token of the text";
-  EXPECT_EQ(positions[22], 8);
-}
-
 TEST(Concentric, patches_see_their_ring_and_those_further_out) {
   const PlacedGrid picture{2, {4, 4}};
   const KeyMask mask = concentric_mask(20, picture);
@@ -295,14 +283,6 @@ TEST(ModalityMasks, change_picture_rows_only) {
     EXPECT_THAT(bits(*mask, 4), ElementsAre(1, 1, 1, 1, 1, 0)) << "text stays causal";
     EXPECT_THAT(bits(*mask, 0), ElementsAre(1, 0, 0, 0, 0, 0));
   }
-}
-
-TEST(ModalityMasks, orders_of_patches_are_permutations) {
-  const Grid grid{2, 3};
-  EXPECT_THAT(patch_order(grid, PatchOrder::raster), ElementsAre(0, 1, 2, 3, 4, 5));
-  EXPECT_THAT(patch_order(grid, PatchOrder::reversed), ElementsAre(5, 4, 3, 2, 1, 0));
-  EXPECT_THAT(patch_order(grid, PatchOrder::columns), ElementsAre(0, 3, 1, 4, 2, 5));
-  EXPECT_THAT(patch_order(grid, PatchOrder::shuffled, 3), testing::UnorderedElementsAre(0, 1, 2, 3, 4, 5));
 }
 
 }  // namespace

@@ -158,6 +158,12 @@ TEST(VisionTowers, run_alone_up_to_what_the_decoder_reads) {
     EXPECT_EQ(std::ssize(capture.layers), last);
     EXPECT_TRUE(capture.layers.back()->keeps_attention());
     EXPECT_EQ(capture.images[0].end(), capture.n_token());
+    const int32_t all = model.model->tower()->spec().n_layer;
+    const auto whole = model.runner->run_tower(request.tokens.images[0].image, {}, {}, all);
+    ASSERT_TRUE(whole.ok()) << whole.error().to_string();
+    EXPECT_EQ(std::ssize((*whole)->capture->layers), all) << "as far as somebody wants to look";
+    EXPECT_EQ((*whole)->digest == (*tower)->digest, all == last);
+    EXPECT_EQ(farthest((*whole)->capture->layers[0]->q, capture.layers[0]->q), 0.0F);
     // its residuals are what the projector reads: the decoder's rows follow from them
     EXPECT_EQ(capture.final_resid.shape()[0], capture.n_token());
   }

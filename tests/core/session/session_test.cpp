@@ -31,6 +31,7 @@ Session full_session() {
   session.images = {"/pictures/a cat.png", "b.jpg"};
   session.edits = {edit("zero 2.3"), edit("# scale 0-1.* by=0.1"), edit("knockout 1.1 query=3:5 key=*")};
   session.sampling = {64, 0.7, 40, 0.9, 0xFFFF'FFFF'FFFF'FFFFULL, false};
+  session.contrast = {{edit("knockout *.* key=img")}, 0, 1.5, 0.2};
   session.analyses = {{"path-patching", {{"receivers", "1.2.q"}}, "to 1.2", {{"score", "/scores/q"}}},
                       {"sinks", Json::object(), "", {}}};
   session.selection = {{LayerIndex{2}, HeadIndex{3}}, {{LayerIndex{2}, HeadIndex{3}}}, 4, -1};
@@ -54,6 +55,7 @@ void expect_same(const Session& a, const Session& b) {
   EXPECT_EQ(a.sampling.top_p, b.sampling.top_p);
   EXPECT_EQ(a.sampling.seed, b.sampling.seed);
   EXPECT_EQ(a.sampling.stop_at_eos, b.sampling.stop_at_eos);
+  EXPECT_EQ(a.contrast, b.contrast);
   EXPECT_EQ(a.analyses, b.analyses);
   EXPECT_EQ(a.selection, b.selection);
   EXPECT_EQ(a.view, b.view);
@@ -78,6 +80,30 @@ TEST_F(SessionFile, IsReadBackAsItWasSaved) {
   ASSERT_TRUE(loaded.ok()) << loaded.error().to_string();
   expect_same(*loaded, session);
   EXPECT_EQ(to_json(*loaded), to_json(session));
+}
+
+TEST_F(SessionFile, HasOneContrastOrNone) {
+  const auto session_with = [&](const std::string& contrast) {
+    std::ofstream(path) << R"({"type": "saccade-session", "version": 1, "model": "m", "contrast": )" +
+                               contrast + "}";
+    return load_session(path);
+  };
+  const auto outliers = session_with(R"({"outliers": 10, "alpha": 0.5, "why": "DAMRO"})");
+  ASSERT_TRUE(outliers.ok()) << outliers.error().to_string();
+  EXPECT_TRUE(outliers->contrast.asked_for());
+  EXPECT_EQ(outliers->contrast.outliers, 10);
+  EXPECT_EQ(outliers->contrast.plausibility, 0.1) << "as usual where nothing is said";
+  EXPECT_EQ(to_json(*outliers)["contrast"]["why"], "DAMRO");
+  EXPECT_FALSE(session_with("null")->contrast.asked_for());
+  EXPECT_FALSE(to_json(*session_with("null")).contains("contrast"));
+  for (const auto& [text, says] : std::vector<std::pair<std::string, std::string>>{
+           {R"({"edits": ["zero 1.2"], "outliers": 3})", "edits or outliers, not both"},
+           {R"({"edits": ["zero"]})", "contrast.edits[0]"},
+           {R"({"plausibility": 2})", "contrast.plausibility"}}) {
+    const auto refused = session_with(text);
+    ASSERT_FALSE(refused.ok()) << text;
+    EXPECT_NE(refused.error().to_string().find(says), std::string::npos) << refused.error().to_string();
+  }
 }
 
 TEST_F(SessionFile, KeepsKeysItDoesNotKnowWhereverTheyAre) {

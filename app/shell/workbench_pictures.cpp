@@ -5,6 +5,7 @@
 
 #include "app/shell/workbench.h"
 #include "app/shell/workbench_private.h"
+#include "core/model/image_input.h"
 
 namespace saccade {
 
@@ -165,9 +166,9 @@ void Workbench::offer_place() {
   if (!model_ || !d_->ids.empty() || reads_only_pictures()) return;
   const auto token = model_->tokenizer().token(model_->spec().tower.image_token_id);
   if (!takes_pictures() || !token.ok() || token->text.empty()) return;
-  const QString placeholder = QString::fromStdString(token->text);
+  const QString placeholder = QString::fromStdString(token->text);  // the whole place may have more around it
   if (prompt_.count(placeholder) < static_cast<qsizetype>(pictures_.size()))
-    Q_EMIT place_missing(placeholder);
+    Q_EMIT place_missing(QString::fromStdString(text_of_place(*model_)));
 }
 
 void Workbench::set_picture_look(const PictureLook& look) {

@@ -232,6 +232,16 @@ Result<TokenSequence> place_images(const Model& model, TokenSequence text, const
       fmt::format("{} ({}) reads text only: it cannot be given pictures", model.name(), model.spec().family));
 }
 
+std::string text_of_place(const Model& model) {
+  const int32_t placeholder = model.spec().tower.image_token_id;
+  const Result<Token> token =
+      placeholder >= 0 ? model.tokenizer().token(placeholder)
+                       : Result<Token>(make_error(ErrorCode::not_found, "no pictures among words"));
+  if (!token.ok()) return "";
+  if (token->text == "<|image_pad|>") return "<|vision_start|>" + token->text + "<|vision_end|>";
+  return token->text;
+}
+
 Result<TokenSequence> with_patches(const TokenSequence& tokens, size_t picture,
                                    const std::vector<int32_t>& patches) {
   const auto refused = [](const std::string& what) { return make_error(ErrorCode::invalid_argument, what); };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "core/image/picture.h"
@@ -24,6 +25,11 @@ namespace saccade {
 // that reads only pictures, other numbers of pictures and places.
 [[nodiscard]] Result<TokenSequence> place_images(
     const Model& model, TokenSequence text, const std::vector<std::shared_ptr<const PreparedImage>>& images);
+
+// What a person writes into a prompt where a picture stands: "<image>", or with the tokens that a model was
+// trained to find around it, "<|vision_start|><|image_pad|><|vision_end|>". Empty for a model that has no
+// text beside pictures.
+[[nodiscard]] std::string text_of_place(const Model& model);
 
 // The same prompt with only some patches of one of its pictures, in this order (from 0, row by row), or with
 // none: the picture is then gone. Labels keep saying where the patches were. Refused: a picture or patches

@@ -12,6 +12,7 @@
 #include "analysis/images/patch_field.h"
 #include "app/views/head_map/map_overlay.h"
 #include "app/views/results/result_origin.h"
+#include "core/model/image_input.h"
 
 namespace saccade {
 namespace {
@@ -267,13 +268,12 @@ QString PictureView::empty_text() const {
               "be drawn over it.")
         .arg(QString::fromStdString(workbench().model()->name()).toHtmlEscaped());
   if (workbench().takes_pictures()) {
-    const auto token =
-        workbench().model()->tokenizer().token(workbench().model()->spec().tower.image_token_id);
+    const std::string place = text_of_place(*workbench().model());
     return tr("<b>%1 reads text and pictures.</b><br>Write “%2” in the prompt where a picture stands, and "
               "drop one on "
               "the window, paste one, or open one.")
         .arg(QString::fromStdString(workbench().model()->name()).toHtmlEscaped(),
-             QString::fromStdString(token.ok() ? token->text : "<image>").toHtmlEscaped());
+             QString::fromStdString(place.empty() ? "<image>" : place).toHtmlEscaped());
   }
   return tr(
       "Here will be the picture with each head's attention over it.<br>Open a model that reads pictures, "

@@ -56,16 +56,16 @@ Result<void> read_sections(const Json& text, RotarySpec& rotary) {
     if (!settings || !settings->contains("mrope_section")) continue;
     SACCADE_TRY(sections, ConfigReader(*settings, key).positives("mrope_section", 3));
   }
+  const int32_t half = rotary.dimensions / 2;
   double pairs = 0.0;
   for (const double n : sections) {
     pairs += n;
     rotary.sections.push_back(static_cast<int32_t>(std::min(n, 1e6)));
   }
   const bool whole = std::equal(sections.begin(), sections.end(), rotary.sections.begin());
-  if (!whole || pairs != rotary.dimensions / 2)
+  if (!whole || pairs != half)
     return ConfigReader(text).wrong(
-        "mrope_section", "three numbers that sum to half of a head, " + std::to_string(rotary.dimensions / 2),
-        Json(sections));
+        "mrope_section", "three numbers that sum to half of a head, " + std::to_string(half), Json(sections));
   if (rotary.scaling == RotaryScaling::dynamic || rotary.scaling == RotaryScaling::longrope)
     return make_error(
         ErrorCode::unsupported,

@@ -337,6 +337,12 @@ TEST(PicturesAndWords, that_do_not_match_are_refused_with_what_to_do) {
   EXPECT_THAT(message(place_images(*gpt2.model, *plain, {image})), HasSubstr("(gpt2) reads text only"));
 }
 
+TEST(PicturesAndWords, places_are_written_as_the_models_read_them) {
+  EXPECT_EQ(text_of_place(*opened("llava").model), "<92>");
+  EXPECT_EQ(text_of_place(*opened("vit").model), "");
+  EXPECT_EQ(text_of_place(*fixtures::open(fixtures::golden("gpt2").string()).model), "");
+}
+
 TEST(Runner, refuses_sequences_whose_pictures_are_not_where_they_say) {
   const Opened& model = opened("vit");
   const auto refused = [&](const Opened& on, RunRequest request, const std::string& why) {

@@ -49,6 +49,12 @@ struct Plan {
 Result<Plan> read_plan(const MethodInput& input) {
   SACCADE_CHECK(require_model(input, "logit-lens"));
   const ModelSpec& spec = input.model->spec();
+  if (spec.causal && !spec.looks_back())
+    return make_error(
+        ErrorCode::unsupported,
+        fmt::format("{} sees its whole prompt in both directions: what it says in the middle is about "
+                    "no next token",
+                    input.model->name()));
   if (!spec.predicts_next_token())
     return make_error(ErrorCode::unsupported,
                       fmt::format("{} does not predict the next token: there is no answer after a layer",

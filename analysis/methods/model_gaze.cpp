@@ -157,7 +157,7 @@ Result<std::vector<Wanted>> plan_model_gaze(const MethodInput& input) {
   std::vector<Wanted> wanted;
   if (input.parameters["over"] != "generated" || input.outcomes.size() >= 2) return wanted;
   SACCADE_CHECK(require_model(input, "over=generated"));
-  if (!input.model->spec().predicts_next_token())
+  if (const ModelSpec& spec = input.model->spec(); !spec.causal || spec.pooling != Pooling::none)
     return make_error(ErrorCode::unsupported,
                       fmt::format("{} does not generate; use over=layers", input.model->name()));
   if (input.outcomes.empty()) {

@@ -122,6 +122,8 @@ Result<void> append_part(const Model& model, const std::shared_ptr<const Prepare
                                             use.drops_prefix ? 0 : patches.n_prefix(), use.merge));
   region.row_extra = use.newline && image->tile_height > 0 ? 1 : 0;
   region.picture = picture;
+  if (image->row > 0) region.name += fmt::format(", tile {},{}", image->row, image->column);
+  if (image->tile_height > 0) region.name += ", tiles";
   append_positions(patches, region, like, sequence.tokens);
   sequence.images.push_back({region, image});
   return {};

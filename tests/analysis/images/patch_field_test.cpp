@@ -42,6 +42,17 @@ TEST(PatchField, takes_the_columns_of_the_pictures_patches_behind_its_prefix) {
   EXPECT_EQ(patch_extent(*field), (PatchExtent{2, 3}));
 }
 
+TEST(PatchField, leaves_out_what_stands_between_the_rows_of_a_grid) {
+  // One step over 12 positions: CLS, 3 patches, a newline, 3 patches, a newline, 3 of text.
+  std::vector<float> rows(12);
+  std::iota(rows.begin(), rows.end(), 0.0F);
+  ImageRegion region = region_at(0);
+  region.row_extra = 1;
+  const auto field = patch_field(about_steps(), {1}, rows, 12, region);
+  ASSERT_TRUE(field.ok()) << field.error().to_string();
+  EXPECT_THAT(field->values.values(), ElementsAre(1, 2, 3, 5, 6, 7));
+}
+
 TEST(PatchField, refuses_rows_that_are_shorter_than_the_picture_or_of_another_number) {
   const std::vector<float> rows(20);
   const Field about = about_steps();

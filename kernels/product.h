@@ -25,8 +25,9 @@ struct ProductWeights {
   int64_t out_stride = 0, in_stride = 0;
 };
 
-// gelu_tanh: x / (1 + exp(-2 sqrt(2 / pi) (x + 0.044715 x^3))); gelu_quick: x / (1 + exp(-1.702 x)). Within
-// 4 units in the last place of the formula where its value is at least 1e-30.
+// gelu_tanh: x / (1 + e^-u) with u = 2 sqrt(2 / pi) (x + 0.044715 x^3); gelu_quick: u = 1.702 x; silu: u = x.
+// Relative error at most (8 + 3 |u|) 2^-24, for u is rounded before the exponential; results below 1e-30 may
+// be anything from 0 to that.
 enum class Nonlinearity { none, gelu_tanh, gelu_quick, silu, relu, relu_squared };
 
 struct Product {

@@ -16,7 +16,8 @@ ForwardPass::ForwardPass(const Model& model, const ModelWeights& weights, const 
       edits_(edits),
       plan_(plan),
       job_(job),
-      precision_(precision) {}
+      precision_(precision),
+      products_(job, precision) {}
 
 bool ForwardPass::recording(SiteRef site) const {
   return std::find(plan_.sites.begin(), plan_.sites.end(), site) != plan_.sites.end();
@@ -72,23 +73,12 @@ Result<void> ForwardPass::visit(SiteRef site, HostTensor& x, int64_t rows, int64
   return {};
 }
 
-// A product that would run for long is cut into blocks of rows, so that a cancelled job ends within 100 ms.
-Result<ops::DeviceTensor> ForwardPass::linear(const ops::DeviceTensor& x, const ops::Matrix& matrix) const {
-  constexpr double block_operations = 6e9;  // some 30 ms on two cores
-  const double operations = 2.0 * static_cast<double>(x.rows()) * static_cast<double>(ops::elements(matrix));
-  SACCADE_CHECK(job_.check());
-  if (operations <= block_operations) return ops::linear(x, matrix, precision_);
-  const auto blocks = static_cast<int64_t>(operations / block_operations) + 1;
-  const int64_t block_rows = std::max<int64_t>(32, (x.rows() + blocks - 1) / blocks);
-  ops::DeviceTensor out;
-  for (int64_t begin = 0; begin < x.rows(); begin += block_rows) {
-    SACCADE_CHECK(job_.check());
-    const int64_t end = std::min(begin + block_rows, x.rows());
-    const ops::DeviceTensor part = ops::linear(ops::rows_of(x, begin, end), matrix, precision_);
-    if (!out.defined()) out = ops::empty(x.rows(), part.columns());
-    std::copy_n(part.data(), part.rows() * part.columns(), out.data() + begin * part.columns());
-  }
-  return out;
+bool ForwardPass::visited(SiteRef site) const {
+  if (recording(site)) return true;
+  if (segments_.empty()) return edits_.acts_on(site);
+  return std::any_of(segments_.begin(), segments_.end(), [&](const Segment& segment) {
+    return segment.edits != nullptr && segment.edits->acts_on(site);
+  });
 }
 
 ops::DeviceTensor ForwardPass::look_up(const std::vector<int32_t>& ids,
@@ -213,8 +203,7 @@ Result<HostTensor> ForwardPass::layer(int32_t l, HostTensor x, const LayerOption
   regroup(options.before_z);
   SACCADE_CHECK(visit_z(l, attention, first));
   regroup(options.after_z);
-  SACCADE_TRY(const ops::DeviceTensor attn_out, attention_out(l, attention, first));
-  ops::DeviceTensor mid = ops::add(residual, attn_out);
+  SACCADE_TRY(ops::DeviceTensor mid, add_attention(l, attention, residual, first));
   SACCADE_CHECK(visit({HookSite::resid_mid, l}, mid, first));
   if (post_norm) {
     SACCADE_TRY(mid, norm(l, 1, mid));
@@ -227,8 +216,7 @@ Result<HostTensor> ForwardPass::layer(int32_t l, HostTensor x, const LayerOption
   HostTensor next({rows, spec_.d_model}, false);
   const ops::DeviceTensor sum = ops::view_of(next, rows, spec_.d_model);
   if (spec_.d_mlp > 0) {
-    SACCADE_TRY(const ops::DeviceTensor mlp_out, mlp(l, h, first));
-    ops::add_into(sum, mid, mlp_out);
+    SACCADE_CHECK(add_mlp(l, sum, mid, h, first));
   } else {
     std::copy_n(mid.data(), next.size(), next.mutable_values().data());
   }
@@ -275,7 +263,7 @@ Result<ops::DeviceTensor> ForwardPass::head(const HostTensor& x) {
   SACCADE_TRY(ops::DeviceTensor h, final_norm(x));
   if (weights_.head.defined()) {
     SACCADE_TRY(h, linear(h, weights_.head));
-    ops::activate_in_place(h, spec_.activation);
+    products_.activate(h, spec_.activation);
     h = plain_norm(weights_.head_norm, h);
   }
   if (weights_.embed_out.defined()) {

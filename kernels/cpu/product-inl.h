@@ -25,6 +25,7 @@ namespace saccade::cpu::HWY_NAMESPACE {
 
 constexpr int64_t depth_at_once = 512;
 constexpr int64_t rows_at_once = 192;
+constexpr int64_t operations_of_task = 2'000'000'000;  // some 20 ms, so that a cancelled product ends soon
 
 // [depth][panel_width] of inputs [begin, end) and the outputs from `first` on; 0 where there are no more.
 template <class Number>
@@ -116,8 +117,9 @@ inline void multiply_many(const Product& p, const Parallel& parallel) {
   const int64_t width = panel_width(), panels = (p.w.out + width - 1) / width;
   const int64_t chunks = (p.rows + rows_at_once - 1) / rows_at_once;
   const int64_t chunk_rows = round_up((p.rows + chunks - 1) / chunks, block_rows);
-  const int64_t groups =
-      std::min(panels, std::max<int64_t>(1, (4 * parallel.workers + chunks - 1) / chunks));
+  const int64_t operations = 2 * chunk_rows * p.w.in * p.w.out;
+  const int64_t groups = std::min(panels, std::max((4 * parallel.workers + chunks - 1) / chunks,
+                                                   1 + operations / operations_of_task));
   Buffer<float> packed;
   if (chunks > 1) {
     packed.resize(static_cast<size_t>(panels * width * p.w.in));

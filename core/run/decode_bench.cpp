@@ -28,8 +28,7 @@ Result<double> seconds_per_token(Runner& runner, const RunRequest& request, bool
           request, sampling, [&](const Token&, const std::string&) { times.push_back(watch.now()); }, job));
   if (generation.tokens.size() != new_tokens) return make_error(ErrorCode::cancelled, "cancelled");
   double best = 1e9;
-  for (size_t i = 3; i < times.size(); ++i)
-    best = std::min(best, times[i] - times[i - 1]);
+  for (size_t i = 3; i < times.size(); ++i) best = std::min(best, times[i] - times[i - 1]);
   return best;
 }
 

@@ -158,13 +158,17 @@ Result<ops::DeviceTensor> ForwardPass::norm(int32_t l, int which, const ops::Dev
 
 namespace {
 
-HostTensor rows_taken(const HostTensor& from, const std::vector<int32_t>& rows) {
+// Copied side by side: with many sequences these are tens of megabytes.
+HostTensor rows_taken(const HostTensor& from, const std::vector<int32_t>& rows, const Parallel& parallel) {
   std::vector<int64_t> shape = from.shape();
-  const int64_t width = from.size() / shape[0];
-  shape[0] = static_cast<int64_t>(rows.size());
+  const int64_t width = from.size() / shape[0], count = shape[0] = static_cast<int64_t>(rows.size());
   HostTensor taken(std::move(shape), false);
-  float* to = taken.mutable_values().data();
-  for (const int32_t row : rows) to = std::copy_n(from.data() + row * width, width, to);
+  float* const to = taken.mutable_values().data();
+  constexpr int64_t block = 256;
+  parallel.for_each((count + block - 1) / block, [&](int64_t task, int) {
+    for (int64_t i = task * block; i < std::min(count, (task + 1) * block); ++i)
+      std::copy_n(from.data() + rows[static_cast<size_t>(i)] * width, width, to + i * width);
+  });
   return taken;
 }
 
@@ -172,7 +176,7 @@ HostTensor rows_taken(const HostTensor& from, const std::vector<int32_t>& rows) 
 
 void ForwardPass::take(const Regroup& wanted, HostTensor& x) {
   if (wanted.rows.empty()) return;
-  x = rows_taken(x, wanted.rows);
+  x = rows_taken(x, wanted.rows, parallel_);
   segments_ = wanted.segments;
 }
 
@@ -193,9 +197,9 @@ Result<HostTensor> ForwardPass::layer(int32_t l, HostTensor x, const LayerOption
   const auto regroup = [&](const Regroup& wanted) {
     if (wanted.rows.empty()) return;
     if (spec_.block == BlockKind::parallel) h = ops::gather_rows(h, wanted.rows);  // others make it anew
-    attention.z = rows_taken(attention.z, wanted.rows);
+    attention.z = rows_taken(attention.z, wanted.rows, parallel_);
     if (!attention.query_norms.empty())
-      attention.query_norms = rows_taken(attention.query_norms, wanted.rows);
+      attention.query_norms = rows_taken(attention.query_norms, wanted.rows, parallel_);
     take(wanted, x);
     rows = x.shape()[0];
     residual = ops::view_of(x, rows, spec_.d_model);

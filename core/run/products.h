@@ -1,6 +1,6 @@
 // Matrix products of the forward pass: by our own kernels (kernels/product.h) where those can read the
-// weights, with activation and residual added on the way; else by LibTorch, one after another. Which of the two
-// computes depends on the weights and the precision, never on the rows or on what is fused, and fused and
+// weights, with activation and residual added on the way; else by LibTorch, one after another. Which of the
+// two computes depends on the weights and the precision, never on the rows or on what is fused, and fused and
 // separate steps give the same bits.
 //
 // A cancelled job ends a product within some milliseconds, or within 100 where LibTorch computes.

@@ -1,5 +1,5 @@
-// The clock of the benchmarks. With one thread it counts that thread's processor time, so that what else runs on
-// the machine does not count; otherwise time on the wall. Seconds.
+// The clock of the benchmarks. With one thread it counts that thread's processor time, so that what else runs
+// on the machine does not count; otherwise time on the wall. Seconds.
 #pragma once
 
 #include <time.h>

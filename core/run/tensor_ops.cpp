@@ -256,8 +256,7 @@ std::optional<ProductWeights> product_weights(const DeviceTensor& x, const Matri
     return std::nullopt;
   const at::Tensor weight = out_in(matrix, true);
   if (weight.stride(0) != 1 && weight.stride(1) != 1) return std::nullopt;
-  ProductWeights made{nullptr,        nullptr,          weight.size(0),
-                      weight.size(1), weight.stride(0), weight.stride(1)};
+  ProductWeights made{nullptr, nullptr, weight.size(0), weight.size(1), weight.stride(0), weight.stride(1)};
   if (wide)
     made.f32 = weight.data_ptr<float>();
   else

@@ -33,8 +33,7 @@ HWY_INLINE hn::Vec<Floats> activated(hn::Vec<Floats> x) {
   if constexpr (kind == Nonlinearity::gelu_tanh) {
     constexpr float root = 1.5957691216057308f;  // 2 sqrt(2 / pi)
     const auto square = hn::Mul(x, x);
-    return sigmoid_times(
-        x, hn::Mul(x, hn::MulAdd(square, hn::Set(d, root * 0.044715f), hn::Set(d, root))));
+    return sigmoid_times(x, hn::Mul(x, hn::MulAdd(square, hn::Set(d, root * 0.044715f), hn::Set(d, root))));
   } else if constexpr (kind == Nonlinearity::gelu_quick) {
     return sigmoid_times(x, hn::Mul(x, hn::Set(d, 1.702f)));
   } else if constexpr (kind == Nonlinearity::silu) {

@@ -81,7 +81,8 @@ struct Workspace {
   Buffer<float> rows, panel;
 };
 
-// Rows [row_begin, row_end) by panels [panel_begin, panel_end). packed: all panels one after another, or null.
+// Rows [row_begin, row_end) by panels [panel_begin, panel_end). packed: all panels one after another, or
+// null.
 inline void multiply_part(const Product& p, int64_t row_begin, int64_t row_end, int64_t panel_begin,
                           int64_t panel_end, const float* packed, Workspace& work) {
   const int64_t width = panel_width(), rows = row_end - row_begin, in = p.w.in;
@@ -118,8 +119,8 @@ inline void multiply_many(const Product& p, const Parallel& parallel) {
   const int64_t chunks = (p.rows + rows_at_once - 1) / rows_at_once;
   const int64_t chunk_rows = round_up((p.rows + chunks - 1) / chunks, block_rows);
   const int64_t operations = 2 * chunk_rows * p.w.in * p.w.out;
-  const int64_t groups = std::min(panels, std::max((4 * parallel.workers + chunks - 1) / chunks,
-                                                   1 + operations / operations_of_task));
+  const int64_t groups = std::min(
+      panels, std::max((4 * parallel.workers + chunks - 1) / chunks, 1 + operations / operations_of_task));
   Buffer<float> packed;
   if (chunks > 1) {
     packed.resize(static_cast<size_t>(panels * width * p.w.in));

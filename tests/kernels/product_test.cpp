@@ -25,8 +25,8 @@ struct Problem {
   Nonlinearity after = Nonlinearity::none;
   bool bias = true, add = true;
 
-  std::vector<float> x, w, b, a;
-  std::vector<uint16_t> w16;
+  std::vector<float> x = {}, w = {}, b = {}, a = {};
+  std::vector<uint16_t> w16 = {};
 
   void fill(unsigned seed) {
     std::mt19937 random(seed);
@@ -49,7 +49,8 @@ struct Problem {
   [[nodiscard]] float weight(int64_t o, int64_t i) const {
     return w[static_cast<size_t>(order == Order::out_in ? o * in + i : i * out + o)];
   }
-  [[nodiscard]] std::vector<float> multiplied(const ProductSet& set, const Parallel& parallel = serial()) const {
+  [[nodiscard]] std::vector<float> multiplied(const ProductSet& set,
+                                              const Parallel& parallel = serial()) const {
     std::vector<float> y(static_cast<size_t>(rows * (out + 1)), -77.0f);
     Product p;
     p.x = x.data();
@@ -92,8 +93,9 @@ double exactly(Nonlinearity kind, double x) {
   return x;
 }
 
-constexpr Nonlinearity every_kind[] = {Nonlinearity::none, Nonlinearity::gelu_tanh, Nonlinearity::gelu_quick,
-                                       Nonlinearity::silu, Nonlinearity::relu, Nonlinearity::relu_squared};
+constexpr Nonlinearity every_kind[] = {Nonlinearity::none,       Nonlinearity::gelu_tanh,
+                                       Nonlinearity::gelu_quick, Nonlinearity::silu,
+                                       Nonlinearity::relu,       Nonlinearity::relu_squared};
 
 // The bound of the header, in + 2 roundings, through a function whose slope the caller knows.
 void expect_right(const Problem& p, const std::vector<float>& y) {
@@ -101,7 +103,8 @@ void expect_right(const Problem& p, const std::vector<float>& y) {
     for (int64_t o = 0; o < p.out; ++o) {
       double sum = p.bias ? p.b[static_cast<size_t>(o)] : 0.0, size = std::abs(sum);
       for (int64_t i = 0; i < p.in; ++i) {
-        const double term = static_cast<double>(p.x[static_cast<size_t>(r * (p.in + 3) + i)]) * p.weight(o, i);
+        const double term =
+            static_cast<double>(p.x[static_cast<size_t>(r * (p.in + 3) + i)]) * p.weight(o, i);
         sum += term;
         size += std::abs(term);
       }
@@ -113,7 +116,8 @@ void expect_right(const Problem& p, const std::vector<float>& y) {
       wanted += added;
       const double bound =
           0x1p-24 * (slope * (static_cast<double>(p.in) + 2.0) * size + 8.0 * own + std::abs(wanted));
-      ASSERT_NEAR(y[static_cast<size_t>(r * (p.out + 1) + o)], wanted, bound) << "row " << r << ", output " << o;
+      ASSERT_NEAR(y[static_cast<size_t>(r * (p.out + 1) + o)], wanted, bound)
+          << "row " << r << ", output " << o;
     }
     ASSERT_EQ(y[static_cast<size_t>(r * (p.out + 1) + p.out)], -77.0f) << "beyond row " << r;
   }
@@ -132,9 +136,9 @@ TEST_P(EveryProductSet, agrees_with_sums_in_double_precision) {
           p.bias = seed % 3 != 0;
           p.add = seed % 5 != 0;
           p.fill(seed++);
-          SCOPED_TRACE(testing::Message() << rows << " x " << in << " -> " << out
-                                          << (order == Order::out_in ? " out_in" : " in_out")
-                                          << (narrow ? " bf16" : ""));
+          SCOPED_TRACE(testing::Message()
+                       << rows << " x " << in << " -> " << out
+                       << (order == Order::out_in ? " out_in" : " in_out") << (narrow ? " bf16" : ""));
           expect_right(p, p.multiplied(GetParam()));
           if (HasFatalFailure()) return;
         }
@@ -206,7 +210,8 @@ TEST_P(EveryProductSet, a_nan_spoils_what_it_is_multiplied_into_and_nothing_else
         const std::vector<float> y = p.multiplied(GetParam());
         for (int64_t r = 0; r < rows; ++r)
           for (int64_t o = 0; o < p.out; ++o)
-            ASSERT_EQ(std::isnan(y[static_cast<size_t>(r * (p.out + 1) + o)]), r == bad_row || o == bad_output)
+            ASSERT_EQ(std::isnan(y[static_cast<size_t>(r * (p.out + 1) + o)]),
+                      r == bad_row || o == bad_output)
                 << "row " << r << ", output " << o;
       }
 }
@@ -234,10 +239,8 @@ TEST_P(EveryProductSet, activations_are_within_the_stated_bound_of_their_formula
 
 // A cancelled job leaves out the tasks that have not begun; what a task may cost bounds how long it goes on.
 TEST_P(EveryProductSet, tasks_are_short_whatever_the_shape) {
-  for (const auto& [rows, in, out] : {std::array<int64_t, 3>{7250, 768, 3072},
-                                      {7250, 3072, 768},
-                                      {144, 768, 50257},
-                                      {4096, 8192, 28672}}) {
+  for (const auto& [rows, in, out] :
+       {std::array<int64_t, 3>{7250, 768, 3072}, {7250, 3072, 768}, {144, 768, 50257}, {4096, 8192, 28672}}) {
     int64_t calls = 0, tasks = 0;
     const Parallel counting{2, [&](int64_t n, const std::function<void(int64_t, int)>&) {
                               ++calls;
@@ -250,7 +253,8 @@ TEST_P(EveryProductSet, tasks_are_short_whatever_the_shape) {
     p.w = {reinterpret_cast<const float*>(&p), nullptr, out, in, in, 1};  // never read
     GetParam().multiply(p, counting);
     EXPECT_GE(calls, 1);
-    EXPECT_LE(2.0 * static_cast<double>(rows * in) * static_cast<double>(out) / static_cast<double>(tasks), 2.1e9);
+    EXPECT_LE(2.0 * static_cast<double>(rows * in) * static_cast<double>(out) / static_cast<double>(tasks),
+              2.1e9);
   }
 }
 

@@ -58,8 +58,14 @@ std::optional<Product> Products::own(const ops::DeviceTensor& x, const ops::Matr
 
 Result<ops::DeviceTensor> Products::linear(const ops::DeviceTensor& x, const ops::Matrix& matrix,
                                            const Fused& fused) const {
-  ops::DeviceTensor out = ops::empty(x.rows(), ops::outputs(matrix));
-  SACCADE_CHECK(linear_into(out, x, matrix, fused));
+  if (own(x, matrix)) {
+    ops::DeviceTensor out = ops::empty(x.rows(), ops::outputs(matrix));
+    SACCADE_CHECK(linear_into(out, x, matrix, fused));
+    return out;
+  }
+  SACCADE_TRY(ops::DeviceTensor out, by_library(x, matrix));
+  if (fused.activation) activate(out, *fused.activation);
+  if (fused.add.defined()) ops::add_in_place(out, fused.add);
   return out;
 }
 
@@ -67,27 +73,28 @@ Result<void> Products::linear_into(const ops::DeviceTensor& out, const ops::Devi
                                    const ops::Matrix& matrix, const Fused& fused) const {
   SACCADE_CHECK(job_.check());
   std::optional<Product> product = own(x, matrix);
+  if (!product) {
+    SACCADE_TRY(const ops::DeviceTensor made, linear(x, matrix, fused));
+    std::copy_n(made.data(), made.rows() * made.columns(), out.data());
+    return {};
+  }
   const std::optional<Nonlinearity> after =
       fused.activation ? nonlinearity_of(*fused.activation) : Nonlinearity::none;
-  if (product && after) {
+  product->y = out.data();
+  if (after) {
     product->after = *after;
     if (fused.add.defined()) {
       product->add = fused.add.data();
       product->add_stride = fused.add.columns();
     }
-    product->y = out.data();
     kernels_->multiply(*product, parallel_);
     return job_.check();
   }
-  if (product) {
-    product->y = out.data();
-    kernels_->multiply(*product, parallel_);
-  } else {
-    SACCADE_CHECK(library_into(out, x, matrix));
-  }
-  if (fused.activation) activate(out, *fused.activation);
+  kernels_->multiply(*product, parallel_);
+  SACCADE_CHECK(job_.check());
+  activate(out, *fused.activation);
   if (fused.add.defined()) ops::add_in_place(out, fused.add);
-  return job_.check();
+  return {};
 }
 
 Result<bool> Products::slice_into(float* out, const ops::DeviceTensor& x, const ops::Matrix& matrix,
@@ -115,19 +122,22 @@ Result<ops::DeviceTensor> Products::slice(const ops::DeviceTensor& x, const ops:
 }
 
 // A product that would run for long is cut into blocks of rows, so that a cancelled job ends within 100 ms.
-Result<void> Products::library_into(const ops::DeviceTensor& out, const ops::DeviceTensor& x,
-                                    const ops::Matrix& matrix) const {
+Result<ops::DeviceTensor> Products::by_library(const ops::DeviceTensor& x, const ops::Matrix& matrix) const {
   constexpr double block_operations = 6e9;  // some 30 ms on two cores
   const double operations = 2.0 * static_cast<double>(x.rows()) * static_cast<double>(ops::elements(matrix));
+  SACCADE_CHECK(job_.check());
+  if (operations <= block_operations) return ops::linear(x, matrix, precision_);
   const auto blocks = static_cast<int64_t>(operations / block_operations) + 1;
   const int64_t block_rows = std::max<int64_t>(32, (x.rows() + blocks - 1) / blocks);
+  ops::DeviceTensor out;
   for (int64_t begin = 0; begin < x.rows(); begin += block_rows) {
     SACCADE_CHECK(job_.check());
     const int64_t end = std::min(begin + block_rows, x.rows());
     const ops::DeviceTensor part = ops::linear(ops::rows_of(x, begin, end), matrix, precision_);
+    if (!out.defined()) out = ops::empty(x.rows(), part.columns());
     std::copy_n(part.data(), part.rows() * part.columns(), out.data() + begin * part.columns());
   }
-  return {};
+  return out;
 }
 
 void Products::activate(const ops::DeviceTensor& x, Activation activation) const {

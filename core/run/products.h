@@ -43,8 +43,7 @@ class Products {
 
  private:
   [[nodiscard]] std::optional<Product> own(const ops::DeviceTensor& x, const ops::Matrix& matrix) const;
-  Result<void> library_into(const ops::DeviceTensor& out, const ops::DeviceTensor& x,
-                            const ops::Matrix& matrix) const;
+  Result<ops::DeviceTensor> by_library(const ops::DeviceTensor& x, const ops::Matrix& matrix) const;
 
   const JobContext& job_;
   ops::Precision precision_;

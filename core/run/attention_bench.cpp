@@ -1,7 +1,6 @@
 #include "core/run/attention_bench.h"
 
 #include <malloc.h>
-#include <time.h>
 
 #include <algorithm>
 #include <cmath>
@@ -11,6 +10,7 @@
 #include <thread>
 
 #include "core/base/memory.h"
+#include "core/run/stopwatch.h"
 #include "core/run/tensor_ops.h"
 #include "kernels/base/bfloat16.h"
 
@@ -19,31 +19,6 @@ namespace {
 
 constexpr int64_t heads = 12, d_head = 64;
 constexpr double never = 1e9;
-
-// With one thread, processor time: what else runs on the machine does not count. Otherwise time on the wall.
-class Stopwatch {
- public:
-  explicit Stopwatch(const Parallel& parallel)
-      : clock_(parallel.workers == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC) {}
-  template <class Work>
-  [[nodiscard]] double operator()(const Work& work) const {
-    const double start = now();
-    work();
-    return now() - start;
-  }
-  template <class Work>
-  void keep_best(double& best, const Work& work) const {
-    best = std::min(best, (*this)(work));
-  }
-
- private:
-  [[nodiscard]] double now() const {
-    timespec time{};
-    ::clock_gettime(clock_, &time);
-    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
-  }
-  clockid_t clock_;
-};
 
 // How much the process grew at its highest while `work` ran.
 template <class Work>
@@ -152,7 +127,7 @@ Result<void> measure_peers(const Inputs& inputs, const Stopwatch& watch, Attenti
 
 Result<AttentionBench> measure_forward(const KernelSet& kernels, const Parallel& parallel, int64_t n,
                                        std::mt19937& random) {
-  const Stopwatch watch(parallel);
+  const Stopwatch watch(parallel.workers);
   const Inputs inputs(n, random);
   const std::vector<Bfloat16> q = narrowed(inputs.q), k = narrowed(inputs.k), v = narrowed(inputs.v);
   AttentionInput input;
@@ -218,7 +193,7 @@ Result<DecodeBench> measure_decode(const KernelSet& kernels, const Parallel& par
   Statistics statistics(n_head, 1, n);
   statistics.ask(out);
   out.received = out.received_max = nullptr;  // of one row they are the map
-  const Stopwatch watch(parallel);
+  const Stopwatch watch(parallel.workers);
   Result<void> outcome;
   double best = never;
   for (int i = 0; i < 15; ++i)
@@ -241,8 +216,8 @@ Result<AttentionBenches> measure_attention(const KernelSet& kernels, int threads
   const Parallel parallel = ops::use_threads(
       threads > 0 ? threads : static_cast<int>(std::max(1u, std::thread::hardware_concurrency())));
   std::mt19937 random(1);
-  SACCADE_TRY(const double per_operation, gemm_seconds_per_operation(Stopwatch(parallel), random));
-  const double per_byte = copy_seconds_per_byte(parallel, Stopwatch(parallel));
+  SACCADE_TRY(const double per_operation, gemm_seconds_per_operation(Stopwatch(parallel.workers), random));
+  const double per_byte = copy_seconds_per_byte(parallel, Stopwatch(parallel.workers));
   AttentionBenches benches;
   for (const int64_t n : lengths) {
     SACCADE_TRY(AttentionBench bench, measure_forward(kernels, parallel, n, random));

@@ -12,6 +12,7 @@
 #include "core/model/visibility.h"
 #include "core/run/edit_verbs.h"
 #include "core/run/pooling.h"
+#include "core/run/products.h"
 #include "core/run/runner_state.h"
 
 namespace saccade {
@@ -250,15 +251,15 @@ Result<std::vector<HostTensor>> logits_of(const ops::DeviceTensor& h, const Mode
                                           const ModelSpec& spec, const JobContext& job,
                                           ops::Precision precision) {
   const int64_t n_vocab = spec.n_logits();
+  const Products products(job, precision);
+  const ops::Matrix unembed{weights.unembed.weight, weights.unembed.layout, weights.unembed_bias};
   std::vector<HostTensor> rows;
   for (int64_t i = 0; i < h.rows(); ++i) rows.emplace_back(std::vector<int64_t>{n_vocab}, false);
   constexpr int64_t slice = 8192;
   for (int64_t begin = 0; begin < n_vocab; begin += slice) {
     SACCADE_CHECK(job.check());
     const int64_t end = std::min(begin + slice, n_vocab);
-    const ops::Matrix part = ops::vocabulary_slice(
-        {weights.unembed.weight, weights.unembed.layout, weights.unembed_bias}, begin, end);
-    const ops::DeviceTensor logits = ops::linear(h, part, precision);
+    SACCADE_TRY(const ops::DeviceTensor logits, products.slice(h, unembed, begin, end));
     ops::scale_in_place(logits, spec.logit_scale);
     if (spec.logit_softcap > 0.0) ops::soft_cap_in_place(logits, spec.logit_softcap);
     for (int64_t i = 0; i < h.rows(); ++i)

@@ -2,16 +2,14 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <thread>
 #include <vector>
 
+#include "core/run/stopwatch.h"
 #include "core/run/tensor_ops.h"
 
 namespace saccade {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 constexpr int new_tokens = 10;
 
@@ -22,15 +20,15 @@ Result<double> seconds_per_token(Runner& runner, const RunRequest& request, bool
   sampling.max_tokens = new_tokens;
   sampling.stop_at_eos = false;
   sampling.keep_heads = keep_heads;
-  std::vector<Clock::time_point> times;
+  const Stopwatch watch(runner.threads());
+  std::vector<double> times;
   SACCADE_TRY(
       const Generation generation,
       runner.generate(
-          request, sampling, [&](const Token&, const std::string&) { times.push_back(Clock::now()); }, job));
+          request, sampling, [&](const Token&, const std::string&) { times.push_back(watch.now()); }, job));
   if (generation.tokens.size() != new_tokens) return make_error(ErrorCode::cancelled, "cancelled");
   double best = 1e9;
-  for (size_t i = 3; i < times.size(); ++i)
-    best = std::min(best, std::chrono::duration<double>(times[i] - times[i - 1]).count());
+  for (size_t i = 3; i < times.size(); ++i) best = std::min(best, times[i] - times[i - 1]);
   return best;
 }
 
@@ -40,17 +38,18 @@ double measure_read_rate(int threads) {
   constexpr size_t words = size_t{64} << 20, chunk = size_t{1} << 20;
   const std::vector<uint64_t> buffer(words, 1);
   const Parallel parallel = ops::use_threads(threads);
+  const Stopwatch watch(threads);
   std::atomic<uint64_t> total{0};
   double best = 1e9;
   for (int pass = 0; pass < 5; ++pass) {
-    const auto start = Clock::now();
+    const double start = watch.now();
     parallel.for_each(words / chunk, [&](int64_t task, int) {
       const uint64_t* from = buffer.data() + static_cast<size_t>(task) * chunk;
       uint64_t sum = 0;
       for (size_t i = 0; i < chunk; ++i) sum += from[i];
       total += sum;
     });
-    best = std::min(best, std::chrono::duration<double>(Clock::now() - start).count());
+    best = std::min(best, watch.now() - start);
   }
   return total > 0 ? static_cast<double>(words * sizeof(uint64_t)) / best : 0.0;
 }

@@ -16,7 +16,8 @@ ForwardPass::ForwardPass(const Model& model, const ModelWeights& weights, const 
       edits_(edits),
       plan_(plan),
       job_(job),
-      precision_(precision) {}
+      precision_(precision),
+      products_(job, precision) {}
 
 bool ForwardPass::recording(SiteRef site) const {
   return std::find(plan_.sites.begin(), plan_.sites.end(), site) != plan_.sites.end();
@@ -44,13 +45,6 @@ std::vector<Segment> ForwardPass::segments_of(int64_t rows, int64_t first_positi
   return {Segment{rows, first_position, &edits_, axes_ ? &*axes_ : nullptr}};
 }
 
-bool ForwardPass::edited(SiteRef site) const {
-  const auto acts = [&](const SiteEdits* edits) { return edits != nullptr && edits->acts_on(site); };
-  if (segments_.empty()) return acts(&edits_);
-  return std::any_of(segments_.begin(), segments_.end(),
-                     [&](const Segment& segment) { return acts(segment.edits); });
-}
-
 Result<void> ForwardPass::edit(SiteRef site, std::span<float> values, int64_t rows, int64_t first_position,
                                std::span<const float> query_norms) {
   const size_t width = rows > 0 ? values.size() / static_cast<size_t>(rows) : 0;
@@ -67,7 +61,7 @@ Result<void> ForwardPass::edit(SiteRef site, std::span<float> values, int64_t ro
 }
 
 Result<void> ForwardPass::visit(SiteRef site, const ops::DeviceTensor& x, int64_t first_position) {
-  if (!recording(site) && !edited(site)) return {};  // the numbers may stay where they are
+  if (!visited(site)) return {};  // the numbers may stay where they are
   SACCADE_CHECK(
       edit(site, {x.data(), static_cast<size_t>(x.rows() * x.columns())}, x.rows(), first_position));
   record(site, x.data(), x.rows());
@@ -80,23 +74,12 @@ Result<void> ForwardPass::visit(SiteRef site, HostTensor& x, int64_t rows, int64
   return {};
 }
 
-// A product that would run for long is cut into blocks of rows, so that a cancelled job ends within 100 ms.
-Result<ops::DeviceTensor> ForwardPass::linear(const ops::DeviceTensor& x, const ops::Matrix& matrix) const {
-  constexpr double block_operations = 6e9;  // some 30 ms on two cores
-  const double operations = 2.0 * static_cast<double>(x.rows()) * static_cast<double>(ops::elements(matrix));
-  SACCADE_CHECK(job_.check());
-  if (operations <= block_operations || ops::on_device()) return ops::linear(x, matrix, precision_);
-  const auto blocks = static_cast<int64_t>(operations / block_operations) + 1;
-  const int64_t block_rows = std::max<int64_t>(32, (x.rows() + blocks - 1) / blocks);
-  ops::DeviceTensor out;
-  for (int64_t begin = 0; begin < x.rows(); begin += block_rows) {
-    SACCADE_CHECK(job_.check());
-    const int64_t end = std::min(begin + block_rows, x.rows());
-    const ops::DeviceTensor part = ops::linear(ops::rows_of(x, begin, end), matrix, precision_);
-    if (!out.defined()) out = ops::empty(x.rows(), part.columns());
-    std::copy_n(part.data(), part.rows() * part.columns(), out.data() + begin * part.columns());
-  }
-  return out;
+bool ForwardPass::visited(SiteRef site) const {
+  if (recording(site)) return true;
+  if (segments_.empty()) return edits_.acts_on(site);
+  return std::any_of(segments_.begin(), segments_.end(), [&](const Segment& segment) {
+    return segment.edits != nullptr && segment.edits->acts_on(site);
+  });
 }
 
 ops::DeviceTensor ForwardPass::look_up(const std::vector<int32_t>& ids,
@@ -176,13 +159,17 @@ Result<ops::DeviceTensor> ForwardPass::norm(int32_t l, int which, const ops::Dev
 
 namespace {
 
-HostTensor rows_taken(const HostTensor& from, const std::vector<int32_t>& rows) {
+// Copied side by side: with many sequences these are tens of megabytes.
+HostTensor rows_taken(const HostTensor& from, const std::vector<int32_t>& rows, const Parallel& parallel) {
   std::vector<int64_t> shape = from.shape();
-  const int64_t width = from.size() / shape[0];
-  shape[0] = static_cast<int64_t>(rows.size());
+  const int64_t width = from.size() / shape[0], count = shape[0] = static_cast<int64_t>(rows.size());
   HostTensor taken(std::move(shape), false);
-  float* to = taken.mutable_values().data();
-  for (const int32_t row : rows) to = std::copy_n(from.data() + row * width, width, to);
+  float* const to = taken.mutable_values().data();
+  constexpr int64_t block = 256;
+  parallel.for_each((count + block - 1) / block, [&](int64_t task, int) {
+    for (int64_t i = task * block; i < std::min(count, (task + 1) * block); ++i)
+      std::copy_n(from.data() + rows[static_cast<size_t>(i)] * width, width, to + i * width);
+  });
   return taken;
 }
 
@@ -190,7 +177,7 @@ HostTensor rows_taken(const HostTensor& from, const std::vector<int32_t>& rows) 
 
 void ForwardPass::take(const Regroup& wanted, HostTensor& x) {
   if (wanted.rows.empty()) return;
-  x = rows_taken(x, wanted.rows);
+  x = rows_taken(x, wanted.rows, parallel_);
   segments_ = wanted.segments;
 }
 
@@ -211,9 +198,9 @@ Result<HostTensor> ForwardPass::layer(int32_t l, HostTensor x, const LayerOption
   const auto regroup = [&](const Regroup& wanted) {
     if (wanted.rows.empty()) return;
     if (spec_.block == BlockKind::parallel) h = ops::gather_rows(h, wanted.rows);  // others make it anew
-    attention.z = rows_taken(attention.z, wanted.rows);
+    attention.z = rows_taken(attention.z, wanted.rows, parallel_);
     if (!attention.query_norms.empty())
-      attention.query_norms = rows_taken(attention.query_norms, wanted.rows);
+      attention.query_norms = rows_taken(attention.query_norms, wanted.rows, parallel_);
     take(wanted, x);
     rows = x.shape()[0];
     residual = ops::view_of(x, rows, spec_.d_model);
@@ -221,8 +208,7 @@ Result<HostTensor> ForwardPass::layer(int32_t l, HostTensor x, const LayerOption
   regroup(options.before_z);
   SACCADE_CHECK(visit_z(l, attention, first));
   regroup(options.after_z);
-  SACCADE_TRY(const ops::DeviceTensor attn_out, attention_out(l, attention, first));
-  ops::DeviceTensor mid = ops::add(residual, attn_out);
+  SACCADE_TRY(ops::DeviceTensor mid, add_attention(l, attention, residual, first));
   SACCADE_CHECK(visit({HookSite::resid_mid, l}, mid, first));
   if (post_norm) {
     SACCADE_TRY(mid, norm(l, 1, mid));
@@ -235,8 +221,7 @@ Result<HostTensor> ForwardPass::layer(int32_t l, HostTensor x, const LayerOption
   HostTensor next({rows, spec_.d_model}, false);
   const ops::DeviceTensor sum = ops::view_of(next, rows, spec_.d_model);
   if (spec_.d_mlp > 0) {
-    SACCADE_TRY(const ops::DeviceTensor mlp_out, mlp(l, h, first));
-    ops::add_into(sum, mid, mlp_out);
+    SACCADE_CHECK(add_mlp(l, sum, mid, h, first));
   } else {
     std::copy_n(mid.data(), next.size(), next.mutable_values().data());
   }
@@ -284,7 +269,7 @@ Result<ops::DeviceTensor> ForwardPass::head(const HostTensor& x) {
   SACCADE_TRY(ops::DeviceTensor h, final_norm(x));
   if (weights_.head.defined()) {
     SACCADE_TRY(h, linear(h, weights_.head));
-    ops::activate_in_place(h, spec_.activation);
+    products_.activate(h, spec_.activation);
     h = plain_norm(weights_.head_norm, h);
   }
   if (weights_.embed_out.defined()) {

@@ -5,6 +5,7 @@
 // Thread: the engine thread; may throw LibTorch's exceptions (see ops::guarded).
 #pragma once
 
+#include <array>
 #include <map>
 #include <span>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "core/run/axis_positions.h"
 #include "core/run/head_step.h"
 #include "core/run/model_weights.h"
+#include "core/run/products.h"
 #include "core/run/rotary.h"
 #include "core/run/run_request.h"
 #include "core/run/site_edits.h"
@@ -140,8 +142,11 @@ class ForwardPass {
   void record(SiteRef site, const float* values, int64_t rows);
   void record_heads(SiteRef site, const HeadsView& heads, int64_t rows, int64_t n_head);
   [[nodiscard]] bool recording(SiteRef site) const;
-  [[nodiscard]] bool edited(SiteRef site) const;
-  Result<ops::DeviceTensor> linear(const ops::DeviceTensor& x, const ops::Matrix& matrix) const;
+  // Whether anyone edits or records the site: else steps on both sides of it may be one.
+  [[nodiscard]] bool visited(SiteRef site) const;
+  Result<ops::DeviceTensor> linear(const ops::DeviceTensor& x, const ops::Matrix& matrix) const {
+    return products_.linear(x, matrix);
+  }
   // x itself when the layer has no such norm.
   Result<ops::DeviceTensor> norm(int32_t l, int which, const ops::DeviceTensor& x);
   [[nodiscard]] ops::DeviceTensor plain_norm(const Norm& norm, const ops::DeviceTensor& x) const;
@@ -150,6 +155,8 @@ class ForwardPass {
                             const LayerPlan& plan);
   Result<Attention> project_rows(int32_t l, const ops::DeviceTensor& x, int64_t first_position,
                                  const LayerPlan& plan);
+  Result<bool> project_parts(const ops::DeviceTensor& x, const ops::Matrix& qkv,
+                             const std::array<float*, 3>& parts, int64_t q_width, int64_t kv_width) const;
   // Widens `input` and z of a layer whose segments have no order; `slots` owns what it then points to.
   void take_order_free(int32_t l, Attention& attention, const LayerPlan& plan, const LayerOptions& options,
                        AttentionInput& input, Slots& slots) const;
@@ -165,9 +172,16 @@ class ForwardPass {
                                           std::span<const GivenRows> given) const;
   [[nodiscard]] ops::DeviceTensor positions_of(int64_t rows, int64_t first_position,
                                                std::span<const GivenRows> given) const;
+  // residual + attn_out: resid_mid before its edits.
+  Result<ops::DeviceTensor> add_attention(int32_t l, Attention& attention, const ops::DeviceTensor& residual,
+                                          int64_t first_position);
   Result<ops::DeviceTensor> attention_out(int32_t l, Attention& attention, int64_t first_position);
   void round_to_bfloat16(Attention& attention) const;
   void normalise_and_rotate(int32_t l, Attention& attention, int64_t first_position, const LayerPlan& plan);
+  // sum = mid + mlp_out. h is already normalised.
+  Result<void> add_mlp(int32_t l, const ops::DeviceTensor& sum, const ops::DeviceTensor& mid,
+                       const ops::DeviceTensor& h, int64_t first_position);
+  Result<ops::DeviceTensor> mlp_hidden(int32_t l, const ops::DeviceTensor& h, int64_t first_position);
   // h is already normalised.
   Result<ops::DeviceTensor> mlp(int32_t l, const ops::DeviceTensor& h, int64_t first_position);
   Result<ops::DeviceTensor> plain_mlp(int32_t l, const ops::DeviceTensor& h, int64_t first_position);
@@ -189,6 +203,7 @@ class ForwardPass {
   const CapturePlan& plan_;
   const JobContext& job_;
   ops::Precision precision_;
+  Products products_;
   std::map<SiteRef, HostTensor> recorded_;
 };
 

@@ -135,6 +135,20 @@ void ForwardPass::copy_part(const Edit& edit, const Attention& from, int64_t fro
   }
 }
 
+// Each third of a fused q, k, v where it is needed. False where they must be made together.
+Result<bool> ForwardPass::project_parts(const ops::DeviceTensor& x, const ops::Matrix& qkv,
+                                        const std::array<float*, 3>& parts, int64_t q_width,
+                                        int64_t kv_width) const {
+  int64_t begin = 0;
+  for (size_t part = 0; part < parts.size(); ++part) {
+    const int64_t end = begin + (part == 0 ? q_width : kv_width);
+    SACCADE_TRY(const bool done, products_.slice_into(parts[part], x, qkv, begin, end));
+    if (!done) return false;
+    begin = end;
+  }
+  return true;
+}
+
 // q, k, v of the rows; q and k normalised and rotated. einsum "pd,dhe->phe" for each.
 Result<ForwardPass::Attention> ForwardPass::project_rows(int32_t l, const ops::DeviceTensor& x,
                                                          int64_t first_position, const LayerPlan& plan) {
@@ -142,6 +156,19 @@ Result<ForwardPass::Attention> ForwardPass::project_rows(int32_t l, const ops::D
   const int64_t rows = x.rows(), d = spec_.d_head;
   const int64_t q_width = spec_.n_head * d, kv_width = spec_.n_kv_head * d, width = q_width + 2 * kv_width;
   Attention attention;
+  if (w.qkv.defined() && spec_.qkv_layout == QkvLayout::concatenated && spec_.qkv_clip <= 0.0) {
+    attention.q = HostTensor({rows, spec_.n_head, d}, false);
+    attention.k = HostTensor({rows, spec_.n_kv_head, d}, false);
+    attention.v_rows = ops::empty(rows, kv_width);
+    attention.v = {attention.v_rows.data(), kv_width, d};
+    const std::array<float*, 3> parts{attention.q.mutable_values().data(),
+                                      attention.k.mutable_values().data(), attention.v_rows.data()};
+    SACCADE_TRY(const bool apart, project_parts(x, w.qkv, parts, q_width, kv_width));
+    if (apart) {
+      normalise_and_rotate(l, attention, first_position, plan);
+      return attention;
+    }
+  }
   HeadPlace q{nullptr, q_width, 1, d, d}, k{nullptr, kv_width, 1, d, d};
   ops::DeviceTensor q_rows, k_rows;
   if (w.qkv.defined()) {
@@ -441,6 +468,20 @@ void ForwardPass::measure_queries(int32_t l, Attention& attention, int64_t first
     norm = static_cast<float>(std::sqrt(squares));
     q += d;
   }
+}
+
+Result<ops::DeviceTensor> ForwardPass::add_attention(int32_t l, Attention& attention,
+                                                     const ops::DeviceTensor& residual,
+                                                     int64_t first_position) {
+  const LayerWeights& w = weights_.layers[static_cast<size_t>(l)];
+  const bool plain = !w.attn_out_norm.defined() && !w.attn_scale.defined() && spec_.residual_scale == 1.0;
+  if (plain && !visited({HookSite::attn_out, l}) && !visited({HookSite::result, l})) {
+    const ops::DeviceTensor z =
+        ops::view_of(attention.z, attention.z.shape()[0], int64_t{spec_.n_head} * spec_.d_head);
+    return products_.linear(z, w.o, {std::nullopt, residual});
+  }
+  SACCADE_TRY(const ops::DeviceTensor attn_out, attention_out(l, attention, first_position));
+  return ops::add(residual, attn_out);
 }
 
 // attn_out = z W_O + b_O, normalised and scaled where the model does that. einsum "phe,hed->pd"

@@ -54,8 +54,7 @@ void add_weighted(const ops::DeviceTensor& out, const Share& share, const ops::D
 }  // namespace
 
 Result<ops::DeviceTensor> ForwardPass::expert(const Expert& expert, const ops::DeviceTensor& x) const {
-  SACCADE_TRY(const ops::DeviceTensor hidden, linear(x, expert.gate));
-  ops::activate_in_place(hidden, spec_.activation);
+  SACCADE_TRY(const ops::DeviceTensor hidden, products_.linear(x, expert.gate, {spec_.activation, {}}));
   SACCADE_TRY(const ops::DeviceTensor up, linear(x, expert.in));
   ops::multiply_in_place(hidden, up);
   return linear(hidden, expert.out);
@@ -85,19 +84,56 @@ Result<ops::DeviceTensor> ForwardPass::experts(int32_t l, const ops::DeviceTenso
   return out;
 }
 
-Result<ops::DeviceTensor> ForwardPass::plain_mlp(int32_t l, const ops::DeviceTensor& h,
-                                                 int64_t first_position) {
+// What is multiplied with W_out, [rows, d_mlp].
+Result<ops::DeviceTensor> ForwardPass::mlp_hidden(int32_t l, const ops::DeviceTensor& h,
+                                                  int64_t first_position) {
   const LayerWeights& w = weights_.layers[static_cast<size_t>(l)];
-  SACCADE_TRY(ops::DeviceTensor hidden, linear(h, spec_.gated_mlp ? w.mlp_gate : w.mlp_in));
-  SACCADE_CHECK(visit({HookSite::mlp_pre, l}, hidden, first_position));
-  ops::activate_in_place(hidden, spec_.activation);
+  const ops::Matrix& in = spec_.gated_mlp ? w.mlp_gate : w.mlp_in;
+  ops::DeviceTensor hidden;
+  if (visited({HookSite::mlp_pre, l})) {
+    SACCADE_TRY(hidden, linear(h, in));
+    SACCADE_CHECK(visit({HookSite::mlp_pre, l}, hidden, first_position));
+    products_.activate(hidden, spec_.activation);
+  } else {
+    SACCADE_TRY(hidden, products_.linear(h, in, {spec_.activation, {}}));
+  }
   if (spec_.gated_mlp) {
     SACCADE_TRY(const ops::DeviceTensor up, linear(h, w.mlp_in));
     ops::multiply_in_place(hidden, up);
     if (w.mlp_product_bias.defined()) ops::add_row_in_place(hidden, w.mlp_product_bias);
   }
   SACCADE_CHECK(visit({HookSite::mlp_post, l}, hidden, first_position));
-  return linear(hidden, w.mlp_out);
+  return hidden;
+}
+
+Result<ops::DeviceTensor> ForwardPass::plain_mlp(int32_t l, const ops::DeviceTensor& h,
+                                                 int64_t first_position) {
+  SACCADE_TRY(const ops::DeviceTensor hidden, mlp_hidden(l, h, first_position));
+  return linear(hidden, weights_.layers[static_cast<size_t>(l)].mlp_out);
+}
+
+Result<void> ForwardPass::add_mlp(int32_t l, const ops::DeviceTensor& sum, const ops::DeviceTensor& mid,
+                                  const ops::DeviceTensor& h, int64_t first_position) {
+  const LayerWeights& w = weights_.layers[static_cast<size_t>(l)];
+  const bool plain = !spec_.has_experts(l) && !w.mlp_out_norm.defined() && !w.mlp_scale.defined() &&
+                     spec_.residual_scale == 1.0;
+  if (!plain || visited({HookSite::mlp_out, l}) || ops::on_device()) {
+    SACCADE_TRY(const ops::DeviceTensor out, mlp(l, h, first_position));
+    ops::add_into(sum, mid, out);
+    return {};
+  }
+  // Some thousands of rows at a time, where nobody looks inside: their activations stay in the cache, and in
+  // memory that the system has given once.
+  const bool whole = visited({HookSite::mlp_pre, l}) || visited({HookSite::mlp_post, l});
+  constexpr int64_t most_rows = 2048;
+  const int64_t parts = whole ? 1 : (h.rows() + most_rows - 1) / most_rows;
+  for (int64_t part = 0; part < parts; ++part) {
+    const int64_t begin = part * h.rows() / parts, end = (part + 1) * h.rows() / parts;
+    SACCADE_TRY(const ops::DeviceTensor hidden, mlp_hidden(l, ops::rows_of(h, begin, end), first_position));
+    SACCADE_CHECK(products_.linear_into(ops::rows_of(sum, begin, end), hidden, w.mlp_out,
+                                        {std::nullopt, ops::rows_of(mid, begin, end)}));
+  }
+  return {};
 }
 
 Result<ops::DeviceTensor> ForwardPass::mlp(int32_t l, const ops::DeviceTensor& h, int64_t first_position) {

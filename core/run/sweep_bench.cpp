@@ -3,20 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include "core/run/model_weights.h"
+#include "core/run/stopwatch.h"
 #include "core/run/tensor_ops.h"
 
 namespace saccade {
 namespace {
-
-double timed(const std::function<void()>& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 Result<void> check_shape(const ModelSpec& spec) {
   const bool plain = spec.causal && spec.block == BlockKind::sequential && spec.n_head == spec.n_kv_head &&
@@ -76,6 +70,7 @@ Result<SweepBench> measure_sweep(Runner& runner, const std::vector<int32_t>& ids
       zero.target = target_of(heads.back());
       requests.back().edits = {zero};
     }
+  const Stopwatch timed(runner.threads());
   SweepBench bench{static_cast<int64_t>(ids.size()), static_cast<int64_t>(requests.size())};
   SACCADE_TRY(const auto base, runner.run(plain, nullptr, job));  // and reads the weights once
 

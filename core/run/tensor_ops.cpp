@@ -236,9 +236,9 @@ Result<void> guarded(const std::function<Result<void>()>& work) {
   }
 }
 
-Parallel use_threads(int threads) {
-  at::set_num_threads(threads);
-  set_blas_threads(threads);
+namespace {
+
+Parallel parallel_of(int threads) {
   // Workers draw tasks one by one, so that uneven tasks (causal rows) balance.
   return {threads, [threads](int64_t n, const std::function<void(int64_t, int)>& body) {
             std::atomic<int64_t> next{0};
@@ -248,6 +248,16 @@ Parallel use_threads(int threads) {
             });
           }};
 }
+
+}  // namespace
+
+Parallel use_threads(int threads) {
+  at::set_num_threads(threads);
+  set_blas_threads(threads);
+  return parallel_of(threads);
+}
+
+Parallel threads_in_use() { return parallel_of(at::get_num_threads()); }
 
 std::string version() { return std::string("LibTorch ") + TORCH_VERSION; }
 
@@ -309,6 +319,36 @@ void head_product(const DeviceTensor& x, const Matrix& matrix, int64_t begin, in
 int64_t elements(const Matrix& matrix) {
   return is_quantised(matrix.weight) ? matrix.weight.rows() * matrix.weight.columns()
                                      : matrix.weight.impl().tensor.numel();
+}
+
+int64_t outputs(const Matrix& matrix) {
+  const DeviceTensor& weight = matrix.weight;
+  switch (matrix.layout) {
+    case MatrixLayout::out_in:
+      return weight.rows();
+    case MatrixLayout::in_out:
+      return is_quantised(weight) ? weight.columns() : tensor_of(weight).size(-1);
+    case MatrixLayout::per_head_in_out:
+      return tensor_of(weight).size(0) * tensor_of(weight).size(2);
+  }
+  return 0;
+}
+
+std::optional<ProductWeights> product_weights(const DeviceTensor& x, const Matrix& matrix) {
+  const at::Tensor& stored = tensor_of(matrix.weight);
+  const bool wide = stored.scalar_type() == at::kFloat;
+  if (is_quantised(matrix.weight) || matrix.layout == MatrixLayout::per_head_in_out ||
+      !(wide || stored.scalar_type() == at::kBFloat16) || !stored.is_cpu() || !tensor_of(x).is_cpu() ||
+      !tensor_of(x).is_contiguous() || (stored.dim() == 3 && !stored.is_contiguous()))
+    return std::nullopt;
+  const at::Tensor weight = out_in(stored, matrix.layout);
+  if (weight.stride(0) != 1 && weight.stride(1) != 1) return std::nullopt;
+  ProductWeights made{nullptr, nullptr, weight.size(0), weight.size(1), weight.stride(0), weight.stride(1)};
+  if (wide)
+    made.f32 = weight.data_ptr<float>();
+  else
+    made.bf16 = reinterpret_cast<const uint16_t*>(weight.data_ptr<at::BFloat16>());
+  return made;
 }
 
 FloatMatrix float_matrix(const Matrix& matrix) {

@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "core/base/host_tensor.h"
@@ -27,6 +28,7 @@
 #include "core/run/device.h"
 #include "kernels/base/parallel.h"
 #include "kernels/base/result.h"
+#include "kernels/product.h"
 
 namespace saccade::ops {
 
@@ -72,7 +74,8 @@ void forget_device_weights();
 // Sets the number of threads of LibTorch and of the BLAS below it; gives the parallel loop that the kernels
 // share with them.
 [[nodiscard]] Parallel use_threads(int threads);
-[[nodiscard]] std::string version();  // "LibTorch 1.13.1"
+[[nodiscard]] Parallel threads_in_use();  // the same loop, of as many threads as were set last
+[[nodiscard]] std::string version();      // "LibTorch 1.13.1"
 
 [[nodiscard]] DeviceTensor empty(int64_t rows, int64_t columns);
 // A view of numbers that `tensor` owns, [rows, columns]; keeps them alive.
@@ -102,6 +105,10 @@ enum class Precision { f32, bf16 };
 void head_product(const DeviceTensor& x, const Matrix& matrix, int64_t begin, int64_t width, float* out,
                   int64_t out_stride);
 [[nodiscard]] int64_t elements(const Matrix& matrix);  // of the weight
+[[nodiscard]] int64_t outputs(const Matrix& matrix);
+// The weight where it lies, for our own products with x; nothing where they cannot read it: quantised or
+// half-precision weights, another device.
+[[nodiscard]] std::optional<ProductWeights> product_weights(const DeviceTensor& x, const Matrix& matrix);
 // A weight as float32 numbers where they lie, widened when they are stored narrower: element (o, i) of
 // [out, in] is data[o * out_stride + i * in_stride].
 struct FloatMatrix {

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "core/run/products.h"
+
 namespace saccade {
 namespace {
 
@@ -43,16 +45,16 @@ Result<Answer> unembed(const ops::DeviceTensor& h, const ModelWeights& weights, 
   answer.last_logits = HostTensor({n_vocab}, false);
   Sums sums{std::vector<double>(static_cast<size_t>(n), -std::numeric_limits<double>::infinity()),
             std::vector<double>(static_cast<size_t>(n), 0.0)};
-  // Narrow weights are widened a slice of the vocabulary at a time, each slice once.
+  const Products products(job, precision);
+  const ops::Matrix unembed{weights.unembed.weight, weights.unembed.layout, weights.unembed_bias};
+  // Narrow weights may have to be widened: a slice of the vocabulary at a time, each slice once.
   const int64_t slice = weights.narrow_unembed ? 8192 : n_vocab;
   for (int64_t begin = 0; begin < n_vocab; begin += slice) {
     const int64_t end = std::min(begin + slice, n_vocab);
-    const ops::Matrix part = ops::vocabulary_slice(
-        {weights.unembed.weight, weights.unembed.layout, weights.unembed_bias}, begin, end);
     for (int64_t first = with_loss ? 0 : last; first < n; first += rows_at_once) {
-      SACCADE_CHECK(job.check());
       const int64_t stop = std::min(first + rows_at_once, n);
-      const ops::DeviceTensor logits = ops::linear(ops::rows_of(h, first, stop), part, precision);
+      SACCADE_TRY(const ops::DeviceTensor logits,
+                  products.slice(ops::rows_of(h, first, stop), unembed, begin, end));
       ops::scale_in_place(logits, spec.logit_scale);
       if (spec.logit_softcap > 0.0) ops::soft_cap_in_place(logits, spec.logit_softcap);
       if (with_loss) gather(logits, first, begin, end, ids, sums);

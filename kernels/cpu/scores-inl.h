@@ -16,6 +16,7 @@
 #include "kernels/attention.h"
 #include "kernels/cpu/aligned.h"
 #include "kernels/cpu/edits.h"
+#include "kernels/cpu/exp-inl.h"
 #include "kernels/cpu/micro-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -64,28 +65,6 @@ HWY_INLINE void change_row(float* HWY_RESTRICT row, int64_t n, const Change& cha
   std::memcpy(last, row + j, static_cast<size_t>(n - j) * sizeof(float));
   hn::Store(change(hn::Load(d, last), j), d, last);
   std::memcpy(row + j, last, static_cast<size_t>(n - j) * sizeof(float));
-}
-
-// e^x for x up to 88: 0 below -87.3, NaN for NaN. Within 2 units in the last place (the polynomial is
-// Cephes's expf, Moshier 1992).
-HWY_INLINE hn::Vec<Floats> exp_of(hn::Vec<Floats> x) {
-  const Floats d;
-  const hn::RebindToSigned<Floats> bits;
-  // Adding 1.5 * 2^23 rounds x / ln 2 to an integer, which then stands in the lowest bits.
-  const auto magic = hn::Set(d, 12582912.0f);
-  const auto shifted = hn::MulAdd(x, hn::Set(d, 1.44269504088896341f), magic);
-  const auto whole = hn::Sub(shifted, magic);
-  auto r = hn::NegMulAdd(whole, hn::Set(d, 0.693359375f), x);
-  r = hn::NegMulAdd(whole, hn::Set(d, -2.12194440e-4f), r);
-  auto y = hn::MulAdd(hn::Set(d, 1.9875691500e-4f), r, hn::Set(d, 1.3981999507e-3f));
-  y = hn::MulAdd(y, r, hn::Set(d, 8.3334519073e-3f));
-  y = hn::MulAdd(y, r, hn::Set(d, 4.1665795894e-2f));
-  y = hn::MulAdd(y, r, hn::Set(d, 1.6666665459e-1f));
-  y = hn::MulAdd(y, r, hn::Set(d, 5.0000001201e-1f));
-  y = hn::MulAdd(y, hn::Mul(r, r), hn::Add(r, hn::Set(d, 1.0f)));
-  const auto power = hn::BitCast(
-      d, hn::Add(hn::ShiftLeft<23>(hn::BitCast(bits, shifted)), hn::Set(bits, int32_t{0x3f800000})));
-  return hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, -87.3f)), hn::Mul(y, power));
 }
 
 // Scores of cut edges become -inf. row[j] stands for key j - first.

@@ -160,20 +160,9 @@ Result<Contrast> contrast(const RunRequest& request, const std::vector<std::vect
   return Contrast{std::move(negative), options.alpha, options.plausibility};
 }
 
-Result<void> check_encoder(const ModelSpec& spec) {
-  const int32_t side = spec.tower.shuffle;
-  if (side == 1) return {};
-  return make_error(
-      ErrorCode::unsupported,
-      fmt::format("damro compares the encoder's patches with the decoder's, and {} x {} patches of the "
-                  "encoder are one position of this decoder",
-                  side, side));
-}
-
 Result<std::vector<std::vector<int32_t>>> outliers_in(Runner& runner, const RunRequest& request,
                                                       const Options& options, const JobContext& job) {
   SACCADE_CHECK(require_picture(request.tokens.places(), runner.model().spec(), "damro"));
-  SACCADE_CHECK(check_encoder(runner.model().spec()));
   std::vector<std::vector<int32_t>> all;
   for (const PlacedImage& placed : request.tokens.images) {
     SACCADE_TRY(const auto tower, runner.run_tower(placed.image, tower_plan(), job));

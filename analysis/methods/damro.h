@@ -45,8 +45,6 @@ struct Options {
 [[nodiscard]] Result<Contrast> contrast(const RunRequest& request,
                                         const std::vector<std::vector<int32_t>>& outliers,
                                         const Options& options);
-// Refuses decoders whose positions are not the encoder's patches.
-[[nodiscard]] Result<void> check_encoder(const ModelSpec& spec);
 // The outliers of every picture of a request. Errors: no picture, no tower.
 [[nodiscard]] Result<std::vector<std::vector<int32_t>>> outliers_in(Runner& runner, const RunRequest& request,
                                                                     const Options& options,

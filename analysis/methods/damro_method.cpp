@@ -81,7 +81,7 @@ class Damro final : public AnalysisMethod {
       return make_error(ErrorCode::unsupported,
                         fmt::format("damro contrasts answers, and {} has no vision tower before a decoder",
                                     input.model->name()));
-    return damro::check_encoder(spec);
+    return {};
   }
 
   static Result<Found> found_in(const MethodInput& input) {

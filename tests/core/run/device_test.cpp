@@ -65,7 +65,9 @@ void expect_equal_runs(const Run& a, const Run& b) {
   expect_equal(a.capture->last_logits, b.capture->last_logits, "logits");
   ASSERT_EQ(a.capture->loss.size(), b.capture->loss.size());
   for (size_t i = 0; i < a.capture->loss.size(); ++i)
-    if (!std::isnan(b.capture->loss[i])) EXPECT_NEAR(a.capture->loss[i], b.capture->loss[i], 1e-3) << i;
+    if (!std::isnan(b.capture->loss[i])) {
+      EXPECT_NEAR(a.capture->loss[i], b.capture->loss[i], 1e-3) << i;
+    }
   expect_equal(a.capture->final_resid, b.capture->final_resid, "final residual");
   ASSERT_EQ(a.capture->layers.size(), b.capture->layers.size());
   for (size_t l = 0; l < a.capture->layers.size(); ++l) {

@@ -134,7 +134,8 @@ TEST(PathTarget, is_where_the_answer_is_read) {
   EXPECT_EQ(start(Pooling::none), one_hot(6, 5));
   EXPECT_EQ(start(Pooling::cls), one_hot(6, 0));
   EXPECT_EQ(start(Pooling::cls_and_distillation), (std::vector<double>{0.5, 0.5, 0, 0, 0, 0}));
-  capture->spec.patches = {.height = 1, .width = 1};
+  capture->spec.patches = PatchSpec{};
+  capture->spec.patches.height = capture->spec.patches.width = 1;
   capture->spec.patches.cls = true;
   capture->spec.patches.n_register = 1;
   EXPECT_EQ(start(Pooling::mean), (std::vector<double>{0, 0, 0.25, 0.25, 0.25, 0.25}));

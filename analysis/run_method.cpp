@@ -67,7 +67,8 @@ class Round {
       return Outcome(std::move(made));
     }
     if (const auto* tower = std::get_if<TowerWanted>(&wanted)) {
-      SACCADE_TRY(auto made, laboratory_.runner->run_tower(tower->image, tower->capture, part, tower->layers));
+      SACCADE_TRY(auto made,
+                  laboratory_.runner->run_tower(tower->image, tower->capture, part, tower->layers));
       return Outcome(std::move(made));
     }
     if (const auto* paths = std::get_if<PathsWanted>(&wanted)) {

@@ -46,7 +46,7 @@ struct LayerCapture {
   // otherwise.
   std::vector<int64_t> segments;
   HostTensor segment_shifts;
-  // Where each token stands for the rotation of q and k, [pos]; empty: at its place (edits reposition, shift).
+  // Place of each token for the rotation of q and k, [pos]; empty: as counted (edits reposition, shift).
   std::vector<int64_t> positions;
 
   [[nodiscard]] int64_t bytes() const;

@@ -252,9 +252,10 @@ Result<void> check_segments(const Edit& edit, const ModelSpec& spec, const Token
 Result<void> check_moves(const Edit& edit, const ModelSpec& spec, const TokenPlaces& places) {
   if (!moves_positions(edit.verb)) return {};
   if (!spec.rotary.sections.empty() && !places.images.empty())
-    return bad_edit(edit,
-                    "this model places the patches of a picture by row and column, which no one number moves; "
-                    "leave the picture out");
+    return bad_edit(
+        edit,
+        "this model places the patches of a picture by row and column, which no one number moves; "
+        "leave the picture out");
   if (spec.position != PositionKind::rotary)
     return bad_edit(edit, "needs a model with rotary positions: only those are given layer by layer");
   return check_rotation(edit, spec);

@@ -40,7 +40,8 @@
 // What acts on positions, before the scores:
 //   order-free *.* segments=4,9,15   the segments 4:9 and 9:15 of the prompt count as if they had no order
 //                                 (PINE, core/run/order_free.h); on all heads of a layer together
-//   reposition *.* layout=concentric   rotary positions are laid out otherwise (core/run/position_layout.h): a
+//   reposition *.* layout=concentric   rotary positions are laid out otherwise (core/run/position_layout.h):
+//   a
 //                                 picture's in rings (CCA), from the last to the first (reversed), column by
 //                                 column (columns) or mixed (shuffled, seed=); tokens= which, all pictures
 //                                 unless given
@@ -163,9 +164,9 @@ struct Edit {
   std::string from;
   // no value = all. reposition and shift: query is tokens=, those that are moved
   std::optional<PositionSet> query, key;
-  std::optional<PositionSet> to;          // redistribute: the receivers; no value = every key not in `key`
-  std::optional<PositionSet> within;      // redistribute: what its row test counts; no value = key and to
-  int64_t sink = 64, recent = 256;        // stream
+  std::optional<PositionSet> to;      // redistribute: the receivers; no value = every key not in `key`
+  std::optional<PositionSet> within;  // redistribute: what its row test counts; no value = key and to
+  int64_t sink = 64, recent = 256;    // stream
   double least_mass = 0.0, least_share = 0.0;  // redistribute: the rows it acts on
   std::optional<bool> renormalise;             // column-scale (no value = no), pattern (no value = yes)
   std::vector<double> add;                     // offset: v, [d_head]

@@ -10,8 +10,9 @@ namespace {
 
 using testing::HasSubstr;
 
-ImageRegion picture(int64_t begin, int32_t n_prefix, int32_t height, int32_t width) {
+ImageRegion picture(int64_t begin, int32_t n_prefix, int32_t height, int32_t width, int32_t index = 0) {
   ImageRegion region;
+  region.picture = index;
   region.begin = begin;
   region.n_prefix = n_prefix;
   region.grid_height = height;
@@ -20,7 +21,7 @@ ImageRegion picture(int64_t begin, int32_t n_prefix, int32_t height, int32_t wid
 }
 
 // 2 words, 6 patches, 1 word, 4 patches, 3 words.
-const TokenPlaces two_pictures{16, {picture(2, 0, 2, 3), picture(9, 0, 2, 2)}, -1};
+const TokenPlaces two_pictures{16, {picture(2, 0, 2, 3), picture(9, 0, 2, 2, 1)}, -1};
 
 Edit parsed(const std::string& text) {
   auto edit = parse_edit(text);

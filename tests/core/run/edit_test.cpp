@@ -133,6 +133,9 @@ class Generator {
     }
     if (edit.verb == EditVerb::redistribute) separate(edit);
     if (edit.verb == EditVerb::stream && edit.from.empty()) edit.by = 1.0;  // a share of gates: none without
+    if (edit.verb == EditVerb::reposition || edit.verb == EditVerb::shift)
+      std::get<HeadTarget>(edit.target).heads = {};
+    if (edit.verb == EditVerb::shift) edit.by = 1.0 + below(9);
     if (edit.verb == EditVerb::pattern && edit.key && edit.key->ranges().size() > 1) edit.key.reset();
     return edit;
   }

@@ -54,7 +54,7 @@ TEST(PhraseWords, of_ids_stand_alone) {
 // 4 words behind the picture of 9 patches: every one counts.
 TEST(RefAm, averages_the_maps_of_its_words_without_sinks) {
   const seeing::Seeing& model = seeing::llava();
-  const auto result = model.method("refam", {{"heads", "1.*"}, {"shared_by", 0.4}, {"top", 0.2}});
+  const auto result = model.method("refam", {{"heads", "1.*"}, {"shared_by", 0.2}, {"top", 0.2}});
   ASSERT_TRUE(result.ok()) << result.error().to_string();
   const Capture& capture = *model.run->capture;
   const ImageRegion& region = capture.images[0];
@@ -72,7 +72,7 @@ TEST(RefAm, averages_the_maps_of_its_words_without_sinks) {
                          static_cast<double>(capture.spec.n_head);
   }
   const std::vector<double> expected =
-      phrase_map(maps, std::vector<bool>(static_cast<size_t>(maps.rows), true), {0.2, 0.4});
+      phrase_map(maps, std::vector<bool>(static_cast<size_t>(maps.rows), true), {0.2, 0.2});
   const Field* field = result->field("phrase");
   ASSERT_NE(field, nullptr);
   EXPECT_EQ(field->axes[0].name, "patch row");

@@ -26,8 +26,8 @@ struct ProductWeights {
 };
 
 // gelu_tanh: x / (1 + e^-u) with u = 2 sqrt(2 / pi) (x + 0.044715 x^3); gelu_quick: u = 1.702 x; silu: u = x.
-// Relative error at most (8 + 3 |u|) 2^-24, for u is rounded before the exponential; results below 1e-30 may
-// be anything from 0 to that.
+// Relative error at most 8 * 2^-24: what u loses by rounding is given back after the exponential. Results
+// below 1e-30 may be anything from 0 to that.
 enum class Nonlinearity { none, gelu_tanh, gelu_quick, silu, relu, relu_squared };
 
 struct Product {

@@ -17,13 +17,22 @@
 HWY_BEFORE_NAMESPACE();
 namespace saccade::cpu::HWY_NAMESPACE {
 
-// x / (1 + e^-u). Beyond u = -87 the quotient is too small for float32.
-HWY_INLINE hn::Vec<Floats> sigmoid_times(hn::Vec<Floats> x, hn::Vec<Floats> u) {
+// x / (1 + e^-(u + low)), where low is what u lost by rounding: e^-low is 1 - low. Beyond u = -87 the
+// quotient is too small for float32.
+HWY_INLINE hn::Vec<Floats> sigmoid_times(hn::Vec<Floats> x, hn::Vec<Floats> u, hn::Vec<Floats> low) {
   const Floats d;
   const auto down = hn::Neg(u), most = hn::Set(d, 87.0f);
   const auto e = exp_of(hn::IfThenElse(hn::Gt(down, most), most, down));  // a NaN stays one
-  return hn::Div(x, hn::Add(hn::Set(d, 1.0f), e));
+  const auto lost = hn::IfThenElseZero(hn::Lt(hn::Abs(u), most), low);    // infinite squares have no low part
+  return hn::Div(x, hn::Add(hn::Set(d, 1.0f), hn::NegMulAdd(e, lost, e)));
 }
+
+// A constant as the sum of two numbers.
+struct TwoPart {
+  explicit constexpr TwoPart(double value)
+      : high(static_cast<float>(value)), low(static_cast<float>(value - static_cast<double>(high))) {}
+  float high, low;
+};
 
 template <Nonlinearity kind>
 HWY_INLINE hn::Vec<Floats> activated(hn::Vec<Floats> x) {
@@ -31,13 +40,24 @@ HWY_INLINE hn::Vec<Floats> activated(hn::Vec<Floats> x) {
   // Max may drop a NaN, a comparison does not.
   [[maybe_unused]] const auto positive = hn::IfThenZeroElse(hn::Lt(x, hn::Zero(d)), x);
   if constexpr (kind == Nonlinearity::gelu_tanh) {
-    constexpr float root = 1.5957691216057308f;  // 2 sqrt(2 / pi)
-    const auto square = hn::Mul(x, x);
-    return sigmoid_times(x, hn::Mul(x, hn::MulAdd(square, hn::Set(d, root * 0.044715f), hn::Set(d, root))));
+    constexpr TwoPart root(1.5957691216057308);  // 2 sqrt(2 / pi)
+    constexpr TwoPart cubic(1.5957691216057308 * 0.044715);
+    const auto a = hn::Set(d, root.high), b = hn::Set(d, cubic.high);
+    const auto square = hn::Mul(x, x), rising = hn::Mul(square, b);
+    const auto slope = hn::Add(rising, a), u = hn::Mul(x, slope);
+    // What the two products and the sum lost (Knuth's exact sum), and the constants' low parts.
+    const auto added = hn::Sub(slope, rising);
+    auto slope_low = hn::Add(hn::Sub(rising, hn::Sub(slope, added)), hn::Sub(a, added));
+    slope_low = hn::Add(slope_low, hn::MulSub(square, b, rising));
+    slope_low = hn::MulAdd(hn::MulSub(x, x, square), b, slope_low);
+    slope_low = hn::MulAdd(square, hn::Set(d, cubic.low), hn::Add(slope_low, hn::Set(d, root.low)));
+    return sigmoid_times(x, u, hn::MulAdd(x, slope_low, hn::MulSub(x, slope, u)));
   } else if constexpr (kind == Nonlinearity::gelu_quick) {
-    return sigmoid_times(x, hn::Mul(x, hn::Set(d, 1.702f)));
+    constexpr TwoPart slope(1.702);
+    const auto a = hn::Set(d, slope.high), u = hn::Mul(x, a);
+    return sigmoid_times(x, u, hn::MulAdd(x, hn::Set(d, slope.low), hn::MulSub(x, a, u)));
   } else if constexpr (kind == Nonlinearity::silu) {
-    return sigmoid_times(x, x);
+    return sigmoid_times(x, x, hn::Zero(d));
   } else if constexpr (kind == Nonlinearity::relu) {
     return positive;
   } else if constexpr (kind == Nonlinearity::relu_squared) {

@@ -40,11 +40,10 @@
 // What acts on positions, before the scores:
 //   order-free *.* segments=4,9,15   the segments 4:9 and 9:15 of the prompt count as if they had no order
 //                                 (PINE, core/run/order_free.h); on all heads of a layer together
-//   reposition *.* layout=concentric   rotary positions are laid out otherwise (core/run/position_layout.h):
-//   a
-//                                 picture's in rings (CCA), from the last to the first (reversed), column by
-//                                 column (columns) or mixed (shuffled, seed=); tokens= which, all pictures
-//                                 unless given
+//   reposition *.* layout=concentric   rotary positions are laid out otherwise
+//                                 (core/run/position_layout.h): a picture's in rings (CCA), from the last
+//                                 to the first (reversed), column by column (columns) or mixed (shuffled,
+//                                 seed=); tokens= which, all pictures unless given
 //   shift 3-5.* by=-12 tokens=20:   rotary positions of these tokens := position + by, a whole number
 //                                 Both act on queries and keys of whole layers, in list order; who may see
 //                                 whom stays with the order of the tokens.

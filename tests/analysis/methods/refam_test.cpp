@@ -119,7 +119,8 @@ TEST(RefAm, magnets_are_appended_and_take_patches) {
 }
 
 TEST(RefAm, refuses_text_with_what_to_do) {
-  EXPECT_THAT(seeing::refusal_on_text("refam", nlohmann::json::object()), HasSubstr("reads text only"));
+  EXPECT_THAT(seeing::refusal_on_text("refam", nlohmann::json::object()),
+              HasSubstr("open one that reads pictures, such as a llava folder"));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "core/run/edit_verbs.h"
+#include "core/run/position_layout.h"
 
 namespace saccade {
 namespace {
@@ -133,8 +134,7 @@ class Generator {
     }
     if (edit.verb == EditVerb::redistribute) separate(edit);
     if (edit.verb == EditVerb::stream && edit.from.empty()) edit.by = 1.0;  // a share of gates: none without
-    if (edit.verb == EditVerb::reposition || edit.verb == EditVerb::shift)
-      std::get<HeadTarget>(edit.target).heads = {};
+    if (moves_positions(edit.verb)) std::get<HeadTarget>(edit.target).heads = {};
     if (edit.verb == EditVerb::shift) edit.by = 1.0 + below(9);
     if (edit.verb == EditVerb::pattern && edit.key && edit.key->ranges().size() > 1) edit.key.reset();
     return edit;

@@ -1,6 +1,8 @@
 // Methods on pictures that are read as several regions, one of them with newlines between its rows.
 #include <gmock/gmock.h>
 
+#include <numeric>
+
 #include "core/run/edit_regions.h"
 #include "tests/analysis/vision_lab.h"
 
@@ -61,7 +63,18 @@ TEST(TiledPictures, are_one_picture_to_edits) {
 TEST(MergedPatches, are_weighed_by_the_square) {
   const VisionLab lab("smolvlm");  // 2 x 2 patches of the encoder are one position
   const auto result = lab.method("damro", {{"outliers", 2}, {"encoder", "heads"}});
-  EXPECT_TRUE(result.ok()) << result.error().to_string();
+  ASSERT_TRUE(result.ok()) << result.error().to_string();
+  // The tower has no CLS: all of its weight is on patches, and every square's is at one position.
+  const auto weights = result->field("encoder_weight")->values.values();
+  double elsewhere = std::accumulate(weights.begin(), weights.end(), 0.0);
+  for (const ImageRegion& region : lab.run->capture->images) {
+    double sum = 0.0;
+    for (int64_t patch = 0; patch < region.patches(); ++patch)
+      sum += weights[static_cast<size_t>(region.position(patch))];
+    EXPECT_NEAR(sum, 1.0, 1e-5);
+    elsewhere -= sum;
+  }
+  EXPECT_NEAR(elsewhere, 0.0, 1e-6);
 }
 
 // In a prompt that is seen in both directions the next token is no secret: no loss, no lens.
